@@ -1,0 +1,166 @@
+"""The command `labkit`: open, report, check, hand-in, unpack, grade, release, doctor."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .errors import LabkitError
+
+
+def open_notebooks(options: argparse.Namespace) -> int:
+    """Become JupyterLab on the notebooks."""
+    from .course.report import NOTEBOOKS
+
+    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", str(NOTEBOOKS), *options.jupyter])
+
+
+def report(options: argparse.Namespace) -> int:
+    """Run notebooks and write their reports."""
+    from .course.report import report as run
+
+    runs = run(options.numbers, options.out, save=options.save)
+    for done in runs:
+        print(done.report)
+    if not options.numbers:
+        from .course.hand_in import NAME, hand_in
+
+        stories = {int(done.name[0]): done.notebook for done in runs}
+        print(hand_in(options.out / "work", options.out / NAME, name=options.name, group=options.group, stories=stories))
+    return 0
+
+
+def hand_in(options: argparse.Namespace) -> int:
+    """Write the one file to hand in, from a folder of work."""
+    from .course.hand_in import hand_in as run
+    from .course.hand_in import stories_in
+
+    stories = stories_in(options.notebooks) if options.notebooks else {}
+    print(run(options.work, options.out, name=options.name, group=options.group, stories=stories))
+    return 0
+
+
+def unpack(options: argparse.Namespace) -> int:
+    """Give the work in a report back as files."""
+    from .course.submission import altered, read
+    from .course.submission import unpack as run
+
+    data = read(options.file)
+    for path in run(data, options.to):
+        print(path)
+    for part in altered(data):
+        print(f"edited after it was made: {part}", file=sys.stderr)
+    return 0
+
+
+def grade(options: argparse.Namespace) -> int:
+    """Grade reports."""
+    from .course.feedback import write_pages
+    from .course.grade import as_table, grade_files, to_csv
+
+    grades = grade_files(options.files, jobs=options.jobs, notes=options.notes)
+    print(as_table(grades).drop(columns="verdicts").to_string(index=False))
+    if options.csv:
+        to_csv(grades, options.csv)
+    if options.html:
+        write_pages(grades, options.html)
+    return 0
+
+
+def check(options: argparse.Namespace) -> int:
+    """Judge a work; 0 all passed, 1 something failed, 2 something could not run."""
+    from .course.check import check_work
+
+    verdicts = check_work(options.work, options.task or (1, 2, 3, 4))
+    print(verdicts.json() if options.json else verdicts)
+    return verdicts.exit_code
+
+
+def release(options: argparse.Namespace) -> int:
+    """Write the learner's edition."""
+    from .course.release import release as run
+
+    for path in run(options.to):
+        print(path)
+    return 0
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """Say what works here; 0 when every task can be done."""
+    from .machine.doctor import as_text, examine
+
+    found = examine()
+    print(json.dumps(found, indent=2) if options.json else as_text(found))
+    return 0 if not found["missing"] and all(found["chosen"].values()) else 1
+
+
+def who(parser: argparse.ArgumentParser) -> None:
+    """Who hands in."""
+    parser.add_argument("--name", default="", help="your name, for the cover")
+    parser.add_argument("--group", default="", help="your group, for the cover")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="labkit", description="Build a load balancer four times, with the real programs.")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    add = commands.add_parser("open", help="JupyterLab on the notebooks")
+    add.add_argument("jupyter", nargs="*", help="passed on to JupyterLab (after --)")
+    add.set_defaults(run=open_notebooks)
+    add = commands.add_parser("report", help="run the notebooks and write one HTML report each")
+    add.add_argument("numbers", nargs="*", metavar="N", help="which notebooks: 1 2 3 4 (all without any)")
+    add.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="where to (default: reports)")
+    who(add)
+    add.add_argument("--save", action="store_true", help="also write the executed notebooks there")
+    add.set_defaults(run=report)
+    add = commands.add_parser("check", help="judge a work by what it does")
+    add.add_argument("--work", type=Path, default=Path("work"), metavar="DIR", help="the folder of the work (default: work)")
+    add.add_argument("--task", type=int, nargs="+", metavar="N", help="which tasks: 1 2 3 4 (all without any)")
+    add.add_argument("--json", action="store_true", help="as JSON")
+    add.set_defaults(run=check)
+    add = commands.add_parser("hand-in", help="write the one file to hand in, from a folder of work")
+    add.add_argument("--work", type=Path, default=Path("work"), metavar="DIR", help="the folder of the work (default: work)")
+    add.add_argument("--notebooks", type=Path, metavar="DIR", help="executed notebooks that tell the story")
+    add.add_argument("--out", type=Path, default=Path("submission.html"), metavar="FILE", help="default: submission.html")
+    who(add)
+    add.set_defaults(run=hand_in)
+    add = commands.add_parser("unpack", help="give the work in a report back as files")
+    add.add_argument("file", type=Path, metavar="FILE")
+    add.add_argument("--to", type=Path, required=True, metavar="DIR", help="an empty folder")
+    add.set_defaults(run=unpack)
+    add = commands.add_parser("grade", help="run the works in reports again, and compare with what they claim")
+    add.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    add.add_argument("--jobs", type=int, default=1, metavar="N", help="how many at once; each runs two labs (default: 1)")
+    add.add_argument("--csv", type=Path, metavar="FILE", help="also write the table for a spreadsheet")
+    add.add_argument("--html", type=Path, metavar="DIR", help="also write a feedback page each")
+    add.add_argument("--notes", type=Path, metavar="FILE", help="keep the grades there, and go on from them when interrupted")
+    add.set_defaults(run=grade)
+    add = commands.add_parser("release", help="write the learner's edition of the notebooks")
+    add.add_argument("--to", type=Path, required=True, metavar="DIR", help="an empty folder")
+    add.set_defaults(run=release)
+    add = commands.add_parser("doctor", help="say what works on this machine, and what would help")
+    add.add_argument("--json", action="store_true", help="as JSON")
+    add.set_defaults(run=doctor)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code: the command's own, 3 for an error, 130 when interrupted."""
+    options = parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+        return code
+    except LabkitError as error:
+        print(error, file=sys.stderr)
+        return 3
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

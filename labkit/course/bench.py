@@ -1,0 +1,155 @@
+"""Where a work is judged: a fresh lab with a copy of the work, its scripts run, and the instruments to measure it with."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..errors import BadInput, CallFailed, CommandTimeout, MeasureError, tail
+from ..lab import Lab
+from ..machine.cell import cell_command
+from .verdict import Finding
+
+T = TypeVar("T")
+SCRIPT_TIMEOUT = 60.0
+# For calls that send many requests: a busy machine, User-Mode Linux.
+LONG = 300.0
+BACKENDS = (8081, 8082)
+# What a work may be at the most: it holds five small texts and four scripts.
+MAX_FILES, MAX_BYTES = 1000, 16 * 1024 * 1024
+# The scripts that run before a task's own.
+EARLIER = {1: (), 2: (), 3: (1,), 4: (1,)}
+# Where a right work listens in the end; servers that a script leaves in the background may still be starting.
+EXPECTED = {1: BACKENDS, 2: (53,), 3: BACKENDS, 4: (*BACKENDS, 8888)}
+# How long all of the lab must have been idle before an open port counts as missing, and the longest wait, seconds.
+QUIET, SETTLE_TIMEOUT = 2.0, 30.0
+NEEDS = {1: (), 2: (), 3: ("ipvs",), 4: ()}
+# How much of what a script printed is shown, characters.
+WORDS = 300
+# A server may have forked, or another one just be starting; each round ends those that are seen to hold a port.
+ENDINGS = 10
+
+
+def copy_work(work: Path, to: Path) -> None:
+    """Copy a work, links as links. Raises BadInput when it is no folder or too large for one."""
+    if not work.is_dir():
+        raise BadInput(f"{work} is no folder.", way_out="name the folder that holds task1.sh … task4.sh")
+    files = [path for path in work.rglob("*") if path.is_file() and not path.is_symlink()]
+    size = sum(path.stat().st_size for path in files)
+    if len(files) > MAX_FILES or size > MAX_BYTES:
+        most = f"a work has {MAX_FILES} and {MAX_BYTES:,} at the most"
+        raise BadInput(f"{work} holds {len(files)} files with {size:,} bytes; {most}.")
+    try:
+        shutil.copytree(work, to, symlinks=True, ignore=special, dirs_exist_ok=True)
+        make_readable(to)
+    except (OSError, shutil.Error) as error:
+        raise BadInput(f"{work} cannot be copied.", words=str(error), way_out="make its files readable") from error
+
+
+def make_readable(folder: Path) -> None:
+    """Let every user read a copy: dnsmasq reads files as nobody, and the modes are those of whoever collected the works."""
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode | (0o755 if path.is_dir() else 0o644))
+
+
+def special(folder: str, names: list[str]) -> list[str]:
+    """The names of what is neither file, folder nor link: sockets, pipes and devices are not copied."""
+    paths = [Path(folder, name) for name in names]
+    return [path.name for path in paths if not (path.is_symlink() or path.is_file() or path.is_dir())]
+
+
+class Bench:
+    """A lab in which the work's scripts have run; `said` is what each printed."""
+
+    def __init__(self, lab: Lab, task: int) -> None:
+        self.lab, self.task = lab, task
+        self.said: dict[int, str] = {}
+        self.evidence: dict[str, Any] = {}
+        self._made: dict[str, Any] = {}
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """What `make` returns, made once for all checks of the task; what it raised is raised again."""
+        if name not in self._made:
+            try:
+                self._made[name] = make()
+            except Exception as error:
+                self._made[name] = error
+        if isinstance(self._made[name], Exception):
+            raise self._made[name]
+        made: T = self._made[name]
+        return made
+
+    def call(self, function: str, *args: Any, **kwargs: Any) -> Any:
+        """Call a function of labkit.inside in the lab."""
+        return self.lab.call(f"labkit.inside.{function}", *args, **kwargs)
+
+    def run_scripts(self) -> None:
+        """Run the earlier tasks' scripts that this one builds on, then its own."""
+        for task in (*EARLIER[self.task], self.task):
+            if (self.lab.home / f"task{task}.sh").is_file():
+                self.said[task] = self.run_script(f"task{task}.sh")
+        self.call("sockets:settle", list(EXPECTED[self.task]), QUIET, SETTLE_TIMEOUT)
+
+    def run_script(self, name: str) -> str:
+        """Run a script of the home with sh and return what it printed, with how it ended when that was not well."""
+        try:
+            command = ["sh", name] if self.lab.linux == "host" else cell_command(["sh", name])
+            done = self.lab.run(command, check=False, timeout=SCRIPT_TIMEOUT)
+        except CommandTimeout as error:
+            return f"{error.words}\n{name} did not end within {SCRIPT_TIMEOUT:g} s."
+        return str(done) + (f"\n{name} ended with code {done.code}." if done.code else "")
+
+    @property
+    def not_done(self) -> str:
+        """Why there is nothing to judge, "" when there is something."""
+        script = self.lab.home / f"task{self.task}.sh"
+        if not script.is_file():
+            return f"not done yet: there is no {script.name}"
+        with script.open(errors="replace") as file:  # it may be a link to anything
+            lines = file.read(MAX_BYTES).splitlines()
+        written = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+        return "" if written else f"not done yet: {script.name} holds no command"
+
+    @property
+    def words(self) -> str:
+        """The end of what the task's script printed, for the evidence that something does not run, "" when it was silent."""
+        said = " / ".join(tail(self.said.get(self.task, ""), 4).splitlines())[-WORDS:]
+        return f"; task{self.task}.sh printed: {said}" if said else ""
+
+    @cached_property
+    def listeners(self) -> list[dict[str, Any]]:
+        """Who listened when the scripts had run."""
+        rows: list[dict[str, Any]] = self.inside("programs")
+        return rows
+
+    def inside(self, function: str, *args: Any, timeout: float = LONG) -> Any:
+        """Call a function of labkit.course.checks.inside in the lab."""
+        return self.lab.call(f"labkit.course.checks.inside:{function}", *args, timeout=timeout)
+
+    def listening(self, protocol: str, port: int) -> list[dict[str, Any]]:
+        """The rows of `listeners` for one port."""
+        return [row for row in self.listeners if row["protocol"] == protocol and row["port"] == port]
+
+    def record_backends(self) -> None:
+        """Put recorders in the place of whoever listens on the backends' ports. Raises MeasureError."""
+        assert self.listeners is not None  # looked at before they are replaced
+        for port in BACKENDS:
+            self.record_backend(port)
+
+    def record_backend(self, port: int) -> None:
+        """Put a recorder in the place of whoever listens on `port`. Raises MeasureError when somebody always does."""
+        for _ in range(ENDINGS):
+            self.call("sockets:end_listeners", [port])
+            try:
+                self.call("recorder:start", port)
+                return
+            except CallFailed as error:  # another process that had the port too, or was just starting, has taken it
+                said = error.tried
+        raise MeasureError(f"Whoever listens on port {port} cannot be ended, so no recorder can take its place.", words=said)
+
+
+Check = Callable[[Bench], Finding]

@@ -1,0 +1,34 @@
+"""The small form at the end of a notebook: name, group, and a button that makes the file to hand in."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as widgets
+
+from ..errors import LabkitError
+from .hand_in import NAME, hand_in, stories_in
+
+
+def report_form(work: str | Path = "work", *, to: str | Path = NAME) -> widgets.VBox:
+    """A form that judges the whole homework in folder `work` and writes it, with the saved notebooks beside it, to `to`."""
+    name = widgets.Text(description="Name")
+    group = widgets.Text(description="Group")
+    button = widgets.Button(description="Make my report", button_style="primary")
+    said = widgets.HTML("Save the notebooks first: the report shows them as they were saved last.")
+
+    def make(_button: Any) -> None:
+        button.disabled = True
+        said.value = "Judging your work in fresh labs, about 15 seconds …"
+        try:
+            path = hand_in(Path(work), Path(to), name=name.value, group=group.value, stories=stories_in(Path.cwd()))
+            said.value = f"Written: <b>{html.escape(str(path.resolve()))}</b>"
+        except LabkitError as error:
+            said.value = f"<pre>{html.escape(str(error))}</pre>"
+        finally:
+            button.disabled = False
+
+    button.on_click(make)
+    return widgets.VBox([widgets.HBox([name, group]), button, said])

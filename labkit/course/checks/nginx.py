@@ -1,0 +1,76 @@
+"""What task 4's checks measure together: requests with both backends alive, then one failover."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from typing import Any
+
+from ...errors import LabkitError, MeasureError
+from ..bench import BACKENDS, LONG, Bench
+from .failover import GIVE_UP, LIMIT, TIMEOUT, Failover, replace_workers
+from .tshark import both_hops
+
+ADDRESS, PORT = "127.0.0.1", 8888
+# A few, each on its own connection; and a crowd on one, in which even a plain server of weight 1 beside 1000 has its turn
+# (smooth weighted round robin: it comes after about half the sum of the weights).
+ALIVE, CROWD, CROWD_SECONDS = 20, 600, 10.0
+# How often the failover is measured at the most.
+TIMES = 3
+
+
+@dataclass(frozen=True)
+class Measured:
+    """With both backends alive `alive`, the client's rows, `received`, what each backend got, and `hops`; then the failover.
+
+    `hops` is what tshark saw of one request, or the error with which it could not look.
+    """
+
+    alive: list[dict[str, Any]]
+    received: dict[int, list[dict[str, Any]]]
+    hops: list[str] | LabkitError
+    failover: Failover
+
+    @property
+    def remembering(self) -> bool:
+        """True when an nginx that remembers earlier failures would behave like this."""
+        return bool(self.received[8082]) or self.failover.attempts < LIMIT
+
+
+def look(bench: Bench) -> list[str] | LabkitError:
+    """What tshark sees of one request, or why it sees nothing."""
+    try:
+        return both_hops(bench, ADDRESS, PORT)
+    except LabkitError as error:
+        return error
+
+
+def measure(bench: Bench) -> Measured:
+    """Send the requests, with recorders as backends. Raises MeasureError when nobody answers."""
+    bench.call("recorder:take", 8082)
+    alive = bench.inside("series", ADDRESS, PORT, ALIVE, TIMEOUT, GIVE_UP)
+    if all(row["error"] for row in alive):
+        raise MeasureError(f"nobody answers at {ADDRESS}:{PORT}: {alive[0]['error']}")
+    bench.inside("crowd", ADDRESS, PORT, CROWD, TIMEOUT, CROWD_SECONDS)
+    received = {port: bench.call("recorder:take", port, timeout=LONG) for port in BACKENDS}
+    return Measured(alive, received, look(bench), Failover(bench, ADDRESS, PORT))
+
+
+def measured(bench: Bench) -> Measured:
+    """Measure, and again when it may have been nginx's memory, or the machine's slowness, that was measured.
+
+    The work's own trials, or a request before its backends ran, leave failures that nginx remembers until it reads its
+    configuration again; successes soon after do not clear them (ngx_http_upstream_module, max_fails).
+    """
+    bench.record_backends()
+    found = measure(bench)
+    for again in range(1, TIMES):
+        if not found.failover.unclear and not (again == 1 and found.remembering):
+            break
+        try:
+            replace_workers(bench, PORT, "masters", signal.SIGHUP)
+            bench.record_backend(8081)
+            found = measure(bench)
+        except LabkitError:  # it cannot read its configuration again; then what was measured stands
+            break
+    return found

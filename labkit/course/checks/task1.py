@@ -1,0 +1,79 @@
+"""Task 1: the pages, the servers, the answers."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from ...machine.view import HOME
+from ...services.http_server import PAGES
+from ..bench import Bench, Check
+from ..verdict import Finding, failed, passed
+
+PORTS = {"backend1": 8081, "backend2": 8082}
+
+
+def folders(bench: Bench) -> Finding:
+    """1.1: each folder holds index.html and nothing else."""
+    for name in PAGES:
+        found = bench.call("files:listing", f"{HOME}/{name}")
+        if found is None:
+            return failed(f"~/{name} is no folder", f"there is no folder ~/{name}")
+        if found != ["index.html"]:
+            return failed(f"~/{name} holds {', '.join(found) or 'nothing'}", f"~/{name} should hold one file, index.html")
+    return passed("both folders hold index.html and nothing else")
+
+
+def pages(bench: Bench) -> Finding:
+    """1.2: each file's text, but for white space around it, is the page that is asked for."""
+    for name, page in PAGES.items():
+        text = bench.lab.read(f"~/{name}/index.html")
+        if (text or "").strip() != page:
+            evidence = f"~/{name}/index.html: {text[:200]!r}" if text is not None else f"there is no ~/{name}/index.html"
+            return failed(evidence, f"the page of {name} is not the one that is asked for, to the letter")
+    return passed("both pages are the asked ones")
+
+
+def servers(bench: Bench) -> Finding:
+    """1.3: a Python process listens on each port and serves what lies in the folder now."""
+    for name, port in PORTS.items():
+        rows = bench.listening("tcp", port)
+        if not rows:
+            return failed(f"nobody listens on port {port}{bench.words}", f"no server on port {port}")
+        if not all(row["program"].startswith("python") for row in rows):
+            return failed(f"{rows[0]['program']} listens on port {port}", f"the server on port {port} is not Python's")
+        answer = serves(bench, name, port)
+        if answer["status"] != 200:
+            evidence = f"a file laid into ~/{name} cannot be fetched from port {port}: {said(answer)}"
+            return failed(evidence, f"the server on port {port} does not serve the folder ~/{name}")
+    return passed("a Python process on each port serves its folder")
+
+
+def serves(bench: Bench, name: str, port: int) -> dict[str, Any]:
+    """Lay a file into the folder, fetch it over HTTP and take it away again; 200 only when the text comes back."""
+    token = uuid.uuid4().hex
+    path = f"{HOME}/{name}/{token}.txt"
+    bench.call("files:write", path, token)
+    try:
+        answer: dict[str, Any] = bench.call("fetch:fetch", "127.0.0.1", port, f"/{token}.txt")
+    finally:
+        bench.call("files:remove", path)
+    return answer if answer["body"] == token else answer | {"status": answer["status"] if answer["status"] != 200 else 0}
+
+
+def said(answer: dict[str, Any]) -> str:
+    """What came back, in a few words."""
+    return str(answer["error"] or f"status {answer['status']}")
+
+
+def answers(bench: Bench) -> Finding:
+    """1.4: curl gets from each server the page that lies in its folder."""
+    for name, port in PORTS.items():
+        done = bench.lab.run(["curl", "-s", "-m", "5", f"http://127.0.0.1:{port}/"], check=False)
+        if done.code or done.stdout != bench.lab.read(f"~/{name}/index.html"):
+            evidence = f"curl of port {port}: code {done.code}, {done.stdout[:200]!r}"
+            return failed(evidence, f"port {port} does not answer with the page of {name}")
+    return passed("curl got each page from its own port")
+
+
+CHECKS: dict[str, Check] = {"1.1": folders, "1.2": pages, "1.3": servers, "1.4": answers}

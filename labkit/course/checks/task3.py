@@ -1,0 +1,115 @@
+"""Task 3: the interface, the kernel's IPVS table, the balance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...errors import WaitTimeout
+from ...measure.counters import counters, settled
+from ..bench import BACKENDS, Bench, Check
+from ..verdict import Finding, could_not_run, failed, passed
+
+VIP, PORT, SERVERS = "192.168.100.1", 80, ["127.0.0.1:8081", "127.0.0.1:8082"]
+REQUESTS = 40
+# For an answer, and how many that do not come are enough; for the counters, which lag by two seconds.
+TIMEOUT, GIVE_UP, COUNTED = 5.0, 2, 30.0
+
+
+def interface(bench: Bench) -> Finding:
+    """3.1: a dummy interface dummy1 is up and has the address, with /32, and no other interface has it."""
+    rows = bench.call("network:interfaces")
+    evidence = "; ".join(
+        f"{row['name']} ({row['kind'] or 'loopback'}): {', '.join(row['addresses']) or 'no address'}" for row in rows
+    )
+    fault = interface_fault(rows)
+    return failed(evidence + (bench.words if "no interface" in fault else ""), fault) if fault else passed(evidence)
+
+
+def interface_fault(rows: list[dict[str, Any]]) -> str:
+    """What is wrong with the interfaces, "" when nothing is."""
+    vips = {row["name"]: [one for one in row["addresses"] if one.split("/")[0] == VIP] for row in rows}
+    dummy = next((row for row in rows if row["name"] == "dummy1"), None)
+    others = [name for name, found in vips.items() if found and name != "dummy1"]
+    if dummy is None:
+        return "there is no interface dummy1"
+    if dummy["kind"] != "dummy":
+        return f"dummy1 is no dummy interface{', but a ' + dummy['kind'] if dummy['kind'] else ''}"
+    if not vips["dummy1"]:
+        return f"dummy1 does not carry {VIP}"
+    if vips["dummy1"] != [f"{VIP}/32"]:
+        return f"dummy1 carries {' and '.join(vips['dummy1'])}: not the asked prefix length"
+    if others:
+        return f"{VIP} is also on {' and '.join(others)}; it belongs on dummy1 alone"
+    return "" if dummy["up"] else "dummy1 is down"
+
+
+def service_faults(row: dict[str, Any]) -> list[str]:
+    """What is wrong with the virtual service, as hints."""
+    servers = {server["server"]: server for server in row["servers"]}
+    faults = []
+    if row["scheduler"] != "rr":
+        faults.append(f"the scheduler is {row['scheduler']}; round robin is asked")
+    if row["persistent"]:
+        faults.append("the service is persistent: a client always meets the same server")
+    if sorted(servers) != SERVERS:
+        faults.append(f"the real servers are not the two asked ones: {', '.join(sorted(servers)) or 'none'}")
+    if any(server["method"] != 0 for server in servers.values()):
+        faults.append("a real server is not reached by masquerading, so its port cannot differ from the service's")
+    if len({server["weight"] for server in servers.values()}) > 1 or any(server["weight"] == 0 for server in servers.values()):
+        faults.append("the weights are not equal and above 0")
+    return faults
+
+
+def service(bench: Bench) -> Finding:
+    """3.2: the kernel's table holds the service, round robin, masquerading, with the two real servers and no other."""
+    table = bench.call("ipvs:table")
+    evidence = "; ".join(f"{r['protocol']} {r['address']} {r['scheduler']} → {shown(r['servers'])}" for r in table)
+    ours = [row for row in table if (row["protocol"], row["address"]) == ("tcp", f"{VIP}:{PORT}")]
+    if not ours:
+        return failed((evidence or "the IPVS table is empty") + bench.words, f"IPVS has no virtual service for TCP {VIP}:{PORT}")
+    faults = service_faults(ours[0])
+    return failed(evidence, "; ".join(faults)) if faults else passed(evidence)
+
+
+def shown(servers: list[dict[str, Any]]) -> str:
+    """The real servers with their weights, in words."""
+    return ", ".join(f"{server['server']} (weight {server['weight']})" for server in servers) or "no real server"
+
+
+def entries(bench: Bench) -> int:
+    """How many connections to the service the kernel remembers; unlike the counters this number does not lag."""
+    table = counters(bench.lab, f"{VIP}:{PORT}")
+    return int((table["active"] + table["inactive"]).sum())
+
+
+def balance(bench: Bench) -> Finding:
+    """3.3: of 40 requests, all answered, IPVS counts half at each real server."""
+    bench.record_backends()
+    if counters(bench.lab, f"{VIP}:{PORT}")["conns"].sum():
+        settled(bench.lab)
+    bench.call("ipvs:zero")
+    before = entries(bench)
+    rows = bench.inside("series", VIP, PORT, REQUESTS, TIMEOUT, GIVE_UP)
+    through = entries(bench) - before
+    answered = {port: len(bench.call("recorder:take", port)) for port in BACKENDS}
+    lost = [row["error"] for row in rows if row["error"]]
+    if lost:
+        return failed(
+            f"{len(lost)} of {len(rows)} requests to {VIP} failed: {lost[0]}", f"requests to http://{VIP} are not all answered"
+        )
+    if through < REQUESTS:
+        evidence = f"{REQUESTS} requests were answered; IPVS handled {through} connections"
+        return failed(evidence, "requests are answered, but not all of them went through IPVS")
+    try:
+        counted = settled(bench.lab, REQUESTS, service=f"{VIP}:{PORT}", timeout=COUNTED)
+    except WaitTimeout as error:
+        return could_not_run(f"{REQUESTS} requests went through IPVS, and its counters do not show as many: {error.words}")
+    bench.evidence["counters"] = counted.to_dict("records")
+    shares = dict(zip(counted["server"], counted["conns"], strict=True))
+    evidence = f"{REQUESTS} requests; IPVS counts {shares}; the servers received {answered}"
+    if max(answered.values()) - min(answered.values()) > 2 or sum(answered.values()) < REQUESTS:
+        return failed(evidence, "the two servers do not get equal shares")
+    return passed(evidence)
+
+
+CHECKS: dict[str, Check] = {"3.1": interface, "3.2": service, "3.3": balance}

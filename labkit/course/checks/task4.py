@@ -1,0 +1,161 @@
+"""Task 4: which backend nginx chooses, how often it tries a dead one, where it listens, what it sets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...errors import LabkitError, MeasureError
+from ..bench import Bench, Check
+from ..verdict import Finding, could_not_run, failed, passed
+from .failover import LIMIT, settled
+from .nginx import ADDRESS, ALIVE, PORT, Measured, measured
+
+# What a backend answers with its page. The recorders answer any path, the servers of task 1 only these.
+PAGE_PATHS = {"/", "/index.html"}
+HEADER, VALUE = "X-high-load-test", "123"
+
+
+def sockets(bench: Bench) -> list[tuple[str, int]]:
+    """Where nginx listened when the scripts had run."""
+    return sorted({(row["address"], row["port"]) for row in bench.listeners if row["program"] == "nginx"})
+
+
+def shared(bench: Bench) -> Measured:
+    """The measurements, made once. Raises MeasureError when there is no nginx, or no answer."""
+    if not sockets(bench):
+        raise MeasureError("nginx does not run")
+    return bench.once("measured", lambda: measured(bench))
+
+
+def active_backup(bench: Bench) -> Finding:
+    """4.1: with both alive all requests reach 8081; with 8081 dead they reach 8082."""
+    if not sockets(bench):
+        return failed(f"nginx listens nowhere{bench.words}", "nginx does not run")
+    found = shared(bench)
+    active, backup = (len(found.received[port]) for port in (8081, 8082))
+    evidence = f"both alive: {active} requests reached 127.0.0.1:8081 and {backup} reached 127.0.0.1:8082"
+    if not active + backup:
+        return failed(evidence, "no request reached a backend: nginx answers by itself")
+    if backup:
+        return failed(evidence, "the second server gets requests while the first one is alive")
+    failover = found.failover
+    expected = sum(not refused for refused in failover.refused) or len(failover.rows)
+    evidence += f"; 8081 dead: {failover.by_backup} of {len(failover.rows)} reached 127.0.0.1:8082"
+    if not failover.by_backup:
+        return failed(evidence, "with the active server dead, no request reaches the backup")
+    if failover.by_backup < expected:
+        return failed(evidence, "with the active server dead, not every request reaches the backup")
+    return passed(evidence)
+
+
+def seven(bench: Bench) -> Finding:
+    """4.2: a dead active server is tried exactly 7 times, whatever the number of workers, and then left alone."""
+    failover = shared(bench).failover
+    evidence = f"attempts at the dead server, request by request: {failover.pattern}"
+    if failover.unclear:
+        return could_not_run(f"this machine is too slow to tell a failed attempt from a probe after fail_timeout; {evidence}")
+    if failover.never_stopped:
+        return failed(evidence, f"nginx goes on trying the dead active server: {sum(failover.refused)} attempts, and no end")
+    if not failover.attempts:
+        return failed(evidence, "the active server was not tried once after it died")
+    if failover.again and failover.workers > 1:
+        tried = failover.attempts + failover.again
+        evidence += f"; {failover.again} more attempts right after that, {failover.workers} workers"
+        return failed(evidence, f"the active server was tried {tried} times or more: each worker counts for itself")
+    if failover.attempts != LIMIT:
+        return failed(evidence, f"nginx stopped trying the active server after {failures(failover.attempts)}; {LIMIT} are asked")
+    if failover.again:
+        return failed(evidence, f"nginx left the active server alone after {LIMIT} failures, but not even for a second")
+    return passed(evidence)
+
+
+def failures(count: int) -> str:
+    """A number of failures in words."""
+    return f"{count} failure" + ("s" if count != 1 else "")
+
+
+def loopback_only(bench: Bench) -> Finding:
+    """4.3: the sockets on which nginx listens are one address and port."""
+    found = sockets(bench)
+    if not found:
+        return could_not_run("nginx does not run")
+    words = "nginx listens on " + ", ".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in found)
+    if (ADDRESS, PORT) not in found:
+        return failed(words, f"{words}, not on the asked address and port")
+    return failed(words, f"{words}: more than one place") if len(found) > 1 else passed(words)
+
+
+def values(headers: list[Any]) -> list[str]:
+    """All values of the asked header."""
+    return [value for name, value in headers if name.lower() == HEADER.lower()]
+
+
+def words(found: list[list[str]]) -> str:
+    """The different values that a header had, for people."""
+    kinds = {" and ".join(map(repr, one)) or "none" for one in found}
+    return ", ".join(sorted(kinds)) or "nothing to look at"
+
+
+def header(bench: Bench) -> Finding:
+    """4.4: every request that reaches a backend carries the header once, and so does every response to the client."""
+    found = shared(bench)
+    asked = [values(request["headers"]) for requests in found.received.values() for request in requests]
+    given = [values(row["headers"]) for row in found.alive]
+    evidence = f"{HEADER} as the backend received it: {words(asked)}; as the client received it: {words(given)}"
+    if not asked:
+        return failed(evidence, "no request reached a backend")
+    faults = [fault(hop, rows) for hop, rows in (("the request that the backend received", asked), ("the response", given))]
+    if not any(faults):
+        return passed(evidence)
+    return failed(evidence, "; ".join(part for part in faults if part))
+
+
+def fault(hop: str, rows: list[list[str]]) -> str:
+    """What is wrong with the header on one hop, "" when nothing is."""
+    wrong = next((row for row in rows if row != [VALUE]), None)
+    if wrong is None:
+        return ""
+    if not wrong:
+        return f"{hop} does not carry {HEADER}"
+    return (
+        f"{hop} carries {HEADER} {len(wrong)} times" if len(wrong) > 1 else f"{hop} carries {HEADER} with the value {wrong[0]!r}"
+    )
+
+
+def served(bench: Bench) -> Finding:
+    """4.5: every request is answered with both alive, and again once nginx has switched; backends are asked for their page."""
+    found = shared(bench)
+    paths = {request["path"].partition("?")[0] for requests in found.received.values() for request in requests}
+    good = sum(row["status"] == 200 for row in found.alive)
+    after = settled(found.failover.rows)
+    ok = sum(row["status"] == 200 for row in after)
+    evidence = f"both alive: {good} of {ALIVE} answered; with backend1 off, once nginx has switched: {ok} of {len(after)}"
+    if good < ALIVE:
+        return failed(evidence, "with both servers alive, not every request is answered")
+    if ok < len(after):
+        return failed(evidence, "with backend1 off, requests fail even after the switch")
+    if paths - PAGE_PATHS:
+        asked = " and ".join(sorted(paths))
+        return failed(
+            f"{evidence}; asked for /, nginx asks the backend for {asked}",
+            f"nginx asks the backend for {asked}, where it has no page",
+        )
+    return passed(evidence)
+
+
+def on_the_wire(bench: Bench) -> Finding:
+    """4.6: tshark decodes a request and its response on the client's side and on the backend's."""
+    seen = shared(bench).hops
+    if isinstance(seen, LabkitError):
+        return could_not_run(f"tshark could not look: {seen.tried}")
+    evidence = "; ".join(seen) or "tshark saw no HTTP exchange"
+    if not any("client → nginx" in hop for hop in seen):
+        return failed(evidence, f"tshark sees no HTTP exchange with {ADDRESS}:{PORT}")
+    if not any("nginx → backend" in hop for hop in seen):
+        return failed(evidence, "tshark sees no HTTP exchange between nginx and a backend")
+    return passed(evidence)
+
+
+CHECKS: dict[str, Check] = {
+    "4.1": active_backup, "4.2": seven, "4.3": loopback_only, "4.4": header, "4.5": served, "4.6": on_the_wire,
+}  # fmt: skip

@@ -1,0 +1,22 @@
+"""What tshark makes of one request through nginx."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+
+from ...measure.capture import PORTS, Capture
+from ..bench import Bench
+
+
+def both_hops(bench: Bench, address: str, port: int) -> list[str]:
+    """Record one request and return a sentence for each exchange that tshark decodes with request and response."""
+    with Capture(bench.lab, PORTS) as capture:
+        bench.call("fetch:fetch", address, port)
+    exchanges = capture.exchanges(fast=True)
+    bench.evidence["capture"] = base64.b64encode(gzip.compress(capture.file.read_bytes())).decode()
+    return [
+        f"{row.hop}: {row.method} {row.uri} → {row.status} ({row.ms:.1f} ms)"
+        for row in exchanges.itertuples()
+        if row.method and row.status == row.status  # a missing status is not equal to itself
+    ]

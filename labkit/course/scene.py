@@ -1,0 +1,36 @@
+"""The topology of a lab as it is now: its pool looked at, its traffic counted, then drawn."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ..services.http_server import BackendPool
+from ..show.picture import Picture
+from ..show.topology import Backend
+from ..show.topology import topology as draw
+
+
+def sent_to(counted: pd.DataFrame, name: str, address: str) -> int:
+    """How many requests of a traffic table, or connections of a counters table, went to the backend."""
+    if "conns" in counted:
+        return int(counted.loc[counted["server"] == address, "conns"].sum())
+    return int((counted["backend"] == name).sum())
+
+
+def topology(
+    pool: BackendPool, counted: pd.DataFrame | None = None, *, balancer: str | None = None, title: str | None = None
+) -> Picture:
+    """Draw client → `balancer` → the pool's servers: who is up now, and how much of `counted` went where.
+
+    `counted` is a table of `traffic`, or of IPVS `counters`. `balancer` is a label, None when the client asks directly.
+    """
+    backends = [
+        Backend(
+            server.backend.name,
+            server.backend.address,
+            alive=server.alive,
+            requests=None if counted is None else sent_to(counted, server.backend.name, server.backend.address),
+        )
+        for server in pool
+    ]
+    return draw("client", balancer, backends, title=title)

@@ -1,0 +1,196 @@
+"""Verdicts: one sentence a requirement, passed, failed or could not run, with points, evidence and a hint."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+PASSED, FAILED, COULD_NOT_RUN, BY_HAND = "passed", "failed", "could not run", "by hand"
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """A numbered requirement of the assignment, as a sentence, with its points."""
+
+    number: str
+    points: int
+    sentence: str
+
+    @property
+    def task(self) -> int:
+        """The task it belongs to."""
+        return int(self.number[0])
+
+
+# The tasks' points (10, 20, 35, 35) are the assignment's; how they are spread over its requirements is this course's.
+REQUIREMENTS = {
+    requirement.number: requirement
+    for requirement in (
+        Requirement("1.1", 2, "~/backend1 and ~/backend2 exist, each with one index.html"),
+        Requirement("1.2", 2, "each index.html holds its own page, to the letter"),
+        Requirement("1.3", 4, "a Python http server serves each folder, on port 8081 and 8082"),
+        Requirement("1.4", 2, "both answer with their own page"),
+        Requirement("2.1", 8, "the name has two A records, 127.0.0.1 and 127.0.0.2"),
+        Requirement("2.2", 6, "dnsmasq answers at 127.0.0.1"),
+        Requirement("2.3", 6, "the question what happens when backend2 breaks is answered"),
+        Requirement("3.1", 10, "dummy1 carries 192.168.100.1/32"),
+        Requirement("3.2", 15, "IPVS has a round robin service for TCP port 80, masquerading to ports 8081 and 8082"),
+        Requirement("3.3", 10, "requests to 192.168.100.1 are balanced, as IPVS counts them"),
+        Requirement("4.1", 8, "nginx sends everything to 127.0.0.1:8081 and has 127.0.0.1:8082 as backup"),
+        Requirement("4.2", 10, "the switch to the backup comes after 7 failed attempts"),
+        Requirement("4.3", 5, "nginx listens on 127.0.0.1:8888 and nowhere else"),
+        Requirement("4.4", 6, "X-high-load-test: 123 is on the request to the upstream and on the response"),
+        Requirement("4.5", 3, "clients are answered with both servers alive, and with backend1 off"),
+        Requirement("4.6", 3, "an HTTP request and its response can be seen with tshark on both sides of nginx"),
+    )
+}  # fmt: skip
+# A requirement that fails while one of these has not passed cannot be judged by itself.
+DEPENDS = {
+    "1.2": ("1.1",), "1.3": ("1.1",), "1.4": ("1.1", "1.3"), "3.3": ("3.1", "3.2"), "4.2": ("4.1",),
+    "4.4": ("4.1",), "4.5": ("4.1",), "4.6": ("4.1",),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found: the verdict, the evidence it measured, and a hint that names the fault."""
+
+    verdict: str
+    evidence: str
+    hint: str = ""
+
+
+def passed(evidence: str) -> Finding:
+    """The requirement is met."""
+    return Finding(PASSED, evidence)
+
+
+def failed(evidence: str, hint: str) -> Finding:
+    """The requirement is not met."""
+    return Finding(FAILED, evidence, hint)
+
+
+def could_not_run(reason: str) -> Finding:
+    """The check could not see what it needs."""
+    return Finding(COULD_NOT_RUN, reason, reason)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One row of the result."""
+
+    task: int
+    requirement: str
+    verdict: str
+    points: int
+    of: int
+    sentence: str
+    evidence: str
+    hint: str
+
+
+def verdict(number: str, finding: Finding) -> Verdict:
+    """The row for a requirement; only what passed earns points."""
+    requirement = REQUIREMENTS[number]
+    points = requirement.points if finding.verdict == PASSED else 0
+    return Verdict(
+        requirement.task,
+        number,
+        finding.verdict,
+        points,
+        requirement.points,
+        requirement.sentence,
+        finding.evidence,
+        finding.hint,
+    )
+
+
+def with_dependencies(findings: dict[str, Finding]) -> dict[str, Finding]:
+    """Turn a failure whose prerequisite has not passed into "could not run": the fault lies there."""
+    judged = dict(findings)
+    for number, finding in findings.items():
+        missing = [needed for needed in DEPENDS.get(number, ()) if needed in findings and findings[needed].verdict != PASSED]
+        if finding.verdict == FAILED and missing:
+            reason = f"cannot be judged before {' and '.join(missing)}: {finding.hint}"
+            judged[number] = Finding(COULD_NOT_RUN, finding.evidence, reason)
+    return judged
+
+
+COLOURS = {PASSED: "#00795a", FAILED: "#b23c00", COULD_NOT_RUN: "#6b6b6b", BY_HAND: "#0060a0"}
+MARKS = {PASSED: "✓", FAILED: "✗", COULD_NOT_RUN: "?", BY_HAND: "…"}
+
+
+class Verdicts:
+    """The verdicts on a work. Printed, it is a table of words; in a notebook one with colours; `data` is for machines."""
+
+    def __init__(self, rows: Iterable[Verdict], linux: str, evidence: dict[str, Any] | None = None) -> None:
+        """`evidence` is what the checks kept of their measurements, by name, plain data."""
+        self.rows, self.linux, self.evidence = list(rows), linux, evidence or {}
+
+    def __iter__(self) -> Iterator[Verdict]:
+        return iter(self.rows)
+
+    @property
+    def points(self) -> int:
+        """The points earned; those that wait for a hand are not among them."""
+        return sum(row.points for row in self.rows)
+
+    @property
+    def of(self) -> int:
+        """The points that could be earned, without those that wait for a hand."""
+        return sum(row.of for row in self.rows if row.verdict != BY_HAND)
+
+    @property
+    def by_hand(self) -> int:
+        """The points that a person has to give."""
+        return sum(row.of for row in self.rows if row.verdict == BY_HAND)
+
+    @property
+    def exit_code(self) -> int:
+        """0 when all passed, 1 when something failed, 2 when nothing failed and something could not run."""
+        verdicts = {row.verdict for row in self.rows}
+        return 1 if FAILED in verdicts else 2 if COULD_NOT_RUN in verdicts else 0
+
+    def data(self) -> dict[str, Any]:
+        """Plain data: points, of, by_hand, linux and the verdicts."""
+        return {
+            "points": self.points, "of": self.of, "by_hand": self.by_hand, "linux": self.linux,
+            "verdicts": [asdict(row) for row in self.rows],
+        }  # fmt: skip
+
+    def json(self) -> str:
+        """`data` as JSON text."""
+        return json.dumps(self.data(), indent=2, ensure_ascii=False)
+
+    def total(self) -> str:
+        """The sum in words."""
+        return f"{self.points} of {self.of} points" + (f", {self.by_hand} more by hand" if self.by_hand else "")
+
+    def __str__(self) -> str:
+        lines = []
+        for row in self.rows:
+            points = f"{row.points:>2}/{row.of:<2}" if row.verdict != BY_HAND else f" ?/{row.of:<2}"
+            lines.append(f"{row.requirement}  {MARKS[row.verdict]} {row.verdict:13}  {points}  {row.sentence}")
+            lines += [f"       {'':13}         → {row.hint}"] if row.hint else []
+        return "\n".join([*lines, self.total()])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        def cells(row: Verdict) -> str:
+            points = f"{row.points} / {row.of}" if row.verdict != BY_HAND else f"? / {row.of}"
+            said = html.escape(row.evidence) + (
+                f"<br><b>{html.escape(row.hint)}</b>" if row.hint and row.hint != row.evidence else ""
+            )
+            mark = f'<b style="color:{COLOURS[row.verdict]}">{MARKS[row.verdict]} {row.verdict}</b>'
+            texts = (row.requirement, mark, points, html.escape(row.sentence), said)
+            return "".join(f'<td style="text-align:left;vertical-align:top">{text}</td>' for text in texts)
+
+        head = "".join(
+            f'<th style="text-align:left">{name}</th>' for name in ("", "verdict", "points", "requirement", "measured")
+        )
+        body = "".join(f"<tr>{cells(row)}</tr>" for row in self.rows)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p><b>{html.escape(self.total())}</b></p>"

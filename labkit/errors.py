@@ -1,0 +1,126 @@
+"""The errors that a learner can meet.
+
+    LabkitError
+    ├── LabError                what the lab's machine could not do
+    │   ├── NoLinux             no candidate works here
+    │   ├── LabClosed           the lab is closed, or its Linux ended by itself
+    │   ├── WaitTimeout         something was waited for and did not come
+    │   ├── CommandFailed       a command in the lab ended with a code other than 0
+    │   ├── CommandTimeout      a command in the lab did not end in time
+    │   └── CallFailed          a labkit function raised inside the lab
+    ├── ServiceError            a service could not be started, configured or stopped
+    │   ├── MissingProgram      the program is not installed
+    │   ├── ConfigRejected      the program refuses its configuration
+    │   └── PortTaken           another process in the lab listens there
+    ├── BadInput                a value that cannot be used, found before anything was run
+    ├── MeasureError            an observation could not be made
+    └── CourseError             a notebook, check or report failed
+
+Each says what was tried, the program's own words and the way out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+TAIL_LINES = 15
+
+
+def tail(text: str, lines: int = TAIL_LINES) -> str:
+    """Return the last `lines` lines of `text`, without blank ends."""
+    return "\n".join(text.strip().splitlines()[-lines:])
+
+
+def _again(kind: type[LabkitError], args: tuple[Any, ...], values: dict[str, Any]) -> LabkitError:
+    """Make a copy of an error, whatever its class asks for when it is made new (copy, pickle)."""
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(values)
+    return error
+
+
+class LabkitError(Exception):
+    """Base of every error of labkit.
+
+    Attributes: `tried` (what was attempted, a sentence), `words` (the last lines of what the program itself
+    said, may be empty) and `way_out` (what to do next, may be empty).
+    """
+
+    def __init__(self, tried: str, *, words: str = "", way_out: str = "") -> None:
+        self.tried, self.words, self.way_out = tried, tail(words), way_out
+        super().__init__(tried)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (type(self), self.args, self.__dict__)
+
+    def __str__(self) -> str:
+        parts = [self.tried]
+        if self.words:
+            parts.append("\n".join("  | " + line for line in self.words.splitlines()))
+        if self.way_out:
+            parts.append(f"Way out: {self.way_out}")
+        return "\n".join(parts)
+
+
+class LabError(LabkitError):
+    """The lab's machine could not do it."""
+
+
+class NoLinux(LabError):
+    """None of the candidates can carry a lab with these needs here."""
+
+
+class LabClosed(LabError):
+    """The lab is closed, or its Linux has ended by itself."""
+
+
+class WaitTimeout(LabError):
+    """Something was waited for and did not come in time."""
+
+
+class CommandFailed(LabError):
+    """A command in the lab ended with a code other than 0; `code` has it, `command` the command."""
+
+    def __init__(self, command: str, code: int, *, words: str = "", way_out: str = "") -> None:
+        self.command, self.code = command, code
+        super().__init__(f"`{command}` ended with code {code}.", words=words, way_out=way_out)
+
+
+class CommandTimeout(LabError):
+    """A command in the lab did not end in time and was stopped."""
+
+
+class CallFailed(LabError):
+    """A labkit function raised inside the lab; `kind` is the class name of what it raised."""
+
+    def __init__(self, tried: str, *, kind: str, words: str = "", way_out: str = "") -> None:
+        self.kind = kind
+        super().__init__(tried, words=words, way_out=way_out)
+
+
+class ServiceError(LabkitError):
+    """A service could not be started, configured or stopped."""
+
+
+class MissingProgram(ServiceError):
+    """The program is not installed where the lab could see it."""
+
+
+class ConfigRejected(ServiceError):
+    """The program refuses its configuration."""
+
+
+class PortTaken(ServiceError):
+    """Another process in the lab already listens on that address and port."""
+
+
+class BadInput(LabkitError):
+    """A value that cannot be used; nothing was run."""
+
+
+class MeasureError(LabkitError):
+    """An observation could not be made."""
+
+
+class CourseError(LabkitError):
+    """A notebook, a check or a report failed."""

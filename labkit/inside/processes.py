@@ -1,0 +1,162 @@
+"""Commands inside the lab: run to completion, or started in the background and stopped by handle."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Generator, Iterator
+from typing import IO
+
+CHUNK = 65536
+# What one command may print before the rest is dropped, bytes.
+OUTPUT_LIMIT = 4 * 1024 * 1024
+GRACE = 3.0
+# A flood of output waits in its full pipe instead of taking the agent's time, seconds.
+DRAIN_PAUSE = 0.01
+
+_started: dict[int, subprocess.Popen[bytes]] = {}
+
+
+def run(
+    argv: list[str], timeout: float, cwd: str | None = None, cancel_fd: int = -1, limit: int = OUTPUT_LIMIT
+) -> Generator[tuple[str, str], None, int]:
+    """Run `argv`, yield ("stdout"|"stderr", text) as it comes, and return its exit code.
+
+    The code is -1 when the time (seconds) was over and -2 when the caller went away; its process group is then killed.
+    """
+    try:
+        process = subprocess.Popen(
+            argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        )
+    except (FileNotFoundError, PermissionError) as error:  # as a shell says it
+        yield "stderr", f"{argv[0]}: {error.strerror}\n"
+        return 127 if isinstance(error, FileNotFoundError) else 126
+    try:
+        return (yield from _output(process, time.monotonic() + timeout, cancel_fd, limit))
+    finally:
+        if process.poll() is None:
+            _kill_group(process.pid, signal.SIGKILL)
+            process.wait()
+        for stream in (process.stdout, process.stderr):
+            assert stream is not None
+            threading.Thread(target=_drain, args=(stream,), daemon=True).start()
+        if cancel_fd >= 0:
+            os.close(cancel_fd)
+
+
+def _drain(stream: IO[bytes]) -> None:
+    """Read a pipe to its end: a server that a command left in the background must not die of writing its log to it."""
+    while os.read(stream.fileno(), CHUNK):
+        time.sleep(DRAIN_PAUSE)
+    stream.close()
+
+
+def _output(
+    process: subprocess.Popen[bytes], deadline: float, cancel_fd: int, limit: int
+) -> Generator[tuple[str, str], None, int]:
+    """Yield what the process prints until it ends; what its own children in the background print later is not waited for."""
+    decoders = {name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("stdout", "stderr")}
+    with selectors.DefaultSelector() as selector:
+        for stream, name in ((process.stdout, "stdout"), (process.stderr, "stderr")):
+            assert stream is not None
+            selector.register(stream, selectors.EVENT_READ, name)
+        if cancel_fd >= 0:
+            selector.register(cancel_fd, selectors.EVENT_READ, "cancel")
+        ended = os.pidfd_open(process.pid)
+        selector.register(ended, selectors.EVENT_READ, "ended")
+        try:
+            over = False
+            while not over:
+                left = deadline - time.monotonic()
+                names = {key.data for key, _ in selector.select(max(0.0, left))}
+                if "cancel" in names:
+                    return -2
+                over = "ended" in names
+                if not over and (left <= 0 or not names):
+                    return -1
+                for name, data in _read(selector, wait=not over):
+                    text = decoders[name].decode(data)[: max(0, limit)]
+                    limit -= len(text)
+                    if text:
+                        yield name, text
+                    elif over and limit <= 0:
+                        break  # what it left in the background may print without end
+            return process.wait()
+        finally:
+            os.close(ended)
+
+
+def _read(selector: selectors.BaseSelector, *, wait: bool) -> Iterator[tuple[str, bytes]]:
+    """Yield what stands in the output pipes now; without `wait`, all of it."""
+    again = True
+    while again:
+        again = False
+        for key, _ in selector.select(0):
+            if key.data not in ("stdout", "stderr"):
+                continue
+            data = os.read(key.fd, CHUNK)
+            if data:
+                again = not wait
+                yield key.data, data
+            else:
+                selector.unregister(key.fileobj)
+
+
+def start(argv: list[str], log: str, cwd: str | None = None) -> int:
+    """Start `argv` in the background in a process group of its own, its output in the file `log`; return its pid."""
+    with open(log, "ab") as file:
+        process = subprocess.Popen(argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True)
+    _started[process.pid] = process
+    return process.pid
+
+
+def poll(pid: int) -> int | None:
+    """Return the exit code of a process started here, None while it runs."""
+    return _started[pid].poll()
+
+
+def stop(pid: int, grace: float = GRACE) -> int:
+    """End the process group of a process started here, politely for `grace` seconds, and return its exit code."""
+    process = _started[pid]
+    if process.poll() is None:
+        _kill_group(pid, signal.SIGTERM)
+        _kill_group(pid, signal.SIGCONT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(grace)
+    _kill_group(pid, signal.SIGKILL)
+    return process.wait()
+
+
+def _kill_group(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, number)
+
+
+def send_signal(pid: int, number: int) -> bool:
+    """Send signal `number` to process `pid`; False when there is none."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def named(program: str) -> list[int]:
+    """The pids of the processes that run `program` (their name in /proc/pid/comm), zombies left out."""
+    return [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and exists(int(pid), program)]
+
+
+def exists(pid: int, program: str) -> bool:
+    """True when process `pid` is there, runs `program` (its name in /proc/pid/comm) and is not a zombie."""
+    try:
+        with open(f"/proc/{pid}/status") as file:
+            lines = dict(line.split(":\t", 1) for line in file.read().splitlines() if ":\t" in line)
+    except OSError:
+        return False
+    return lines.get("Name", "") == program[:15] and not lines.get("State", "Z").startswith("Z")

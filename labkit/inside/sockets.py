@@ -1,0 +1,87 @@
+"""Who listens in the lab, by psutil."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from typing import Any
+
+import psutil
+
+PROTOCOLS = {socket.SOCK_STREAM: "tcp", socket.SOCK_DGRAM: "udp"}
+
+
+def listeners() -> list[dict[str, Any]]:
+    """Every listening TCP socket and every bound UDP socket: protocol, address, port, pid, program, command."""
+    rows = []
+    for row in psutil.net_connections("inet"):
+        if (row.type == socket.SOCK_STREAM and row.status != psutil.CONN_LISTEN) or not row.laddr or row.raddr:
+            continue
+        found: dict[str, Any] = {"protocol": PROTOCOLS[row.type], "address": row.laddr.ip, "port": row.laddr.port, "pid": row.pid}
+        rows.append(found | describe(row.pid))
+    return sorted(rows, key=lambda row: (row["protocol"], row["port"], row["address"]))
+
+
+def describe(pid: int | None) -> dict[str, str]:
+    """The program's name and its command line, empty when the process is gone."""
+    try:
+        process = psutil.Process(pid) if pid else None
+        return {"program": process.name(), "command": " ".join(process.cmdline())} if process else {"program": "", "command": ""}
+    except psutil.Error:
+        return {"program": "", "command": ""}
+
+
+def end_listeners(ports: list[int]) -> None:
+    """Kill every process that listens on one of the TCP `ports`, and wait until it is gone."""
+    pids = {row["pid"] for row in listeners() if row["protocol"] == "tcp" and row["port"] in ports and row["pid"]}
+    processes = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
+    for process in processes:
+        process.kill()
+    psutil.wait_procs(processes, timeout=5)
+
+
+def workers(program: str) -> list[int]:
+    """The pids of the processes named `program` whose parent has that name too: nginx's workers."""
+    named = [process for process in psutil.process_iter(["name", "ppid"]) if process.info["name"] == program]
+    pids = {process.pid for process in named}
+    return sorted(process.pid for process in named if process.info["ppid"] in pids)
+
+
+def settle(ports: list[int], quiet: float, timeout: float) -> bool:
+    """Wait until somebody listens on each of `ports`; give up once nobody in the lab has worked for `quiet` seconds.
+
+    What a script left in the background may still be starting, and that shows in its use of the processor. At most
+    `timeout` seconds; True when all ports are taken.
+    """
+    deadline, own = time.monotonic() + timeout, os.getpid()
+    last, since = -1.0, time.monotonic()
+    while time.monotonic() < deadline:
+        if set(ports) <= {row["port"] for row in listeners()}:
+            return True
+        work = sum(sum(process.info["cpu_times"][:2]) for process in psutil.process_iter(["cpu_times"]) if process.pid != own)
+        if work != last:
+            last, since = work, time.monotonic()
+        if time.monotonic() - since > quiet:
+            return False
+        time.sleep(0.05)
+    return False
+
+
+def wait_for_listener(pid: int, port: int, timeout: float) -> str:
+    """Wait until process `pid` listens on TCP `port`: "listening", "ended" when it is gone, "timeout" after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        try:
+            process = psutil.Process(pid)
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return "ended"
+            connections = process.net_connections("tcp")
+        except psutil.NoSuchProcess:
+            return "ended"
+        except psutil.AccessDenied:  # while a process is being replaced or ends, the kernel refuses a look at its files
+            connections = []
+        if any(row.status == psutil.CONN_LISTEN and row.laddr.port == port for row in connections):
+            return "listening"
+        time.sleep(0.01)
+    return "timeout"

@@ -1,0 +1,198 @@
+"""Lab: one isolated machine, in which all services, all traffic and all captures of a notebook live."""
+
+from __future__ import annotations
+
+import atexit
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from .commands import PROCESSES, Command, Process, Result, argv_and_text, finish
+from .errors import BadInput, CommandFailed, CommandTimeout, LabClosed, LabError, LabkitError
+from .machine.choose import Opened, choose
+from .machine.folder import LabFolder
+from .machine.view import FOLDER, HANDED_IN, HOME
+from .wait import wait_until
+
+COMMAND_TIMEOUT = 60.0
+# How much longer than its command an answer may take: the serial line of User-Mode Linux, a busy machine.
+SLACK = 15.0
+
+
+class Lab:
+    """An isolated machine of its own: root, a network, a home, nothing of the host.
+
+    `needs` names what its Linux must have: "ipvs", "dummy", "drop" ("users" always). `home` is the folder on the host that
+    is ~ in the lab, by default `work` in the current folder. The lab opens in the background; the first use waits for it.
+    With a `task`, the commands that solve it are kept in ~/task1.sh … ~/task4.sh, until `recording` is set to False.
+    With `current` it becomes the lab of the magics %lab and %%lab. One that is not `trusted` is for the work of others: it runs
+    only on a Linux of its own inside a view, and its home there is a copy.
+    Raises NoLinux at that first use when no candidate works.
+    """
+
+    current: Lab | None = None
+
+    def __init__(
+        self, name: str = "lab", *, task: int | None = None, needs: Iterable[str] = (), home: str | Path | None = None,
+        current: bool = True, trusted: bool = True,
+    ) -> None:  # fmt: skip
+        if not re.fullmatch(r"[\w.-]{1,40}", name):
+            raise BadInput(f"{name!r} is no name for a lab.", way_out="letters, digits, - _ and . only, 40 at the most")
+        self.name = name
+        self.folder = LabFolder.create(name, Path("work") if home is None else Path(home))
+        self._closed = False
+        self._processes = 0
+        self.task, self.recording = task, task is not None
+        self._script: list[str] = []
+        self._opening: Future[Opened] = Future()
+        threading.Thread(target=self._open, args=(tuple(needs), trusted), name=f"labkit-open-{name}", daemon=True).start()
+        atexit.register(self.close)
+        if current:
+            Lab.current = self
+
+    def _open(self, needs: tuple[str, ...], trusted: bool) -> None:
+        try:
+            opened = choose(needs, self.folder, trusted=trusted)
+            if not trusted:
+                command = ["cp", "-a", f"{HANDED_IN}/.", f"{HOME}/"]
+                words: list[tuple[str, str]] = []
+                stream = opened.link.stream(f"{PROCESSES}:run", (command, COMMAND_TIMEOUT), {}, COMMAND_TIMEOUT + SLACK)
+                if finish(stream, words.append):
+                    opened.stop()
+                    raise LabError("The work cannot be copied into the lab.", words="".join(text for _, text in words))
+            self._opening.set_result(opened)
+        except BaseException as error:
+            self._opening.set_exception(error)
+
+    def _opened(self) -> Opened:
+        if self._closed:
+            raise LabClosed(f"The lab {self.name} is closed.", way_out="open it again: run the cell with `Lab(…)` again")
+        try:
+            return self._opening.result()
+        except LabkitError:
+            self.close()
+            raise
+
+    @property
+    def home(self) -> Path:
+        """The lab's ~ on the host."""
+        return self.folder.home
+
+    @property
+    def closed(self) -> bool:
+        """True once it has been closed."""
+        return self._closed
+
+    @property
+    def linux(self) -> str:
+        """Which Linux the lab has: host or uml."""
+        return self._opened().linux.name
+
+    def stream(self, function: str, *args: Any, timeout: float = COMMAND_TIMEOUT, **kwargs: Any) -> Iterator[Any]:
+        """Call `module:function` of labkit inside the lab, yield its items and return its result.
+
+        `timeout` is seconds between two items. Closing the iterator, or an interrupt, cancels the call.
+        Raises CallFailed, WaitTimeout, LabClosed.
+        """
+        return self._opened().link.stream(function, args, kwargs, timeout)
+
+    def call(self, function: str, *args: Any, timeout: float = COMMAND_TIMEOUT, **kwargs: Any) -> Any:
+        """Call `module:function` of labkit inside the lab and return its result, plain data. Raises as `stream`."""
+        return finish(self.stream(function, *args, timeout=timeout, **kwargs))
+
+    def run(
+        self, command: Command, *, timeout: float = COMMAND_TIMEOUT, check: bool = True,
+        on_output: Callable[[str], object] | None = None,
+    ) -> Result:  # fmt: skip
+        """Run a command in ~ to its end: a str by the shell, a list as it is. `on_output` is given the output as it comes.
+
+        Raises CommandFailed (a code other than 0, unless `check` is off) and CommandTimeout (after `timeout` seconds).
+        """
+        argv, text = argv_and_text(command)
+        parts: dict[str, list[str]] = {"stdout": [], "stderr": []}
+
+        def collect(item: tuple[str, str]) -> None:
+            parts[item[0]].append(item[1])
+            if on_output:
+                on_output(item[1])
+
+        began = time.monotonic()
+        code = finish(self.stream(f"{PROCESSES}:run", argv, timeout, HOME, timeout=timeout + SLACK), collect)
+        stdout, stderr = "".join(parts["stdout"]), "".join(parts["stderr"])
+        if code == -1:
+            raise CommandTimeout(f"`{text}` did not end within {timeout:g} s and was stopped.", words=stdout + stderr)
+        if code and check:
+            raise CommandFailed(text, code, words=stdout + stderr)
+        return Result(text, code, stdout, stderr, time.monotonic() - began)
+
+    def start(self, command: Command, *, name: str = "process") -> Process:
+        """Start a command in the background, in ~, its output in a log of the lab's; it ends with the lab at the latest."""
+        argv, text = argv_and_text(command)
+        self._processes += 1
+        log = f"{name}-{self._processes}.log"
+        pid = self.call(f"{PROCESSES}:start", argv, f"{FOLDER}/logs/{log}", HOME)
+        return Process(self, text, pid, log)
+
+    def record(self, *commands: str, task: int | None = None) -> None:
+        """Show native commands that were applied; those of this lab's own task are kept in its script while `recording`."""
+        for command in commands:
+            print(f"$ {command}")
+        if self.recording and task == self.task:
+            self._script += commands
+            text = "\n".join(["# The commands of this task, as they were applied, in order. Run with sh.", *self._script])
+            write_below(self.home, f"task{task}.sh", text + "\n")
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file of the lab's home, `path` beginning with ~/. Raises BadInput for another place."""
+        if not path.startswith("~/") or ".." in Path(path).parts:
+            raise BadInput(f"{path!r} is not in the lab's home.", way_out="a path that begins with ~/")
+        write_below(self.home, path[2:], text)
+        lines = text.strip().splitlines()
+        print(f"# {path}" + (f": {lines[0]}" if len(lines) == 1 else f" ({len(lines)} lines)"))
+
+    def read(self, path: str) -> str | None:
+        """The text of a file in the lab (its last 8 MiB), None when there is none; ~ is the lab's home."""
+        text: str | None = self.call("labkit.inside.files:read", path.replace("~", HOME, 1) if path[:1] == "~" else path)
+        return text
+
+    def wait_until(self, check: Callable[[], Any], *, reason: str, timeout: float = 10.0) -> Any:
+        """Wait for `check` to return something true. Raises WaitTimeout, which names `reason`."""
+        return wait_until(check, reason=reason, timeout=timeout)
+
+    def close(self) -> None:
+        """End everything in the lab and delete its folder; its home stays. Calling it again does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        atexit.unregister(self.close)
+        try:
+            opened = self._opening.result() if not self._opening.exception() else None
+            if opened:
+                opened.stop()
+        finally:
+            self.folder.remove()
+
+    def __enter__(self) -> Lab:
+        self._opened()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        if self._closed:
+            return f"<Lab {self.name}: closed>"
+        return f"<Lab {self.name}: {self._opened().linux.title}>" if self._opening.done() else f"<Lab {self.name}: opening>"
+
+
+def write_below(home: Path, name: str, text: str) -> None:
+    """Write a file below a home. Raises BadInput when a link in the home, which the lab can make, would lead out of it."""
+    file = home / name
+    if file.is_symlink() or not file.resolve().is_relative_to(home.resolve()):
+        raise BadInput(f"~/{name} is a link that leads out of the lab's home.", way_out="delete the link: %lab rm")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)

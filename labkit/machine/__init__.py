@@ -1,0 +1,1 @@
+"""Where a lab runs: a view (which files) and a Linux (whose network stack)."""

@@ -1,0 +1,113 @@
+"""The process inside the lab that runs things for the notebook: it answers calls on its standard input and output.
+
+Started as a script, with the folders that Python should import from. It loads as little as it can, because on
+User-Mode Linux every module costs milliseconds. When the stream ends, for whatever reason, the agent ends, and
+with it, as the first process, everything in the lab.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import os
+import sys
+import threading
+import traceback
+from typing import Any
+
+READY = b"LABKIT AGENT READY\n"
+
+
+def load_execnet() -> Any:
+    """Return execnet's gateway_base alone; the package around it would cost ten times as much to import."""
+    package = importlib.util.find_spec("execnet")
+    assert package is not None and package.submodule_search_locations is not None
+    file = os.path.join(package.submodule_search_locations[0], "gateway_base.py")
+    spec = importlib.util.spec_from_file_location("execnet.gateway_base", file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def take_stream(base: Any) -> Any:
+    """Return the standard streams as execnet's byte stream, and put /dev/null in their place."""
+    if os.isatty(0):  # User-Mode Linux: a serial line
+        import tty
+
+        tty.setraw(0)
+    stdin, stdout = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    stdout.write(READY)
+    stdout.flush()
+    return base.Popen2IO(stdout, stdin, base.get_execmodel("thread"))
+
+
+def serve_calls(control: Any) -> None:
+    """Answer every call that arrives on the channel `control`, each in a thread and on a channel of its own."""
+    for channel, name, args, kwargs in control:
+        threading.Thread(target=answer, args=(channel, name, args, kwargs), daemon=True).start()
+
+
+def cancel_pipe(channel: Any) -> tuple[int, int]:
+    """Return a pipe whose reading end becomes readable when the caller closes the channel."""
+    reading, writing = os.pipe()
+
+    def end(_message: object) -> None:
+        os.close(writing)
+
+    channel.setcallback(end, endmarker=None)
+    return reading, writing
+
+
+def answer(channel: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Call `module:function` and send what it yields as ("item", …), then ("result", …) or ("error", …)."""
+    try:
+        channel.send(("taken", None))
+        module, _, function_name = name.partition(":")
+        function = getattr(importlib.import_module(module), function_name)
+        if "cancel_fd" in function.__code__.co_varnames:
+            kwargs = {**kwargs, "cancel_fd": cancel_pipe(channel)[0]}
+        result = function(*args, **kwargs)
+        if hasattr(result, "send"):  # a generator
+            result = send_items(channel, result)
+        channel.send(("result", result))
+    except Exception as error:  # whatever it is, it travels to the caller
+        send_error(channel, error)
+    finally:
+        channel.close()
+
+
+def send_items(channel: Any, items: Any) -> object:
+    """Send what the generator yields and return what it returns; close it when nobody listens any more."""
+    try:
+        while True:
+            channel.send(("item", next(items)))
+    except StopIteration as stop:
+        return stop.value
+    finally:
+        items.close()
+
+
+def send_error(channel: Any, error: Exception) -> None:
+    """Send the error, unless the channel is closed."""
+    words = "".join(traceback.format_exception(error))
+    with contextlib.suppress(OSError):
+        channel.send(("error", (type(error).__name__, str(error), words)))
+
+
+def main() -> None:
+    sys.path[:0] = sys.argv[1:]
+    os.environ.pop("LD_LIBRARY_PATH", None)
+    base = load_execnet()
+    # The caller's first message runs serve_calls of this module, under its package's name.
+    sys.modules["labkit.machine.agent"] = sys.modules[__name__]
+    base.serve(take_stream(base), id="agent")
+
+
+if __name__ == "__main__":
+    main()

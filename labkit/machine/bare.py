@@ -1,0 +1,84 @@
+"""The last candidate, where user namespaces are refused: User-Mode Linux without a view around it.
+
+The guest's root file system is then the host's own, as this user may read it; the view is made inside the guest.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import IO
+
+from ..errors import LabError
+from .folder import LabFolder
+from .host import LOG
+from .uml import INIT, boot_command, require_uml, write_inner_view
+from .view import view_of
+from .xstate import xstate_library
+
+STOP_TIMEOUT = 10.0
+
+
+class BareMachine:
+    """A running linux.uml under its warden: `stdin` and `stdout` are its serial line."""
+
+    def __init__(self, command: list[str], *, log: Path) -> None:
+        """Start `command` under a warden; its stderr goes to `log`."""
+        lifeline, self._lifeline = os.pipe()
+        warden = [sys.executable, "-I", "-S", str(Path(__file__).with_name("warden.py")), str(lifeline), *command]
+        try:
+            with log.open("ab") as stderr:
+                self._process = subprocess.Popen(
+                    warden, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, pass_fds=(lifeline,),
+                    bufsize=0, env={**os.environ, "TMPDIR": memory_folder()},
+                )  # fmt: skip
+        finally:
+            os.close(lifeline)
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self.stdin: IO[bytes] = io.BufferedWriter(self._process.stdin)
+        self.stdout: IO[bytes] = self._process.stdout
+
+    def stop(self) -> None:
+        """End every process of it and wait until they are gone; its streams are left to who reads them."""
+        os.close(self._lifeline)
+        self._process.wait(STOP_TIMEOUT)
+
+
+def memory_folder() -> str:
+    """A folder for the guest's memory: linux.uml maps it executable, which a noexec mount refuses."""
+    for folder in ("/dev/shm", tempfile.gettempdir()):
+        if os.path.isdir(folder) and os.access(folder, os.W_OK) and not os.statvfs(folder).f_flag & os.ST_NOEXEC:
+            return folder
+    raise LabError(
+        "No folder for the memory of User-Mode Linux: all are mounted noexec.", way_out="set TMPDIR to one that is not"
+    )
+
+
+class BareUmlLinux:
+    """User-Mode Linux alone."""
+
+    name = "uml"
+    title = "User-Mode Linux alone"
+    start_timeout = 60.0
+
+    def start(self, folder: LabFolder) -> BareMachine:
+        """Boot the lab's own Linux and start its agent in it. Raises LabError when it cannot be started."""
+        require_uml()
+        if not shutil.which("bwrap"):
+            raise LabError(
+                "bubblewrap (`bwrap`) is not installed; the guest makes its view with it.", way_out="apt-get install bubblewrap"
+            )
+        path = str(folder.path)
+        if any(letter.isspace() for letter in path):
+            raise LabError(f"A boot line cannot name {path}.", way_out="set TMPDIR to a folder without spaces in its name")
+        write_inner_view(folder, replace(view_of(folder), folder=path))
+        init = folder.path / INIT
+        shutil.copy(Path(__file__).with_name(INIT), init)
+        library = xstate_library()
+        return BareMachine(boot_command(str(init), path, str(library) if library else None), log=folder.path / LOG)

@@ -1,0 +1,102 @@
+"""Starts bubblewrap, and ends everything in it by a handle on the first process of its pid namespace."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO
+
+from ..errors import LabError
+from .ids import IdMaps, write_maps
+
+# bubblewrap dies with the *thread* that started it (prctl(2), PR_SET_PDEATHSIG), so one thread that lives as long as
+# the process starts them all.
+_spawner = ThreadPoolExecutor(1, thread_name_prefix="labkit-spawner")
+START_TIMEOUT = 10.0
+
+
+class Sandbox:
+    """A running bubblewrap: `stdin` and `stdout` are its command's."""
+
+    def __init__(self, arguments: list[str], maps: IdMaps, *, log: Path, pass_fds: tuple[int, ...] = ()) -> None:
+        """Start `bwrap` with `arguments`; its stderr goes to `log`. Raises LabError when it does not start."""
+        if not shutil.which("bwrap"):
+            raise LabError("bubblewrap (`bwrap`) is not installed.", way_out="apt-get install bubblewrap")
+        self._log = log
+        self._pidfd: int | None = None
+        self.process = _spawner.submit(self._spawn, arguments, maps, pass_fds).result()
+        try:
+            self._pidfd = os.pidfd_open(self._first_pid(maps))
+        except BaseException:
+            self.stop()
+            raise
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.stdin: IO[bytes] = io.BufferedWriter(self.process.stdin)
+        self.stdout: IO[bytes] = self.process.stdout
+
+    def _spawn(self, arguments: list[str], maps: IdMaps, pass_fds: tuple[int, ...]) -> subprocess.Popen[bytes]:
+        self._info, info = os.pipe()
+        block, self._release = os.pipe()
+        options = ["bwrap", "--unshare-user", "--uid", "0", "--gid", "0", "--info-fd", str(info)]
+        if maps.full:
+            options += ["--userns-block-fd", str(block)]
+        try:
+            with self._log.open("ab") as log:
+                return subprocess.Popen(
+                    [*options, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                    pass_fds=(info, block, *pass_fds), bufsize=0,
+                )  # fmt: skip
+        finally:
+            os.close(info)
+            os.close(block)
+
+    def _first_pid(self, maps: IdMaps) -> int:
+        """Read the pid of the sandbox's first process, give it its ids and let it run."""
+        try:
+            text = b""
+            while b"}" not in text:
+                ready, _, _ = select.select([self._info], [], [], START_TIMEOUT)
+                part = os.read(self._info, 4096) if ready else b""
+                if not part:
+                    words = self._log.read_text(errors="replace")
+                    raise LabError("bubblewrap could not make its namespaces.", words=words, way_out=way_out(words))
+                text += part
+            pid = int(json.loads(text)["child-pid"])
+            if maps.full:
+                write_maps(maps, pid)
+                os.write(self._release, b"x")
+            return pid
+        finally:
+            os.close(self._info)
+            os.close(self._release)
+
+    def stop(self) -> None:
+        """End every process in the sandbox and wait until they are gone; its streams are left to who reads them."""
+        if self._pidfd is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            # Readable when that process is gone, and as the first of its pid namespace it goes last.
+            select.select([self._pidfd], [], [], START_TIMEOUT)
+            os.close(self._pidfd)
+            self._pidfd = None
+        else:
+            self.process.kill()
+        self.process.wait(START_TIMEOUT)
+
+
+def way_out(words: str) -> str:
+    """What helps against bubblewrap's `words`."""
+    if "uid map" in words or "new namespace" in words or "user namespace" in words or "Operation not permitted" in words:
+        return (
+            "user namespaces are refused here; on Ubuntu 24.04 `sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0` "
+            "allows them, elsewhere `sudo sysctl user.max_user_namespaces=15000`; or install user-mode-linux"
+        )
+    return "see the words above; `./lab doctor` tries every candidate"

@@ -1,0 +1,49 @@
+"""The cell: where the commands of a work run on a Linux of the lab's own, apart from the agent that judges them.
+
+They share the lab's network and files, but not its processes: in the cell the agent and its stream cannot be seen, traced
+or ended, no device can be made, nothing be mounted, and the instruments outside read an /etc and a home of their own. All
+of a work's processes together have limits (cgroups) and one share of the processor, so that a fork bomb or a memory hog
+harms itself and not the agent.
+"""
+
+from __future__ import annotations
+
+from .view import FOLDER, HOME
+
+ETC = "/run/cell-etc"
+# What root needs to set up networks and services, and no more (capabilities(7)).
+CAPABILITIES = (
+    "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_ADMIN", "NET_BIND_SERVICE", "NET_RAW", "SETFCAP", "SETGID",
+    "SETPCAP", "SETUID", "SYS_CHROOT",
+)  # fmt: skip
+# Processes and threads, and bytes of memory with the files in it, of a guest that has 512 MB.
+MAX_PROCESSES, MAX_MEMORY = 256, 256 * 1024 * 1024
+GROUPS = "/sys"
+# The first command makes the group; the processes are one level below the limits, and the first to go when memory is short.
+ENTER = f"""\
+set -e
+if ! [ -d {ETC} ]; then
+    mkdir -p {GROUPS}
+    mount -t cgroup2 cell {GROUPS}
+    echo '+pids +memory +cpu' >{GROUPS}/cgroup.subtree_control
+    mkdir -p {GROUPS}/cell/inner
+    echo {MAX_PROCESSES} >{GROUPS}/cell/pids.max
+    echo {MAX_MEMORY} >{GROUPS}/cell/memory.max
+    echo 0 >/proc/sys/user/max_user_namespaces
+    cp -a /etc {ETC}
+fi
+echo $$ >{GROUPS}/cell/inner/cgroup.procs
+echo 1000 >/proc/$$/oom_score_adj
+exec "$@"
+"""
+
+
+def cell_command(command: list[str]) -> list[str]:
+    """`command` in a cell; its processes in the background go on when it ends."""
+    keep = [part for name in CAPABILITIES for part in ("--cap-add", f"CAP_{name}")]
+    sandbox = [
+        *("bwrap", "--unshare-pid", "--unshare-ipc", "--cap-drop", "ALL", *keep, "--setenv", "HOME", HOME, "--bind", "/", "/"),
+        *("--dev", "/dev", "--bind", ETC, "/etc", "--tmpfs", FOLDER, "--tmpfs", GROUPS, "--proc", "/proc"),
+        *("--ro-bind", "/proc/sys", "/proc/sys", "--bind", "/proc/sys/net", "/proc/sys/net", "--chdir", HOME, "--"),
+    ]
+    return ["/bin/sh", "-c", ENTER, "cell", *sandbox, *command]

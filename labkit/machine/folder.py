@@ -1,0 +1,56 @@
+"""The folder of one lab on the host: what the lab's /etc holds, its logs and its captures."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ETC = {
+    "hosts": "127.0.0.1 localhost lab\n::1 localhost\n",
+    "hostname": "lab\n",
+    # The learner's own dnsmasq answers, so that every program in the lab can use its names.
+    "resolv.conf": "nameserver 127.0.0.1\noptions timeout:2 attempts:1\n",
+    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n",
+    "passwd": "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/:/usr/sbin/nologin\n"
+    "www-data:x:33:33::/var/www:/usr/sbin/nologin\nnobody:x:65534:65534::/nonexistent:/usr/sbin/nologin\n",
+    "group": "root:x:0:\ndaemon:x:1:\nadm:x:4:\ntty:x:5:\ndip:x:30:\nwww-data:x:33:\nnogroup:x:65534:\n",
+}
+
+
+@dataclass(frozen=True)
+class LabFolder:
+    """One lab's folder on the host (`path`, seen in the lab as /lab) and its learner's home (`home`, seen as ~)."""
+
+    path: Path
+    home: Path
+
+    @classmethod
+    def create(cls, name: str, home: Path | None) -> LabFolder:
+        """Make the folder of the lab `name`; `home` None means a home that goes with the lab."""
+        path = Path(tempfile.mkdtemp(prefix=f"labkit-{name}-"))
+        path.chmod(0o755)
+        for part in ("etc", "logs", "captures"):
+            (path / part).mkdir()
+        for file, text in ETC.items():
+            (path / "etc" / file).write_text(text)
+        if home is None:
+            home = path / "home"
+        home.mkdir(parents=True, exist_ok=True)
+        return cls(path, home.resolve())
+
+    def read(self, file: str) -> str:
+        """Return the text of `file` in the folder, or nothing where there is none."""
+        place = self.path / file
+        try:
+            # The lab writes here too: a link that it makes must not show a file of the host.
+            if not place.resolve().is_relative_to(self.path.resolve()):
+                return ""
+            return place.read_text(errors="replace")
+        except OSError:
+            return ""
+
+    def remove(self) -> None:
+        """Delete the folder; a home given by the caller stays."""
+        shutil.rmtree(self.path, ignore_errors=True)

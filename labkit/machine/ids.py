@@ -1,0 +1,90 @@
+"""Which user ids a lab's user namespace can have, and how its maps are written.
+
+Programs that change their user (dnsmasq and nginx do) need more than one id in the lab: a full range, which root may
+map directly and an ordinary user through newuidmap and its line in /etc/subuid (subuid(5), newuidmap(1)).
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import LabError
+
+RANGE = 65536
+
+
+@dataclass(frozen=True)
+class IdMaps:
+    """How ids are mapped: `kind` is root, subids or single; `first` the first subordinate user and group id."""
+
+    kind: str
+    first: tuple[int, int] = (0, 0)
+
+    @property
+    def full(self) -> bool:
+        """True when the lab has users besides root."""
+        return self.kind != "single"
+
+
+def subordinate(file: Path, user: str, number: int) -> int | None:
+    """Return the first id of a range of at least 65,535 that `file` (subuid(5)) gives to `user`, or None."""
+    try:
+        lines = file.read_text().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        owner, first, count = [*line.split(":"), "", ""][:3]
+        if owner in (user, str(number)) and first.isdigit() and count.isdigit() and int(count) >= RANGE - 1:
+            return int(first)
+    return None
+
+
+def root_has_range(uid_map: str) -> bool:
+    """True when the text of /proc/self/uid_map shows that ids 0 to 65535 exist here."""
+    rows = [[int(part) for part in line.split()] for line in uid_map.splitlines()]
+    return any(inside == 0 and count >= RANGE for inside, _, count in rows)
+
+
+def find_id_maps() -> IdMaps:
+    """Return the best maps that this user can have."""
+    if os.geteuid() == 0:
+        return IdMaps("root" if root_has_range(Path("/proc/self/uid_map").read_text()) else "single")
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        user = ""
+    first_uid = subordinate(Path("/etc/subuid"), user, os.getuid())
+    first_gid = subordinate(Path("/etc/subgid"), user, os.getuid())
+    if first_uid is None or first_gid is None or not shutil.which("newuidmap") or not shutil.which("newgidmap"):
+        return IdMaps("single")
+    return IdMaps("subids", (first_uid, first_gid))
+
+
+def map_commands(maps: IdMaps, pid: int) -> list[list[str]]:
+    """The newuidmap and newgidmap commands for the namespace of process `pid`."""
+    own = (os.getuid(), os.getgid())
+    return [
+        [program, str(pid), "0", str(own[i]), "1", "1", str(maps.first[i]), str(RANGE - 1)]
+        for i, program in enumerate(("newuidmap", "newgidmap"))
+    ]
+
+
+def write_maps(maps: IdMaps, pid: int) -> None:
+    """Write the id maps of the user namespace of process `pid`. Raises LabError when they are refused."""
+    if maps.kind == "root":
+        for file in ("uid_map", "gid_map"):
+            Path(f"/proc/{pid}/{file}").write_text(f"0 0 {RANGE}\n")
+        return
+    for command in map_commands(maps, pid):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise LabError(
+                f"`{' '.join(command)}` could not give the lab its user ids.",
+                words=done.stderr,
+                way_out="check your lines in /etc/subuid and /etc/subgid (man subuid)",
+            )

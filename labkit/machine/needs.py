@@ -1,0 +1,39 @@
+"""What a notebook can need of its Linux, and the commands that show that a Linux has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..errors import BadInput
+
+# What a notebook can need, and the commands that show that a Linux has it. Each leaves nothing behind.
+PROBES: dict[str, tuple[str, str]] = {
+    "users": ("programs can change their user", "setpriv --reuid=65534 --regid=65534 --clear-groups true"),
+    "dummy": ("dummy interfaces", "ip link add lk-probe type dummy && ip link del lk-probe"),
+    "ipvs": (
+        "IPVS with round robin",
+        "ipvsadm -A -t 127.0.0.1:9 -s rr && ipvsadm -a -t 127.0.0.1:9 -r 127.0.0.1:8 -m && ipvsadm -D -t 127.0.0.1:9",
+    ),
+    "drop": (
+        "dropping packets (nftables or netem)",
+        "nft add table ip lk-probe && nft delete table ip lk-probe || "
+        "{ tc qdisc add dev lo root netem loss 0% && tc qdisc del dev lo root; }",
+    ),
+}
+IMPLIED = {"ipvs": ("dummy",)}
+REMEDY = {
+    "users": "apt-get install uidmap, and a line for your user in /etc/subuid and /etc/subgid (man subuid)",
+    "dummy": "as the host's administrator: modprobe dummy (or leave it to User-Mode Linux)",
+    "ipvs": "as the host's administrator: modprobe -a ip_vs ip_vs_rr (or leave it to User-Mode Linux)",
+    "drop": "as the host's administrator: modprobe nf_tables (or leave it to User-Mode Linux)",
+}
+
+
+def all_needs(needs: Iterable[str]) -> list[str]:
+    """`needs` with what they imply, in the order of PROBES. Raises BadInput for an unknown one."""
+    wanted = {"users", *needs}
+    unknown = wanted - PROBES.keys()
+    if unknown:
+        raise BadInput(f"A lab cannot need {', '.join(sorted(unknown))}.", way_out=f"known needs: {', '.join(PROBES)}")
+    wanted.update(implied for need in needs for implied in IMPLIED.get(need, ()))
+    return [need for need in PROBES if need in wanted]

@@ -1,0 +1,17 @@
+#!/bin/sh
+# First process of a lab's User-Mode Linux: mounts, modules on demand, then the view and the agent in it.
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+exec 2>>"$LABKIT_FOLDER/linux.log"
+# mount is setuid, and in a user namespace with one id its owner is nobody, whom root would become here. The loader
+# starts a program without regard to that bit.
+mount() { /lib64/ld-linux-x86-64.so.2 /usr/bin/mount "$@"; }
+mount -t proc proc /proc
+mount -t tmpfs tmpfs /run
+# The kernel loads modules (ip_vs, its schedulers, dummy, nf_tables, …) when they are first used.
+mkdir -p /run/modules/lib
+ln -s /usr/lib/uml/modules /run/modules/lib/modules
+printf '#!/bin/sh\nexec /usr/sbin/modprobe -d /run/modules "$@"\n' >/run/modprobe
+chmod +x /run/modprobe
+echo /run/modprobe >/proc/sys/kernel/modprobe
+exec 0<>/dev/ttyS0 1>&0
+. "$LABKIT_FOLDER/view.sh"

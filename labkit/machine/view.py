@@ -1,0 +1,129 @@
+"""The view: which files a lab sees, as a bubblewrap argument list built by pure functions.
+
+The same view is used on both Linuxes: directly over the running kernel, or by the bubblewrap that runs inside
+User-Mode Linux. Nothing of the user's own is in it but the lab's home.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from .folder import LabFolder
+
+PYTHON, SITE, LABKIT, FOLDER, HOME = "/opt/python", "/opt/site-packages", "/opt/labkit", "/lab", "/root"
+PATH = f"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:{PYTHON}/bin"
+
+# What programs read from the host's /etc; nothing that names its users, keys or networks.
+ETC_FROM_HOST = (
+    "alternatives", "bash.bashrc", "debian_version", "ethertypes", "inputrc", "iproute2", "ld.so.cache", "ld.so.conf",
+    "ld.so.conf.d", "localtime", "mime.types", "modprobe.d", "nginx", "os-release", "profile", "protocols", "services",
+    "ssl/openssl.cnf", "terminfo", "wireshark",
+)  # fmt: skip
+# Where a home that is copied can be read, and how large the copy may grow, bytes.
+HANDED_IN, COPY_SIZE = "/opt/handed-in", 64 * 1024 * 1024
+# Directories that Debian's packages make for their programs.
+VAR = ("lib/nginx", "log/nginx", "lib/misc", "log", "tmp", "www")
+
+
+@dataclass(frozen=True)
+class View:
+    """Where the parts of a view come from. `python` is None when the interpreter lies below /usr."""
+
+    interpreter: str
+    python: str | None
+    site: str
+    labkit: str
+    folder: str
+    home: str
+    copy_home: bool = False
+
+    def inside(self) -> View:
+        """The same view for a bubblewrap that itself already runs in it."""
+        return replace(self, python=self.python and PYTHON, site=SITE, labkit=f"{LABKIT}/labkit", folder=FOLDER, home=HOME)
+
+
+def view_of(folder: LabFolder, *, copy_home: bool = False) -> View:
+    """The view of the lab in `folder`, for the Python that runs now; with `copy_home`, on a copy of its home."""
+    executable = Path(os.path.realpath(sys.executable))
+    prefix = Path(os.path.realpath(sys.base_prefix))
+    below_usr = prefix.is_relative_to("/usr")
+    execnet = importlib.util.find_spec("execnet")
+    assert execnet is not None and execnet.submodule_search_locations is not None
+    return View(
+        interpreter=str(executable) if below_usr else f"{PYTHON}/{executable.relative_to(prefix)}",
+        python=None if below_usr else str(prefix),
+        site=str(Path(execnet.submodule_search_locations[0]).parent),
+        labkit=str(Path(__file__).resolve().parents[1]),
+        folder=str(folder.path),
+        home=str(folder.home),
+        copy_home=copy_home,
+    )
+
+
+def system(view: View) -> list[str]:
+    """The parts that are only read: /usr, the Python prefix, the installed packages and labkit."""
+    args = ["--ro-bind", "/usr", "/usr"]
+    for name in ("bin", "sbin", "lib", "lib64", "lib32"):
+        args += ["--symlink", f"usr/{name}", f"/{name}"]
+    if view.python:
+        args += ["--ro-bind", view.python, PYTHON]
+    args += ["--ro-bind", view.site, SITE, "--ro-bind", view.labkit, f"{LABKIT}/labkit"]
+    return args
+
+
+def own(view: View) -> list[str]:
+    """The lab's own folder and home, writable."""
+    return ["--bind", view.folder, FOLDER, "--ro-bind" if view.copy_home else "--bind", view.home, HOME]
+
+
+def own_inside(view: View) -> list[str]:
+    """The same in the learner's machine; a home that is copied lies read-only beside an empty one in memory."""
+    if not view.copy_home:
+        return own(view)
+    home = ["--size", str(COPY_SIZE), "--perms", "0755", "--tmpfs", HOME, "--ro-bind", view.home, HANDED_IN]
+    return ["--bind", view.folder, FOLDER, *home]
+
+
+def etc_from_host() -> list[str]:
+    """The few read-only entries of the host's /etc."""
+    return [part for name in ETC_FROM_HOST for part in ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")]
+
+
+def machine_files(view: View) -> list[str]:
+    """All that the learner's machine consists of."""
+    args = [*system(view), "--bind", f"{view.folder}/etc", "/etc", *etc_from_host()]
+    args += ["--proc", "/proc", "--dev", "/dev"]
+    args += ["--perms", "1777", "--tmpfs", "/tmp", "--tmpfs", "/run", "--tmpfs", "/var", "--symlink", "/run", "/var/run"]
+    args += [part for name in VAR for part in ("--dir", f"/var/{name}")]
+    return args + own_inside(view)
+
+
+def environment(home: str = HOME) -> list[str]:
+    """The environment of the lab's processes; nothing of the host's is passed on."""
+    values = {"HOME": home, "PATH": PATH, "LANG": "C.UTF-8", "TERM": "xterm-256color", "USER": "root", "SHELL": "/bin/bash"}
+    return ["--clearenv", *(part for name, value in values.items() for part in ("--setenv", name, value))]
+
+
+def agent_command(view: View) -> list[str]:
+    """The command that starts the agent inside the view.
+
+    A Python that is moved to /opt/python finds its own shared libraries by LD_LIBRARY_PATH, which the agent forgets again.
+    """
+    moved = ["env", f"LD_LIBRARY_PATH={PYTHON}/lib"] if view.python else []
+    return [*moved, view.interpreter, "-I", "-S", f"{LABKIT}/labkit/machine/agent.py", SITE, LABKIT]
+
+
+def machine_arguments(view: View) -> list[str]:
+    """What bubblewrap is told, after the options that make the namespaces, to run the agent in the view.
+
+    The instruments of a lab with a copied home have the lab's folder for theirs: a work's ~/.curlrc is not for them.
+    """
+    return [
+        *("--unshare-net", "--unshare-pid", "--unshare-uts", "--unshare-ipc", "--cap-add", "ALL", "--hostname", "lab"),
+        *("--die-with-parent", "--new-session", "--chdir", HOME),
+        *environment(FOLDER if view.copy_home else HOME), *machine_files(view), "--", *agent_command(view),
+    ]  # fmt: skip

@@ -1,0 +1,1 @@
+"""What is observed in a lab, as DataFrames."""

@@ -1,0 +1,119 @@
+"""A capture in the lab: tshark records while traffic is sent."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import tempfile
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import pandas as pd
+
+from ..errors import BadInput, MeasureError, WaitTimeout
+from ..inside.mark import DISCARD
+from ..lab import Lab, Process
+from ..machine.view import FOLDER
+from .exchanges import read_exchanges, read_syns, tshark
+
+# tshark hands capturing to dumpcap and writes the same file. On User-Mode Linux loading tshark's dissectors takes five
+# seconds, so there dumpcap is started without it.
+PROGRAMS = {"host": "tshark", "uml": "dumpcap"}
+# nginx and the two backends of the assignment.
+PORTS = {8888: "nginx", 8081: "backend1", 8082: "backend2"}
+# dumpcap passes packets on within 0.75 s (measured); a busy machine may need longer.
+MARK_TIMEOUT = 30.0
+
+
+def capture_command(program: str, interface: str, ports: Sequence[int], file: str) -> list[str]:
+    """The command that records TCP on `ports`, and the marks, into `file` (pcap-filter(7))."""
+    tcp = " or ".join(f"tcp port {port}" for port in ports)
+    return [program, "-q", "-i", interface, "-f", f"{tcp} or udp port {DISCARD}", "-w", file]
+
+
+class Capture:
+    """Records the lab's TCP packets between `with` and its end; `ports` maps each port to the name of who listens there.
+
+    Every packet of what happens inside the `with` is in the file: at both ends a mark is sent and waited for.
+    Afterwards `exchanges()`, `syns()` and `raw()` read it, also when the lab is closed.
+    """
+
+    def __init__(self, lab: Lab, ports: dict[int, str] | None = None, *, interface: str = "lo") -> None:
+        self.lab, self.ports, self.interface = lab, ports or PORTS, interface
+        if not re.fullmatch(r"[\w.][\w.-]{0,14}", interface):
+            raise BadInput(f"{interface!r} is no name of an interface.", way_out="lo")
+        self._folder = tempfile.TemporaryDirectory(prefix="labkit-capture-")
+        self.file = Path(self._folder.name) / "capture.pcapng"
+        self._name = f"{uuid.uuid4().hex[:8]}.pcapng"
+        self._process: Process | None = None
+
+    @property
+    def _recording(self) -> Path:
+        return self.lab.folder.path / "captures" / self._name
+
+    def _mark(self) -> None:
+        """Send marks until one is in the file. Raises MeasureError when capturing does not work."""
+        token = f"labkit-{uuid.uuid4().hex}"
+        process = self._process
+        assert process is not None
+
+        def seen() -> bool:
+            if not process.alive:
+                raise MeasureError(
+                    f"`{process.command}` ended.", words=process.log, way_out="is the interface there? `%lab ip link`"
+                )
+            self.lab.call("labkit.inside.mark:mark", token)
+            return self._recording.exists() and token.encode() in self._recording.read_bytes()
+
+        try:
+            self.lab.wait_until(seen, reason="a packet to appear in the capture", timeout=MARK_TIMEOUT)
+        except WaitTimeout as error:
+            raise MeasureError(f"`{process.command}` records nothing.", words=process.log) from error
+
+    def __enter__(self) -> Self:
+        """Start recording; it records when this returns. Raises MeasureError."""
+        program = PROGRAMS[self.lab.linux]
+        command = capture_command(program, self.interface, list(self.ports), f"{FOLDER}/captures/{self._name}")
+        self._process = self.lab.start(command, name="capture")
+        try:
+            self._mark()
+        except BaseException:
+            self._process.stop()
+            raise
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        """Stop recording once all packets are in the file."""
+        process, self._process = self._process, self._process
+        if process is None or self.lab.closed:
+            return
+        try:
+            self._mark()
+            self.lab.call("labkit.inside.processes:send_signal", process.pid, int(signal.SIGINT))
+            self.lab.wait_until(lambda: not process.alive, reason="the end of the capture")
+        finally:
+            process.stop()
+            if self._recording.exists():
+                shutil.move(self._recording, self.file)
+
+    def _finished(self) -> Path:
+        if not self.file.exists():
+            raise MeasureError(
+                "This capture has recorded nothing yet.", way_out="use it as `with Capture(lab) as capture: …` first"
+            )
+        return self.file
+
+    def exchanges(self, *, fast: bool | None = None) -> pd.DataFrame:
+        """The HTTP exchanges, as `measure.exchanges.read_exchanges` describes them."""
+        return read_exchanges(self._finished(), self.ports, fast=fast)
+
+    def syns(self) -> pd.DataFrame:
+        """The TCP connection attempts, as `measure.exchanges.read_syns` describes them."""
+        return read_syns(self._finished(), self.ports)
+
+    def raw(self, stream: int) -> str:
+        """tshark's own view of the HTTP messages of one TCP stream."""
+        return tshark(self._finished(), self.ports, ["-Y", f"http and tcp.stream == {int(stream)}", "-O", "http"])

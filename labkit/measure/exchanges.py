@@ -1,0 +1,142 @@
+"""Reads a capture: HTTP exchanges by pyshark (or faster by `tshark -T fields`), and connection attempts."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ..errors import MeasureError
+from .messages import TIMEOUT, decode_options, message, pyshark_messages
+
+EXCHANGES = [
+    "time", "hop", "client", "server", "stream", "method", "uri", "status", "request_headers", "response_headers", "ms",
+]  # fmt: skip
+SYNS = ["time", "source", "target", "answer", "packets", "stream"]
+# Above this size pyshark's packet objects take too long; tshark's fields are read instead (FAST_BYTES: about 1,000 exchanges).
+FAST_BYTES = 2_000_000
+SEPARATOR, HEADER_SEPARATOR = "\x1f", "\x1e"
+
+HTTP_FIELDS = (
+    "frame.time_epoch", "tcp.stream", "ip.src", "tcp.srcport", "ip.dst", "tcp.dstport", "http.request.method",
+    "http.request.uri", "http.response.code", "http.request.line", "http.response.line",
+)  # fmt: skip
+SYN_FIELDS = (
+    "frame.time_epoch", "tcp.stream", "ip.src", "tcp.srcport", "ip.dst", "tcp.dstport",
+    "tcp.flags.syn", "tcp.flags.ack", "tcp.flags.reset",
+)  # fmt: skip
+
+
+def tshark(file: Path, ports: Iterable[int], options: list[str]) -> str:
+    """Run tshark over `file` and return what it prints. Raises MeasureError with its words."""
+    decode = [part for rule, protocol in decode_options(ports).items() for part in ("-d", f"{rule},{protocol}")]
+    command = ["tshark", "-n", "-r", str(file), *decode, *options]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=TIMEOUT, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise MeasureError(f"tshark could not read {file.name}.", words=str(error), way_out="apt-get install tshark") from error
+    if done.returncode:
+        raise MeasureError(f"tshark could not read {file.name}.", words=done.stderr)
+    return done.stdout
+
+
+def fields(file: Path, ports: Iterable[int], display_filter: str, names: tuple[str, ...]) -> list[dict[str, str]]:
+    """The fields `names` of every packet that passes `display_filter`, as text; several values of one are joined."""
+    options = ["-Y", display_filter, "-T", "fields", "-E", f"separator={SEPARATOR}", "-E", f"aggregator={HEADER_SEPARATOR}"]
+    options += [part for name in names for part in ("-e", name)]
+    lines = tshark(file, ports, options).split("\n")
+    return [dict(zip(names, line.split(SEPARATOR), strict=True)) for line in lines if line]
+
+
+def fast_messages(file: Path, ports: Iterable[int]) -> Iterator[dict[str, Any]]:
+    """Every HTTP message of the capture, by `tshark -T fields`."""
+    for row in fields(file, ports, "http.request or http.response", HTTP_FIELDS):
+        lines = row["http.request.line"] or row["http.response.line"]
+        # tshark writes the line ends of a header as the two characters \r and \n.
+        yield message(row, [line.replace("\\r\\n", "") for line in lines.split(HEADER_SEPARATOR)])
+
+
+def pair(messages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Pair each request with the response that follows it on the same TCP stream; one without a response stays alone."""
+    exchanges: list[dict[str, Any]] = []
+    open_requests: dict[int, list[dict[str, Any]]] = {}
+    for found in messages:
+        waiting = open_requests.setdefault(found["stream"], [])
+        if found["status"] is None:
+            exchange = {
+                "time": found["time"], "client": found["source"], "server": found["target"], "stream": found["stream"],
+                "method": found["method"], "uri": found["uri"], "status": None, "request_headers": found["headers"],
+                "response_headers": {}, "ms": None,
+            }  # fmt: skip
+            exchanges.append(exchange)
+            waiting.append(exchange)
+        elif waiting:
+            exchange = waiting.pop(0)
+            exchange |= {
+                "status": found["status"],
+                "response_headers": found["headers"],
+                "ms": (found["time"] - exchange["time"]) * 1e3,
+            }
+    return exchanges
+
+
+def name_hops(exchanges: list[dict[str, Any]], ports: Mapping[int, str]) -> None:
+    """Say of each exchange between whom it was: one with a backend, inside the time of one with nginx, is nginx's."""
+    forever = float("inf")
+    proxied = [
+        (row["time"], forever if row["ms"] is None else row["time"] + row["ms"] / 1e3)
+        for row in exchanges
+        if who(row, ports) == "nginx"
+    ]
+    for row in exchanges:
+        inside = any(began <= row["time"] <= ended for began, ended in proxied)
+        client = "nginx" if inside and who(row, ports) != "nginx" else "client"
+        row["hop"] = f"{client} → {who(row, ports)}"
+
+
+def who(row: Mapping[str, Any], ports: Mapping[int, str]) -> str:
+    """The name of the server of an exchange."""
+    return ports.get(int(row["server"].rpartition(":")[2]), row["server"])
+
+
+def read_exchanges(file: Path, ports: Mapping[int, str], *, fast: bool | None = None) -> pd.DataFrame:
+    """The HTTP exchanges in a capture, by pyshark, or by `tshark -T fields` when `fast` (None: when the file is large).
+
+    Columns: time (s since the first), hop ("client → nginx", "nginx → backend1", …), client, server ("address:port"),
+    stream (tshark's number of the TCP connection), method, uri, status (NA without a response), request_headers and
+    response_headers (dict), ms (from the request to its response). Raises MeasureError.
+    """
+    fast = file.stat().st_size > FAST_BYTES if fast is None else fast
+    exchanges = pair(fast_messages(file, ports) if fast else pyshark_messages(file, ports))
+    name_hops(exchanges, ports)
+    table = pd.DataFrame(exchanges, columns=EXCHANGES)
+    table["status"] = table["status"].astype("Int64")
+    table.attrs["epoch"] = float(table["time"].min()) if len(table) else 0.0
+    table["time"] -= table.attrs["epoch"]
+    return table
+
+
+def read_syns(file: Path, ports: Mapping[int, str]) -> pd.DataFrame:
+    """The TCP connection attempts in a capture, one row each.
+
+    Columns: time (s since the first), source, target ("address:port"), answer (accepted, refused, none), packets (SYNs
+    sent: more than 1 when they were repeated), stream. Raises MeasureError.
+    """
+    attempts: dict[int, dict[str, Any]] = {}
+    for row in fields(file, ports, "tcp.flags.syn == 1 or tcp.flags.reset == 1", SYN_FIELDS):
+        stream, syn, ack = int(row["tcp.stream"]), row["tcp.flags.syn"] in ("1", "True"), row["tcp.flags.ack"] in ("1", "True")
+        if syn and not ack:
+            new = {
+                "time": float(row["frame.time_epoch"]), "source": f"{row['ip.src']}:{row['tcp.srcport']}",
+                "target": f"{row['ip.dst']}:{row['tcp.dstport']}", "answer": "none", "packets": 0, "stream": stream,
+            }  # fmt: skip
+            attempts.setdefault(stream, new)["packets"] += 1
+        elif stream in attempts and attempts[stream]["answer"] == "none":
+            attempts[stream]["answer"] = "accepted" if syn else "refused"
+    table = pd.DataFrame(list(attempts.values()), columns=SYNS)
+    table.attrs["epoch"] = float(table["time"].min()) if len(table) else 0.0
+    table["time"] -= table.attrs["epoch"]
+    return table

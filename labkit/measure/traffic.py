@@ -1,0 +1,135 @@
+"""Requests to a lab's services, one row a request."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import Any
+from urllib.parse import urlsplit
+
+import pandas as pd
+from tqdm.auto import tqdm
+
+from ..errors import BadInput, CommandTimeout
+from ..lab import Lab
+
+COLUMNS = ["n", "start", "address", "backend", "status", "ms", "error"]
+BACKEND = re.compile(r"Backend Server (\d+)")
+# Labels of letters, digits and hyphens, 63 at the most, as DNS has them (RFC 1123, 2.1); IPv4 addresses are such names too.
+HOST = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*\.?", re.I)
+MAX_REQUESTS, MAX_AT_A_TIME = 1_000_000, 256
+# curl(1), EXIT CODES
+CURL_ERRORS = {6: "no such name", 7: "refused", 28: "timeout", 52: "closed", 56: "reset"}
+
+
+def backend_of(page: str) -> str | None:
+    """The backend that a page names ("backend1"), None when it names none."""
+    found = BACKEND.search(page)
+    return f"backend{found[1]}" if found else None
+
+
+def split_url(url: str) -> tuple[str, int, str]:
+    """Host, port and path of an http URL. Raises BadInput for anything else."""
+    way_out = "write it like http://127.0.0.1:8081/"
+    try:
+        parts = urlsplit(url)
+        port = 80 if parts.port is None else parts.port
+    except ValueError as error:
+        raise BadInput(f"{url!r} is no URL.", words=str(error), way_out=way_out) from None
+    if parts.scheme != "http" or not (HOST.fullmatch(parts.hostname or "") or "[" in parts.netloc) or not port:
+        raise BadInput(f"{url!r} is no http URL.", way_out=way_out)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if not path.isascii() or not path.isprintable() or " " in path:
+        raise BadInput(f"The path of {url!r} cannot be sent as it is.", way_out="write other letters as %XX")
+    return parts.hostname or "", port, path
+
+
+def frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
+    """Rows of inside.http_load as the DataFrame that `traffic` describes, in the order in which the requests began."""
+    rows = sorted(rows, key=lambda row: row[0])
+    epoch = rows[0][0] if rows else 0.0
+    table = pd.DataFrame(
+        [
+            (number, time - epoch, address, backend_of(page), status, ms, error)
+            for number, (time, address, status, ms, error, page) in enumerate(rows, 1)
+        ],
+        columns=COLUMNS,
+    )
+    table["status"] = table["status"].astype("Int64")
+    for column in ("address", "backend", "error"):
+        table[column] = table[column].astype(object).where(table[column].notna(), None)
+    failed = table["error"].isna() & (table["status"] >= 400).fillna(False)
+    table.loc[failed, "error"] = "http " + table.loc[failed, "status"].astype(str)
+    table.attrs["epoch"] = epoch
+    return table
+
+
+def traffic(
+    lab: Lab,
+    url: str,
+    count: int = 100,
+    *,
+    at_a_time: int = 1,
+    timeout: float = 5.0,
+    every: float = 0.0,
+    first_record: bool = False,
+) -> pd.DataFrame:
+    """Send `count` GET requests to `url` from inside the lab, each on a new connection, and return a row for each.
+
+    `at_a_time` senders share them; each begins one every `every` seconds at the most. `timeout` is seconds a request.
+    With `first_record` the client takes the first A record that the lab's DNS gives; otherwise getaddrinfo chooses.
+
+    Columns: n (1 …), start (s since the first began), address (connected to, "address:port"), backend (read from the
+    page, None without one), status (Int64, NA without an answer), ms, error (None, or refused, timeout, reset, closed,
+    no such name, http 502, …). `attrs["epoch"]` is the Unix time of the first. Raises BadInput, LabClosed.
+    """
+    host, port, path = split_url(url)
+    if not 1 <= count <= MAX_REQUESTS or not 1 <= at_a_time <= MAX_AT_A_TIME or timeout <= 0 or every < 0:
+        raise BadInput(
+            f"traffic cannot send {count} requests, {at_a_time} at a time.",
+            way_out=f"count from 1 to {MAX_REQUESTS}, at_a_time from 1 to {MAX_AT_A_TIME}, timeout above 0",
+        )
+    rows: list[tuple[Any, ...]] = []
+    arguments = (host, port, path, count, at_a_time, timeout, every, first_record)
+    with tqdm(total=count, delay=1, leave=False, unit="request", desc=url) as bar:
+        for batch in lab.stream("labkit.inside.http_load:requests", *arguments, timeout=timeout + 30):
+            rows += batch
+            bar.update(len(batch))
+    return frame(rows)
+
+
+def curl_command(url: str, count: int, timeout: float) -> str:
+    """The shell loop that asks `url` with curl `count` times and prints a line and a page each."""
+    # %header and time formats: curl(1), --write-out. The line stands before the page's own lines and is found by its mark.
+    write = r"\n@ %{exitcode} %{remote_ip} %{remote_port} %{http_code} %{time_total}\n"
+    return f"for i in $(seq {count}); do date +'# %s.%N'; curl -s -m {timeout:g} -w {shlex.quote(write)} {shlex.quote(url)}; done"
+
+
+def curl(lab: Lab, url: str, count: int = 20, *, timeout: float = 5.0) -> pd.DataFrame:
+    """Ask `url` with the real curl, `count` times one after another; the same columns as `traffic`.
+
+    Raises BadInput, CommandTimeout.
+    """
+    host, port, _ = split_url(url)
+    if not 1 <= count <= MAX_REQUESTS:
+        raise BadInput(f"curl cannot be run {count} times.", way_out=f"count from 1 to {MAX_REQUESTS}")
+    done = lab.run(curl_command(url, count, timeout), check=False, timeout=count * (timeout + 2))
+    rows = parse_curl(done.stdout, f"{host}:{port}")
+    if len(rows) < count:
+        raise CommandTimeout(f"Only {len(rows)} of {count} runs of curl ended.", words=done.stderr)
+    return frame(rows)
+
+
+def parse_curl(text: str, target: str) -> list[tuple[Any, ...]]:
+    """What `curl_command` printed, as rows of inside.http_load; `target` stands for an address never connected to."""
+    rows = []
+    parts = re.split(r"^# (\d+\.\d+)\n", text, flags=re.M)[1:]
+    for when, rest in zip(parts[::2], parts[1::2], strict=True):
+        page, mark, line = rest.rpartition("\n@ ")
+        if not mark:  # what one command may print is bounded, and large pages use it up
+            break
+        code, ip, port, status, seconds = line.split(" ")
+        address = f"{ip}:{port}" if ip else target
+        error = None if code == "0" else CURL_ERRORS.get(int(code), f"curl {code}")
+        rows.append((float(when), address, int(status) or None, float(seconds) * 1000, error, page))
+    return rows

@@ -1,0 +1,70 @@
+"""A fault: packets to one address and port are dropped, as when a cable is unplugged; by nftables, or by netem."""
+
+from __future__ import annotations
+
+from ..errors import CommandFailed, ServiceError
+from ..lab import Lab
+from .base import Service, split_address
+
+TABLE = "labkit_drop"
+
+
+def nft_commands(address: str, port: int) -> tuple[list[str], list[str]]:
+    """The commands that drop by nftables, and those that take it back (nft(8))."""
+    rule = f"ip daddr {address} tcp dport {port} drop"
+    chain = "'{ type filter hook output priority 0; }'"
+    make = [f"nft add table ip {TABLE}", f"nft add chain ip {TABLE} output {chain}", f"nft add rule ip {TABLE} output {rule}"]
+    return make, [f"nft delete table ip {TABLE}"]
+
+
+def netem_commands(address: str, port: int) -> tuple[list[str], list[str]]:
+    """The commands that lose every such packet by netem, and those that take it back (tc-netem(8), tc-u32(8))."""
+    match = f"match ip dst {address}/32 match ip dport {port} 0xffff"
+    make = [
+        "tc qdisc add dev lo root handle 1: prio",
+        "tc qdisc add dev lo parent 1:3 handle 30: netem loss 100%",
+        f"tc filter add dev lo parent 1: protocol ip u32 {match} flowid 1:3",
+    ]
+    return make, ["tc qdisc del dev lo root"]
+
+
+class PacketDrop(Service):
+    """Drops every TCP packet to `address` ("address:port") between start and stop."""
+
+    def __init__(self, lab: Lab, address: str) -> None:
+        """Raises BadInput unless `address` is an IPv4 address and a port."""
+        super().__init__(lab)
+        self.address, self.title = address, f"dropped packets to {address}"
+        self._place = split_address(address)
+        self._undo: list[str] = []
+        self._log = ""
+
+    def start(self) -> None:
+        """Begin to drop, by the first way that this Linux has. Raises ServiceError with both ways' words."""
+        words = []
+        for make, undo in (nft_commands(*self._place), netem_commands(*self._place)):
+            try:
+                self._log += str(self.lab.run(" && ".join(make)))
+            except CommandFailed as error:
+                words.append(str(error))
+                self.lab.run("; ".join(undo), check=False)
+                continue
+            self._undo = undo
+            self.record(*make)
+            return
+        raise ServiceError(
+            f"Packets to {self.address} cannot be dropped in this lab.", words="\n".join(words),
+            way_out="open the lab with needs={'drop'}",
+        )  # fmt: skip
+
+    def stop(self) -> None:
+        """Let the packets through again."""
+        for command in self._undo:
+            self.lab.run(command)
+            self.record(command)
+        self._undo = []
+
+    @property
+    def log(self) -> str:
+        """What the commands printed."""
+        return self._log

@@ -1,0 +1,125 @@
+"""How the tests open labs, wait, and see that nothing is left of one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from labkit.lab import Lab
+from labkit.machine import choose
+from labkit.machine.bare import BareUmlLinux
+from labkit.machine.host import HostLinux
+from labkit.machine.uml import UmlLinux
+from labkit.services.dnsmasq import Dnsmasq
+from labkit.services.nginx import Nginx
+from labkit.wait import wait_until
+
+CANDIDATES = {"host": HostLinux, "uml": UmlLinux, "bare": BareUmlLinux}
+# Long enough for a busy machine: a test that fails is slow, one that passes is not.
+PATIENCE = 60.0
+
+LabFactory = Callable[..., Lab]
+
+# Small configs that work: two records, a page of nginx's own; each kind with its config and port.
+DNSMASQ = "no-resolv\nno-hosts\n" + "".join(f"host-record=my-awesome-highload-app.local,127.0.0.{n}\n" for n in (1, 2))
+ANSWER = "return 200 'alive\\n'"
+NGINX = f"events {{}}\nhttp {{ server {{ listen 127.0.0.1:8888; location / {{ {ANSWER}; }} }} }}\n"
+SERVICES = [pytest.param(Dnsmasq, DNSMASQ, 53, id="dnsmasq"), pytest.param(Nginx, NGINX, 8888, id="nginx")]
+
+
+@contextmanager
+def opened(linux: str, home: Path, **options: Any) -> Iterator[Lab]:
+    """A lab that is open, on the Linux of this name."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(choose.FORCE, linux)
+        lab = Lab("tests", home=home, **options)
+        try:
+            assert lab.linux == linux
+        except BaseException:
+            lab.close()
+            raise
+    with lab:
+        yield lab
+
+
+def eventually(check: Callable[[], Any], reason: str) -> Any:
+    """Wait for what must come, however slow the machine is."""
+    return wait_until(check, reason=reason, timeout=PATIENCE)
+
+
+def running(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Those that still run; one that only waits to be collected by its parent does not."""
+    found = []
+    for process in processes:
+        try:
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.NoSuchProcess:
+            pass
+    return found
+
+
+def mentioning(word: str) -> list[int]:
+    """The processes of this machine whose command line or environment has `word`, but this one."""
+    found = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            texts = [Path("/proc", entry, name).read_bytes() for name in ("cmdline", "environ")]
+        except OSError:
+            continue
+        if int(entry) != os.getpid() and any(word.encode() in text for text in texts):
+            found.append(int(entry))
+    return found
+
+
+def consoles(family: list[psutil.Process]) -> list[Path]:
+    """The folders that a linux.uml among these processes has made for its socket (an older folder is another's)."""
+    since = {str(process.pid): process.create_time() for process in family}
+    found = []
+    for file in Path("/tmp").glob("*/pid"):
+        try:
+            text, made = file.read_text().strip(), file.stat().st_mtime
+        except OSError:
+            continue
+        if text in since and made >= since[text] - 1:
+            found.append(file.parent)
+    return found
+
+
+def remove_consoles(folders: list[Path]) -> None:
+    """Delete such folders: the two files that linux.uml makes, and the folder when nothing else is in it."""
+    for folder in folders:
+        for name in ("mconsole", "pid"):
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def interfaces() -> set[str]:
+    """The network interfaces of this machine."""
+    return set(os.listdir("/sys/class/net"))
+
+
+def pids(lab: Lab, pattern: str) -> list[int]:
+    """The processes in the lab whose command line matches."""
+    # The brackets keep pgrep's own shell from matching.
+    done = lab.run(f"pgrep -f '[{pattern[0]}]{pattern[1:]}'", check=False)
+    return [int(word) for word in done.stdout.split()]
+
+
+def named(lab: Lab, program: str) -> list[int]:
+    """The processes in the lab that run this program."""
+    return [int(word) for word in lab.run(f"pgrep -x {program}", check=False).stdout.split()]
+
+
+def python(script: str, *arguments: str, before: tuple[str, ...] = (), **options: Any) -> subprocess.Popen[str]:
+    """Start a Python of its own on a script, its streams connected to the test."""
+    command = [*before, sys.executable, "-c", script, *arguments]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **options)

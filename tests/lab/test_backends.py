@@ -1,0 +1,128 @@
+"""Task 1: the server pool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from labkit.errors import PortTaken, ServiceError
+from labkit.lab import Lab
+from labkit.measure.sockets import sockets
+from labkit.services.http_server import PAGES, Backend, BackendPool
+
+from .helpers import eventually, pids
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture(autouse=True)
+def no_server_is_left(lab: Lab) -> Iterator[None]:
+    """Every test leaves the lab without a server."""
+    yield
+    lab.run("pkill -9 -f http.server", check=False)
+    eventually(lambda: not pids(lab, "http.server"), "the end of the servers")
+
+
+def test_both_answer_with_their_own_page(lab: Lab) -> None:
+    """1.1 to 1.4: two folders in ~, their exact pages, ports 8081 and 8082, asked with curl."""
+    with BackendPool(lab):
+        for port, name in ((8081, "backend1"), (8082, "backend2")):
+            assert (lab.home / name / "index.html").read_text() == PAGES[name] + "\n"
+            assert lab.run(f"curl -s http://127.0.0.1:{port}").stdout == PAGES[name] + "\n"
+    assert pids(lab, "http.server") == []
+
+
+def test_shown_commands_do_the_same(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    """The commands that are shown, typed by hand, give the same servers, and stop them."""
+    with BackendPool(lab):
+        pass
+    shown = [line[2:] for line in capsys.readouterr().out.splitlines() if line.startswith("$ ")]
+    start = [command for command in shown if command.endswith("&")]
+    stop = [command for command in shown if command.startswith("pkill")]
+    assert (len(start), len(stop)) == (2, 2)
+    lab.run("\n".join(start))
+    eventually(lambda: "Server 2" in lab.run("curl -s http://127.0.0.1:8082", check=False).stdout, "backend2")
+    lab.run("\n".join(stop))
+    eventually(lambda: not pids(lab, "http.server"), "the end of both")
+
+
+def test_one_is_stopped_and_started_again(lab: Lab) -> None:
+    """A server can be switched off and on; the other one goes on."""
+    with BackendPool(lab) as pool:
+        pid = pool["backend2"].pid
+        pool["backend1"].stop()
+        assert (pool["backend1"].alive, pool["backend2"].alive) == (False, True)
+        assert lab.run("curl -s http://127.0.0.1:8081", check=False).code == 7
+        pool["backend1"].restart()
+        assert "Server 1" in lab.run("curl -s http://127.0.0.1:8081").stdout
+        assert pool["backend2"].pid == pid
+
+
+def test_page_changed_in_the_home_is_what_is_served(lab: Lab) -> None:
+    """The page is the learner's file: an edit shows at once."""
+    with BackendPool(lab):
+        (lab.home / "backend1" / "index.html").write_text("mine\n")
+        assert lab.run("curl -s http://127.0.0.1:8081").stdout == "mine\n"
+
+
+def test_log_is_the_access_log(lab: Lab) -> None:
+    """Each server's log has its own requests; the pool's log has both."""
+    with BackendPool(lab) as pool:
+        lab.run("curl -s http://127.0.0.1:8081/one; curl -s http://127.0.0.1:8082/two")
+        eventually(lambda: "/one" in pool["backend1"].log and "/two" in pool["backend2"].log, "both requests")
+        assert "/two" not in pool["backend1"].log
+        assert "/one" in pool.log and "/two" in pool.log
+
+
+def test_taken_port_names_the_other_process(lab: Lab) -> None:
+    """A port that another process in the lab has is PortTaken with that process, and nothing is left running."""
+    other = lab.start("exec python3 -c 'import socket, time; s = socket.create_server((\"0.0.0.0\", 8081)); time.sleep(1000)'")
+    eventually(lambda: 8081 in sockets(lab)["port"].tolist(), "the other process")
+    with pytest.raises(PortTaken) as caught:
+        BackendPool(lab).start()
+    assert f"(pid {other.pid})" in caught.value.words and "create_server" in caught.value.words
+    assert "8081" in caught.value.words
+    assert pids(lab, "http.server") == []
+    other.stop()
+
+
+def test_second_server_that_fails_stops_the_first(lab: Lab) -> None:
+    """When the second port is taken, the first server is stopped again."""
+    other = lab.start("exec python3 -c 'import socket, time; s = socket.create_server((\"0.0.0.0\", 8082)); time.sleep(1000)'")
+    eventually(lambda: 8082 in sockets(lab)["port"].tolist(), "the other process")
+    pool = BackendPool(lab)
+    with pytest.raises(PortTaken):
+        pool.start()
+    assert not pool["backend1"].alive
+    assert pids(lab, "http.server") == []
+    other.stop()
+
+
+def test_address_that_the_lab_has_not_is_a_service_error(lab: Lab) -> None:
+    """A backend on an address that is not the lab's ends in Python's own words, with nothing left running."""
+    with pytest.raises(ServiceError) as caught:
+        BackendPool(lab, [Backend("backend1", 8081, "x", "10.9.9.9")]).start()
+    assert type(caught.value) is ServiceError
+    assert "Cannot assign requested address" in caught.value.words
+    assert pids(lab, "http.server") == []
+
+
+def test_pool_on_other_addresses(lab: Lab) -> None:
+    """Backends may listen on one port of several addresses."""
+    with BackendPool.at(lab, "127.0.0.2:8090", "127.0.0.3:8090", "127.0.0.4:8090"):
+        answers = [lab.run(f"curl -s http://127.0.0.{last}:8090").stdout for last in (2, 3, 4)]
+        assert [f"Backend Server {n}" in answer for n, answer in enumerate(answers, 1)] == [True] * 3
+        assert lab.run("curl -s http://127.0.0.1:8090", check=False).code == 7
+
+
+def test_sockets_shows_who_listens(lab: Lab) -> None:
+    """Who listens where: port, program, pid and command of each server."""
+    with BackendPool(lab) as pool:
+        table = sockets(lab).set_index("port")
+        for server in pool:
+            row = table.loc[server.backend.port]
+            assert (row["protocol"], row["pid"]) == ("tcp", server.pid)
+            assert row["command"].endswith(f"http.server {server.backend.port} -d /root/{server.backend.name}")
+    assert len(sockets(lab)) == 0
+    assert list(sockets(lab).columns) == ["protocol", "address", "port", "program", "pid", "command"]

@@ -1,0 +1,144 @@
+"""Every candidate opens, and where one cannot, the error says why and nothing is left running."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from labkit.errors import NoLinux
+from labkit.lab import Lab
+from labkit.machine import xstate
+
+from .helpers import CANDIDATES, LabFactory, python, running
+
+pytestmark = pytest.mark.lab
+
+# Opens a lab by the usual choice and on each candidate alone, and prints what came of each.
+EVERY_WAY = """
+import json, sys
+from labkit.errors import NoLinux
+from labkit.lab import Lab
+from labkit.machine import choose
+found = {}
+every = choose.candidates()
+for title, ways in [("chosen", every)] + [(one.title, [one]) for one in every]:
+    choose.candidates = lambda: ways
+    lab = Lab("refused", home=sys.argv[1])
+    try:
+        user = lab.run("setpriv --reuid=65534 --regid=65534 --clear-groups id -u").stdout.strip()
+        found[title] = [lab._opened().linux.title, user]
+    except NoLinux as error:
+        found[title] = ["", str(error)]
+    lab.close()
+    assert not lab.folder.path.exists()
+print(json.dumps(found))
+"""
+REFUSED = ("unshare", "--user", "--map-root-user", "sh", "-c", 'echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"', "sh")
+
+
+def words_of_no_linux(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **options: object) -> NoLinux:
+    """The error of a lab that cannot open; nothing of it is left."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = psutil.Process().children(recursive=True)
+    lab = Lab("none", home=tmp_path / "home", **options)  # type: ignore[arg-type]
+    with pytest.raises(NoLinux) as caught:
+        lab.run("true")
+    assert lab.closed
+    assert not lab.folder.path.exists()
+    assert running([process for process in psutil.Process().children(recursive=True) if process not in before]) == []
+    return caught.value
+
+
+@pytest.mark.parametrize("candidate", CANDIDATES)
+def test_candidate_opens(own_lab: LabFactory, candidate: str) -> None:
+    """Each of the three candidates carries a lab here, and says who it is."""
+    lab = own_lab(candidate)
+    assert lab.run("id -u; pwd").stdout.split() == ["0", "/root"]
+    assert lab.linux == CANDIDATES[candidate].name
+    assert repr(lab) == f"<Lab own: {CANDIDATES[candidate].title}>"
+
+
+@pytest.mark.parametrize("candidate", ["uml", "bare"])
+def test_user_mode_linux_has_what_the_course_needs(own_lab: LabFactory, candidate: str) -> None:
+    """User-Mode Linux, in a view or alone, has users, dummy interfaces, IPVS and dropped packets by labkit's own probes."""
+    assert own_lab(candidate, needs={"ipvs", "dummy", "drop"}).linux == "uml"
+
+
+def test_without_bubblewrap_there_is_no_lab(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path_without: Callable[[str], None]
+) -> None:
+    """Without bwrap on PATH each of the three candidates says so, with the package to install."""
+    monkeypatch.delenv("LABKIT_LINUX", raising=False)
+    path_without("bwrap")
+    error = words_of_no_linux(tmp_path, monkeypatch)
+    assert [line.split(":")[0] for line in error.words.splitlines()] == [kind.title for kind in CANDIDATES.values()]
+    assert error.words.count("bwrap") == 3
+    assert error.way_out == "apt-get install bubblewrap"
+
+
+def test_without_user_mode_linux_there_is_no_uml(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path_without: Callable[[str], None]
+) -> None:
+    """Without linux.uml on PATH, and forced to it, both say so, with the package to install."""
+    monkeypatch.setenv("LABKIT_LINUX", "uml")
+    path_without("linux.uml")
+    error = words_of_no_linux(tmp_path, monkeypatch, needs={"ipvs"})
+    assert error.words.count("linux.uml") == 2
+    assert error.way_out == "apt-get install user-mode-linux"
+
+
+def test_without_user_mode_linux_the_running_kernel_still_carries_a_lab(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path_without: Callable[[str], None]
+) -> None:
+    """A lab that needs no IPVS opens without linux.uml."""
+    monkeypatch.delenv("LABKIT_LINUX", raising=False)
+    path_without("linux.uml")
+    with Lab("plain", home=tmp_path / "home") as lab:
+        assert lab.linux == "host"
+
+
+def test_linux_that_dies_while_booting_is_told_with_its_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A linux.uml that ends at once gives its own last words, on both candidates that use it."""
+    program = tmp_path / "linux.uml"
+    program.write_text("#!/bin/sh\necho 'Kernel panic - not syncing: no luck today' >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("labkit.machine.uml.PROGRAM", str(program))
+    monkeypatch.setattr("labkit.machine.choose.candidates", lambda: [CANDIDATES["bare"]()])
+    error = words_of_no_linux(tmp_path, monkeypatch)
+    assert "no luck today" in error.words
+
+
+def test_where_user_namespaces_are_refused_the_bare_candidate_works(tmp_path: Path) -> None:
+    """With no user namespace to be had, the first two candidates say so and the third carries the lab, users and all."""
+    with python(EVERY_WAY, str(tmp_path / "home"), before=REFUSED) as child:
+        assert child.stdout
+        said = child.stdout.read()
+    assert child.returncode == 0, said
+    found = json.loads(said.splitlines()[-1])
+    host, uml, bare = (CANDIDATES[name].title for name in ("host", "uml", "bare"))
+    assert found["chosen"] == found[bare] == [bare, "65534"]
+    for title in (host, uml):
+        chosen, words = found[title]
+        assert chosen == ""
+        assert "namespace" in words and "Way out:" in words
+
+
+@pytest.mark.parametrize("candidate", ["uml", "bare"])
+def test_xstate_wrapper_is_built_and_preloaded(
+    own_lab: LabFactory, candidate: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a CPU that is said to need it, User-Mode Linux runs with the wrapper in its memory."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(xstate, "needs_wrapper", lambda _cpuinfo: True)
+    before = psutil.Process().children(recursive=True)
+    lab = own_lab(candidate)
+    assert lab.run("python3 -c 'print(sum(x * 0.5 for x in range(1000)))'").stdout == "249750.0\n"
+    (library,) = (tmp_path / "cache" / "labkit").glob("xstate-*.so")
+    inode = f" {library.stat().st_ino} "
+    maps = [Path(f"/proc/{p.pid}/maps").read_text() for p in psutil.Process().children(recursive=True) if p not in before]
+    assert any(inode in text for text in maps)

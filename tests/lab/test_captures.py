@@ -1,0 +1,199 @@
+"""Task 4: nginx's attempts by its own log, and by the packets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pandas as pd
+import pytest
+
+from labkit.errors import LabClosed, MeasureError
+from labkit.lab import Lab
+from labkit.measure.attempts import LOG_FORMAT, attempts
+from labkit.measure.capture import Capture
+from labkit.measure.exchanges import EXCHANGES, SYNS
+from labkit.measure.traffic import traffic
+from labkit.services.http_server import BackendPool
+from labkit.services.nginx import Nginx
+
+from .helpers import LabFactory, eventually, named, pids
+
+pytestmark = pytest.mark.lab
+CONFIG = f"""
+worker_processes 1;
+events {{}}
+http {{
+  {LOG_FORMAT}
+  access_log /var/log/nginx/access.log attempts;
+  upstream pool {{
+    server 127.0.0.1:8081 max_fails=7 fail_timeout=600s;
+    server 127.0.0.1:8082 backup;
+  }}
+  server {{
+    listen 127.0.0.1:8888;
+    location / {{
+      proxy_pass http://pool;
+      proxy_set_header X-high-load-test 123;
+      add_header X-high-load-test 123;
+    }}
+  }}
+}}
+"""
+URL = "http://127.0.0.1:8888"
+
+
+@pytest.fixture(scope="module")
+def pool(lab: Lab) -> Iterator[BackendPool]:
+    """The two backends."""
+    with BackendPool(lab) as pool:
+        yield pool
+
+
+@pytest.fixture
+def nginx(lab: Lab, pool: BackendPool) -> Iterator[Nginx]:
+    """The assignment's nginx in front of them, with an empty log."""
+    lab.run("rm -f /var/log/nginx/access.log")
+    with Nginx(lab, CONFIG) as nginx:
+        yield nginx
+
+
+@pytest.fixture(scope="module")
+def recorded(lab: Lab, pool: BackendPool) -> Capture:
+    """A capture of five requests through nginx."""
+    with Nginx(lab, CONFIG), Capture(lab) as capture:
+        traffic(lab, URL, 5)
+    return capture
+
+
+def logged(nginx: Nginx, count: int) -> pd.DataFrame:
+    """The attempts of `count` requests; nginx writes a line after its answer, so the last may come a moment later."""
+    eventually(lambda: len(attempts(nginx.lab)) == count, f"{count} lines of log")
+    return attempts(nginx.lab)
+
+
+def test_alive_the_active_one_answers(nginx: Nginx) -> None:
+    """4.5: with both alive, every request is answered by backend1 at the first attempt."""
+    assert set(traffic(nginx.lab, URL, 5)["backend"]) == {"backend1"}
+    table = logged(nginx, 5)
+    assert table["upstreams"].tolist() == [("127.0.0.1:8081",)] * 5
+    assert table["statuses"].tolist() == [(200,)] * 5 and table["time"].iloc[0] == 0.0
+
+
+def test_exactly_seven_attempts_and_then_none(nginx: Nginx, pool: BackendPool) -> None:
+    """4.2: with backend1 off, seven requests try it and go on to the backup, the others do not, by log and by SYNs."""
+    pool["backend1"].stop()
+    try:
+        with Capture(nginx.lab) as capture:
+            table = traffic(nginx.lab, URL, 12)
+    finally:
+        pool["backend1"].start()
+    assert set(table["status"]) == {200} and set(table["backend"]) == {"backend2"}
+    both, backup = ("127.0.0.1:8081", "127.0.0.1:8082"), ("127.0.0.1:8082",)
+    tried = logged(nginx, 12)
+    assert tried["upstreams"].tolist() == [both] * 7 + [backup] * 5
+    assert tried["statuses"].tolist() == [(502, 200)] * 7 + [(200,)] * 5 and set(tried["status"]) == {200}
+    syns = capture.syns()
+    assert list(syns.columns) == SYNS
+    assert syns.groupby(["target", "answer"]).size().to_dict() == {
+        ("127.0.0.1:8081", "refused"): 7, ("127.0.0.1:8082", "accepted"): 12, ("127.0.0.1:8888", "accepted"): 12,
+    }  # fmt: skip
+
+
+def test_log_of_another_format_is_an_error(lab: Lab, pool: BackendPool) -> None:
+    """nginx's usual log does not tell the attempts, and the error shows the format that does."""
+    lab.run("rm -f /var/log/nginx/access.log")
+    with Nginx(lab, CONFIG.replace("access.log attempts", "access.log combined")):
+        traffic(lab, URL, 1)
+        eventually(lambda: lab.read(Nginx.access_log), "the log's line, which nginx writes after its answer")
+        with pytest.raises(MeasureError) as caught:
+            attempts(lab)
+    assert "GET / HTTP/1.1" in caught.value.words and "log_format attempts" in caught.value.way_out
+
+
+def test_every_exchange_is_there_on_both_hops(recorded: Capture) -> None:
+    """4.6: five requests are ten exchanges, client to nginx and nginx to backend1, none lost at either end."""
+    table = recorded.exchanges()
+    assert list(table.columns) == EXCHANGES
+    assert table["hop"].value_counts().to_dict() == {"client → nginx": 5, "nginx → backend1": 5}
+    assert set(table["status"]) == {200} and set(table["method"]) == {"GET"} and set(table["uri"]) == {"/"}
+    assert (table["ms"] > 0).all() and table["time"].min() == 0.0
+    assert set(table["server"]) == {"127.0.0.1:8888", "127.0.0.1:8081"}
+
+
+def test_header_is_on_both_hops(recorded: Capture) -> None:
+    """4.4: the backend receives X-high-load-test: 123, and the client gets it in the response."""
+    hops = dict(list(recorded.exchanges().groupby("hop")))
+    to_backend, to_nginx = hops["nginx → backend1"], hops["client → nginx"]
+    assert {headers.get("X-high-load-test") for headers in to_backend["request_headers"]} == {"123"}
+    assert {headers.get("X-high-load-test") for headers in to_nginx["response_headers"]} == {"123"}
+    assert not any("X-high-load-test" in headers for headers in to_nginx["request_headers"])
+    assert not any("X-high-load-test" in headers for headers in to_backend["response_headers"])
+
+
+def test_fast_path_gives_the_same_table(recorded: Capture) -> None:
+    """pyshark and tshark's fields agree in every cell."""
+    slow, fast = recorded.exchanges(fast=False), recorded.exchanges(fast=True)
+    pd.testing.assert_frame_equal(slow, fast)
+    assert slow.attrs == fast.attrs
+
+
+def test_works_inside_a_running_event_loop(recorded: Capture) -> None:
+    """In a notebook's cell an event loop runs already, and the capture can be read all the same."""
+
+    async def cell() -> pd.DataFrame:
+        return recorded.exchanges(fast=False)
+
+    assert len(asyncio.run(cell())) == 10
+
+
+def test_raw_view_is_tsharks_own(recorded: Capture) -> None:
+    """tshark's words on one stream show the request, the response and the header."""
+    table = recorded.exchanges(fast=True)
+    for hop, request_has in (("client → nginx", False), ("nginx → backend1", True)):
+        request, found, _ = recorded.raw(table[table["hop"] == hop]["stream"].iloc[0]).partition(" 200 OK")
+        assert found and "GET / HTTP/1." in request and ("X-high-load-test: 123" in request) is request_has
+    assert recorded.raw(9999).strip() == ""
+
+
+def test_syns_of_good_requests_are_accepted(recorded: Capture) -> None:
+    """Five requests are five connections on each hop, all accepted at the first SYN."""
+    syns = recorded.syns()
+    assert syns["target"].value_counts().to_dict() == {"127.0.0.1:8888": 5, "127.0.0.1:8081": 5}
+    assert set(syns["answer"]) == {"accepted"} and set(syns["packets"]) == {1}
+
+
+def test_capture_without_traffic_is_an_empty_table(lab: Lab) -> None:
+    """Nothing sent, nothing found, all columns there."""
+    with Capture(lab) as capture:
+        pass
+    for table in (capture.exchanges(fast=True), capture.exchanges(fast=False), capture.syns()):
+        assert (list(table.columns) in (EXCHANGES, SYNS), len(table)) == (True, 0)
+
+
+def test_interface_that_is_not_there_is_an_error(lab: Lab) -> None:
+    """A wrong interface is a MeasureError with the program's words, and nothing is left running."""
+    with pytest.raises(MeasureError) as caught, Capture(lab, interface="eth9"):
+        pytest.fail("it recorded")
+    assert "eth9" in str(caught.value) and caught.value.words
+    assert named(lab, "tshark") + named(lab, "dumpcap") == []
+
+
+def test_error_inside_the_capture_comes_through(lab: Lab) -> None:
+    """An error in the `with` is what is raised; the recording is stopped and can be read."""
+    capture = Capture(lab)
+    with pytest.raises(ZeroDivisionError), capture:
+        _ = 1 / 0
+    assert len(capture.syns()) == 0
+    assert pids(lab, "dumpcap") == []
+
+
+def test_capture_can_be_read_when_the_lab_is_closed(own_lab: LabFactory) -> None:
+    """What was recorded outlives its lab; a closed lab records nothing more."""
+    lab = own_lab("host")
+    with BackendPool(lab), Capture(lab) as capture:
+        traffic(lab, "http://127.0.0.1:8081", 3)
+    lab.close()
+    assert capture.exchanges(fast=True)["hop"].tolist() == ["client → backend1"] * 3
+    with pytest.raises(LabClosed), Capture(lab):
+        pytest.fail("it recorded")

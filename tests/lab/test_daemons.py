@@ -1,0 +1,102 @@
+"""Tasks 2 and 4: dnsmasq and nginx as one starts them by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from labkit.errors import ConfigRejected, ServiceError
+from labkit.lab import Lab
+from labkit.measure.sockets import sockets
+from labkit.services.base import Daemon
+from labkit.services.dnsmasq import Dnsmasq
+from labkit.services.nginx import Nginx
+
+from .helpers import ANSWER, DNSMASQ, NGINX, SERVICES, eventually, named
+
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("no_daemon_is_left")]
+
+
+def users(lab: Lab, program: str) -> set[str]:
+    """The users that the processes of a program run as."""
+    return set(lab.run(f"ps -o user= -C {program}").stdout.split())
+
+
+@pytest.mark.parametrize(("kind", "config", "port"), SERVICES)
+def test_start_stop_restart_and_log(lab: Lab, kind: type[Daemon], config: str, port: int) -> None:
+    """It listens when start() returns, has another pid after restart(), and is gone after stop(), which may be repeated."""
+    service = kind(lab, config)
+    assert not service.alive
+    service.start()
+    first = service.pid
+    assert service.alive and port in sockets(lab)["port"].tolist()
+    service.restart()
+    assert service.alive and service.pid != first
+    service.stop()
+    service.stop()
+    assert not service.alive and port not in sockets(lab)["port"].tolist()
+    assert isinstance(service.log, str)
+
+
+@pytest.mark.parametrize(("kind", "config", "port"), SERVICES)
+def test_restart_at_once_after_start_works_every_time(lab: Lab, kind: type[Daemon], config: str, port: int) -> None:
+    """A service that has just been started is ready to be stopped: many restarts without a pause all work."""
+    service = kind(lab, config)
+    for _ in range(40 if kind is Nginx and lab.linux == "host" else 4):
+        service.restart()
+    assert service.alive
+
+
+@pytest.mark.parametrize(("kind", "config", "port"), SERVICES)
+def test_context_manager_stops_also_after_an_error(lab: Lab, kind: type[Daemon], config: str, port: int) -> None:
+    """An error inside the `with` comes through, and the service is stopped."""
+    with pytest.raises(ZeroDivisionError), kind(lab, config):
+        _ = 1 / 0
+    assert named(lab, kind.program) == []
+
+
+@pytest.mark.parametrize(("kind", "config", "port"), SERVICES)
+def test_typed_command_starts_it(lab: Lab, kind: type[Daemon], config: str, port: int) -> None:
+    """The command that is shown, typed by hand, starts it, with its own change of user; the helper then finds it running."""
+    service = kind(lab, config)
+    lab.run(service.start_command)
+    eventually(lambda: service.alive, "its pid file")
+    assert {"nobody", "root"} & users(lab, kind.program)
+    with pytest.raises(ServiceError, match="already runs"):
+        service.start()
+    lab.run(service.stop_command)
+    eventually(lambda: not service.alive, "its end")
+
+
+def test_dnsmasq_changes_to_nobody(lab: Lab) -> None:
+    """dnsmasq, started as root, runs as nobody, as on any Debian."""
+    with Dnsmasq(lab, DNSMASQ):
+        assert users(lab, "dnsmasq") == {"nobody"}
+
+
+def test_nginx_workers_are_not_root(lab: Lab) -> None:
+    """nginx's master is root, its worker is nobody or www-data, without a `user` line."""
+    with Nginx(lab, NGINX):
+        eventually(lambda: users(lab, "nginx") in ({"root", "nobody"}, {"root", "www-data"}), "its worker as somebody else")
+        assert lab.run("curl -s http://127.0.0.1:8888").stdout == "alive\n"
+
+
+def test_reload_takes_over_a_new_config(lab: Lab) -> None:
+    """nginx goes on with the new file, and keeps the old one when the new one is refused."""
+    with Nginx(lab, NGINX) as nginx:
+        nginx.configure(NGINX.replace("alive", "newer"))
+        first = set(named(lab, "nginx"))
+        nginx.reload()
+        eventually(lambda: len(set(named(lab, "nginx")) - first) == 1 == len(first - set(named(lab, "nginx"))), "another worker")
+        assert lab.run("curl -s http://127.0.0.1:8888").stdout == "newer\n"
+        nginx.configure("nonsense\n")
+        with pytest.raises(ConfigRejected):
+            nginx.reload()
+        assert lab.run("curl -s http://127.0.0.1:8888").stdout == "newer\n"
+        nginx.configure(NGINX)
+
+
+def test_errors_are_in_the_log(lab: Lab) -> None:
+    """the error log that the configuration names is its log: a backend that is not there is named."""
+    with Nginx(lab, "error_log /var/log/nginx/error.log;\n" + NGINX.replace(ANSWER, "proxy_pass http://127.0.0.1:8081")) as nginx:
+        assert "502 Bad Gateway" in lab.run("curl -s http://127.0.0.1:8888").stdout
+        lab.wait_until(lambda: "connect() failed" in nginx.log and "127.0.0.1:8081" in nginx.log, reason="nginx's error")

@@ -1,0 +1,165 @@
+"""Works that attack: contained, each with verdicts that say what happened, and nothing on the host is changed."""
+
+from __future__ import annotations
+
+import gc
+import http.server
+import os
+import tempfile
+import threading
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hostile import NOTHING, SPIES, WORKS, Hostile
+from hostile_pages import page
+from works import right
+
+from labkit.course.check import check_work
+from labkit.course.grade import grade_files
+from labkit.course.submission import as_block, build
+from labkit.course.verdict import BY_HAND, Verdicts
+from labkit.lab import Lab
+from labkit.machine.cell import cell_command
+
+from .helpers import eventually
+
+pytestmark = pytest.mark.lab
+ALL = os.environ.get("LABKIT_TESTS") == "all"
+CHOSEN = [work for work in WORKS if ALL or work.quick]
+# Where a work could leave a file on the host if it got out.
+PLACES = ("/", "/usr", "/usr/local/bin", "/opt", "/root", "/home", "/boot", "/dev", "/tmp", "/var/tmp", ".")
+# The longest that judging a hostile task may take on a busy machine, seconds: the lab's lifetime, and its start and end.
+LONGEST = 240.0
+
+
+@dataclass
+class Teacher:
+    """The machine of whoever grades: a secret in a file, in the environment and on the loopback, and a folder for labs."""
+
+    secret: str
+    file: Path
+    labs: Path
+    port: int
+    asked: list[str]
+
+    @property
+    def mark(self) -> str:
+        """The name of a file that must not come to be."""
+        return f"mark-{self.secret}"
+
+    @property
+    def words(self) -> dict[str, str]:
+        """What a hostile work knows about this machine."""
+        return {"@SECRET@": str(self.file), "@PORT@": str(self.port), "@MARK@": self.mark}
+
+    def processes(self) -> list[int]:
+        """The processes of this machine that have one of this teacher's labs mounted."""
+        found = []
+        for entry in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                text = Path("/proc", entry, "mountinfo").read_text()
+            except OSError:
+                continue
+            found += [int(entry)] if str(self.labs) in text else []
+        return found
+
+    def assert_unharmed(self) -> None:
+        """The secret is whole and has not been asked for, and no file and no process is left."""
+        assert self.file.read_text() == self.secret
+        assert not self.asked
+        assert not [place for place in PLACES if Path(place, self.mark).exists()]
+        gc.collect()  # the folder of a capture that failed goes with the object, at the latest when this process ends
+        assert not list(self.labs.iterdir())
+        eventually(lambda: not self.processes(), "the end of the lab's processes on the host")
+
+
+@pytest.fixture
+def teacher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Teacher]:
+    """A teacher's machine, with labs in a folder of their own."""
+    secret, asked = uuid.uuid4().hex, []
+    (tmp_path / "secret").write_text(secret)
+    (tmp_path / "labs").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "labs"))
+    monkeypatch.setenv("HOSTILE_SECRET", secret)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.wfile.write(f"HTTP/1.0 200 OK\r\n\r\n{secret}".encode())
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield Teacher(secret, tmp_path / "secret", tmp_path / "labs", server.server_port, asked)
+        server.shutdown()
+
+
+def judged(work: Hostile, teacher: Teacher, folder: Path) -> Verdicts:
+    """The verdicts on the work's one task, whose texts never hold the secret."""
+    verdicts = check_work(work.write(folder, teacher.words), [work.task], trusted=False)
+    assert teacher.secret not in verdicts.json()
+    return verdicts
+
+
+@pytest.mark.parametrize("work", CHOSEN, ids=lambda work: work.name)
+def test_hostile_work_is_contained(work: Hostile, teacher: Teacher, tmp_path: Path) -> None:
+    """It gets what it deserves, with a reason for each lost point; the host is unharmed, the next work judged rightly."""
+    verdicts = judged(work, teacher, tmp_path / "work")
+    assert work.least <= verdicts.points <= work.most, str(verdicts)
+    assert all(row.hint for row in verdicts if not row.points and row.verdict != BY_HAND)
+    if work in SPIES:
+        assert NOTHING in next(row.evidence for row in verdicts if row.requirement == "1.2")
+    teacher.assert_unharmed()
+    if ALL or work.name == "fork-bomb":
+        following = check_work(right("next", work.task).write(tmp_path / "next"), [work.task], trusted=False)
+        assert following.points == following.of, str(following)
+
+
+def test_neighbour_is_out_of_reach(teacher: Teacher, tmp_path: Path) -> None:
+    """A hostile work does not find what another lab, open at the same time, serves on its loopback; that lab goes on."""
+    ask = ["curl", "-s", "-m", "20", "http://127.0.0.1:7777/secret"]
+    with Lab("neighbour", home=tmp_path / "home", current=False, trusted=False) as lab:
+        lab.run(f"echo {teacher.secret} >~/secret")
+        lab.start("python3 -m http.server 7777 -d ~", name="server")
+        eventually(lambda: teacher.secret in lab.run(ask, check=False).stdout, "the neighbour's server")
+        spy = next(work for work in SPIES if work.name == "hosts-loopback")
+        words = teacher.words | {"@PORT@/": "7777/secret"}
+        verdicts = check_work(spy.write(tmp_path / "work", words), [1], trusted=False)
+        assert NOTHING in next(row.evidence for row in verdicts if row.requirement == "1.2")
+        assert teacher.secret in lab.run(ask).stdout
+    teacher.assert_unharmed()
+
+
+def test_close_ends_a_raging_guest(teacher: Teacher, tmp_path: Path) -> None:
+    """Closing a lab ends all its processes on the host while a fork bomb that ignores signals rages in it."""
+    bomb = "trap '' TERM HUP INT; f() { setsid sh -c : & f | f & }; f"
+    lab = Lab("raging", home=tmp_path / "home", current=False, trusted=False)
+    try:
+        lab.start(cell_command(["sh", "-c", bomb]), name="bomb")
+        eventually(lambda: len(teacher.processes()) > 60, "the bomb to rage")
+    finally:
+        lab.close()
+    teacher.assert_unharmed()
+
+
+@pytest.mark.skipif(not ALL, reason="./lab test --all grades the whole works")
+def test_right_report_among_hostile_ones_gets_its_points(teacher: Teacher, tmp_path: Path) -> None:
+    """In one batch, two at once, with works that bomb every task, each file is a row with its flags and the right one has 94."""
+    names = ("fork-bomb", "right-1", "fill-memory", "endless-output", "right-2")
+    files = []
+    for name in names:
+        folder = right("right", 1).write(tmp_path / name)
+        hostile = next((work for work in WORKS if work.name == name), None)
+        for task in (1, 2, 3, 4) if hostile else ():
+            (folder / f"task{task}.sh").write_text(hostile.script)
+        verdicts = {"points": 94, "verdicts": []}
+        data = build(folder, {"name": name}, verdicts, {}, {})
+        files.append(tmp_path / f"{name}.html")
+        files[-1].write_bytes(page(as_block(data)))
+    grades = {grade.name: grade for grade in grade_files(files, jobs=2)}
+    assert [grades[name].measured for name in ("right-1", "right-2")] == [94, 94]
+    assert all(grades[name].measured <= 10 and grades[name].flags for name in names if "right" not in name)
+    assert max(grade.seconds for grade in grades.values()) < 2 * LONGEST
+    teacher.assert_unharmed()

@@ -1,0 +1,104 @@
+"""Task 3: the dummy interface and the virtual service, over netlink and as typed."""
+
+from __future__ import annotations
+
+import pytest
+
+from labkit.errors import ServiceError
+from labkit.lab import Lab
+from labkit.services.ipvs import DummyInterface, VirtualService
+
+pytestmark = pytest.mark.lab
+
+
+def saved(lab: Lab) -> list[str]:
+    """ipvsadm's own record of the table."""
+    return sorted(lab.run("ipvsadm -Sn").stdout.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "servers"),
+    [
+        ("rr", {"127.0.0.1:8081": 1, "127.0.0.1:8082": 1}),
+        ("wrr", {"127.0.0.1:8081": 3, "127.0.0.1:8082": 0, "10.0.0.1:80": 65535}),
+        ("lc", {}),
+    ],
+)
+def test_netlink_and_typed_commands_give_the_same_table(ipvs_bare: Lab, scheduler: str, servers: dict[str, int]) -> None:
+    """`ipvsadm -Sn` shows the same after start() as after the commands that it shows."""
+    service = VirtualService(ipvs_bare, scheduler=scheduler, servers=servers)
+    service.start()
+    applied = saved(ipvs_bare)
+    service.stop()
+    assert saved(ipvs_bare) == []
+    for command in service.commands:
+        ipvs_bare.run(command)
+    assert saved(ipvs_bare) == applied
+    assert len(applied) == 1 + len(servers)
+
+
+def test_changes_are_as_typed(ipvs_bare: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    """Another scheduler and another weight give the same table as the commands that are shown for them."""
+    service = VirtualService(ipvs_bare)
+    service.start()
+    service.set_scheduler("wrr")
+    service.set_weight("127.0.0.1:8082", 7)
+    applied = saved(ipvs_bare)
+    shown = [line[2:] for line in capsys.readouterr().out.splitlines() if line.startswith("$ ipvsadm")]
+    service.stop()
+    for command in shown:
+        ipvs_bare.run(command)
+    assert saved(ipvs_bare) == applied
+    assert any("-s wrr" in line for line in applied) and any("-w 7" in line for line in applied)
+
+
+def test_dummy_interface_is_as_typed(ipvs_bare: Lab) -> None:
+    """`ip addr` shows the same after start() as after the commands that it shows: up, with 192.168.100.1/32."""
+    interface = DummyInterface(ipvs_bare)
+
+    def shown() -> list[str]:
+        rows = ipvs_bare.run("ip -o addr show dev dummy1; ip -o link show dev dummy1 | cut -d' ' -f2-9").stdout.splitlines()
+        return [row.split(": ", 1)[-1] for row in rows if "inet6" not in row]
+
+    interface.start()
+    applied = shown()
+    assert "192.168.100.1/32" in applied[0] and "UP" in applied[-1]
+    interface.stop()
+    assert ipvs_bare.run("ip link show dev dummy1", check=False).code != 0
+    ipvs_bare.run(" && ".join(interface.commands))
+    assert shown() == applied
+    assert "192.168.100.1/32" in interface.log
+
+
+def test_unknown_scheduler_changes_nothing(service: VirtualService) -> None:
+    """A scheduler that the Linux has not is an error with the meaning of netlink's answer."""
+    before = saved(service.lab)
+    with pytest.raises(ServiceError, match="-s nonsense") as caught:
+        service.set_scheduler("nonsense")
+    assert "scheduler" in caught.value.way_out
+    assert (saved(service.lab), service.scheduler) == (before, "rr")
+
+
+def test_adding_twice_is_an_error_and_changes_nothing(service: VirtualService) -> None:
+    """What exists already is not added again, and is not taken away by the failure."""
+    before = saved(service.lab)
+    for again in (VirtualService(service.lab, servers={"127.0.0.1:9": 1}), DummyInterface(service.lab)):
+        with pytest.raises(ServiceError) as caught:
+            again.start()
+        assert "exists already" in caught.value.way_out
+    assert saved(service.lab) == before
+    assert "192.168.100.1/32" in service.lab.run("ip addr show dummy1").stdout
+
+
+def test_unknown_server_is_an_error(service: VirtualService) -> None:
+    """The weight of a server that the service has not cannot be set."""
+    with pytest.raises(ServiceError):
+        service.set_weight("127.0.0.1:9999", 1)
+
+
+@pytest.mark.parametrize("kind", [VirtualService, DummyInterface])
+def test_stopping_what_does_not_run_leaves_it(ipvs_bare: Lab, kind: type[VirtualService] | type[DummyInterface]) -> None:
+    """stop() of a service that does not run does nothing, as for every service; so a `with` may be left after it."""
+    kind(ipvs_bare).stop()
+    with kind(ipvs_bare) as service:
+        service.stop()

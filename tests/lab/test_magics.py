@@ -1,0 +1,72 @@
+"""The magics %lab and %%lab."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+from labkit.lab import Lab
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture(scope="module")
+def linux() -> str:
+    """The magics are the same on both Linuxes: one will do."""
+    return "host"
+
+
+@pytest.fixture
+def shell() -> Iterator[InteractiveShell]:
+    """A shell with the extension loaded."""
+    shell = InteractiveShell.instance()
+    shell.run_line_magic("load_ext", "labkit")
+    yield shell
+    InteractiveShell.clear_instance()
+
+
+@pytest.fixture
+def current(lab: Lab) -> Lab:
+    """The file's lab as the current one."""
+    Lab.current = lab
+    return lab
+
+
+def test_line_runs_in_the_lab(shell: InteractiveShell, current: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    """%lab runs one line of shell in the lab and prints what it prints."""
+    shell.run_line_magic("lab", "hostname | tr a-z A-Z; pwd")
+    assert capsys.readouterr() == ("LAB\n/root\n", "")
+
+
+def test_cell_runs_in_the_lab(shell: InteractiveShell, current: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    """%%lab runs all lines as one script."""
+    shell.run_cell_magic("lab", "", "x=1\n\necho $((x+1))\n")
+    assert capsys.readouterr() == ("2\n", "")
+    assert not list(current.home.glob("task*.sh"))
+
+
+def test_cell_of_a_task_is_kept(
+    shell: InteractiveShell, current: Lab, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a lab of a task, the lines of a cell are kept in its script, which does the same when it is run."""
+    monkeypatch.setattr(current, "task", 1)
+    monkeypatch.setattr(current, "recording", True)
+    shell.run_cell_magic("lab", "", "x=5\necho $((x+1))\n")
+    capsys.readouterr()
+    assert current.run("sh ~/task1.sh").stdout == "6\n"
+    current.run("rm ~/task1.sh")
+
+
+def test_code_that_is_not_zero_is_told(shell: InteractiveShell, current: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    """A failed command is no traceback, and its code is told."""
+    shell.run_line_magic("lab", "echo out; exit 3")
+    assert capsys.readouterr() == ("out\n", "(ended with code 3)\n")
+
+
+def test_without_a_lab_it_says_so(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without an open lab the magic says how to open one."""
+    Lab.current = None
+    shell.run_line_magic("lab", "true")
+    assert "Lab(" in capsys.readouterr().err

@@ -1,0 +1,89 @@
+"""The learner's edition, and the course under the real nbgrader."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from labkit.course.release import STUB, release
+from labkit.course.report import NOTEBOOKS
+from labkit.errors import BadInput
+
+pytestmark = pytest.mark.lab
+CONFIG = """
+c = get_config()
+c.CourseDirectory.course_id = "labkit"
+c.CourseDirectory.root = {root!r}
+c.Execute.timeout = 180
+"""
+SCORES = """
+import sys
+from nbgrader.api import Gradebook
+with Gradebook("sqlite:///" + sys.argv[1]) as book:
+    for done in book.assignment_submissions("lb"):
+        print(done.student.id, done.score, done.needs_manual_grade)
+"""
+
+
+def test_solutions_and_outputs_are_cleared_and_checks_are_kept(tmp_path: Path) -> None:
+    """The learner's edition holds no solution and no output, and the cells that judge are there and locked."""
+    for path in release(tmp_path):
+        notebook = nbformat.read(path, as_version=4)
+        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        text = "\n".join(cell.source for cell in code)
+        assert "BEGIN SOLUTION" not in text and STUB in text
+        assert not any(cell.outputs for cell in code)
+        judging = [cell for cell in code if cell.source.startswith("# NBVAL_CHECK_OUTPUT\nverdicts = check(")]
+        assert len(judging) == 1 and judging[0].metadata["editable"] is False
+
+
+def test_release_does_not_overwrite_a_learners_work(tmp_path: Path) -> None:
+    """A second release into the same folder is refused."""
+    release(tmp_path)
+    with pytest.raises(BadInput, match="exists already"):
+        release(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["1_backends", "2_dns", "4_nginx", "3_ipvs"])
+def test_unchanged_edition_ends_with_not_done_yet(tmp_path: Path, name: str) -> None:
+    """A learner's edition that is run as it is runs to its end without an error, says "not done yet" and gives 0 points."""
+    release(tmp_path)
+    notebook = nbformat.read(tmp_path / f"{name}.ipynb", as_version=4)
+    NotebookClient(notebook, timeout=180, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    outputs = [(cell.source, output) for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert not any(output.output_type == "error" for _, output in outputs)
+    points = [output.data["text/plain"] for source, output in outputs if source == "verdicts.points"]
+    assert points == ["0"]
+    assert any("not done yet" in output.get("text", "") for source, output in outputs if "= check(" in source)
+
+
+@pytest.mark.skipif(os.environ.get("LABKIT_TESTS") != "all", reason="runs every notebook twice, two minutes: ./lab test --all")
+def test_nbgrader_gives_all_automatic_points_to_the_reference_and_none_to_the_unchanged_edition(tmp_path: Path) -> None:
+    """`nbgrader generate_assignment` and `autograde`: 94 points and a hand for 2.3 for the reference, 0 for the edition."""
+    folder = Path(sys.executable).parent
+    environment = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+
+    def nbgrader(*arguments: str) -> None:
+        command = [str(folder / "nbgrader"), *arguments]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900, check=False)
+        assert done.returncode == 0, done.stderr[-2000:]
+
+    (tmp_path / "nbgrader_config.py").write_text(CONFIG.format(root=str(tmp_path)))
+    for place in ("source/lb", "submitted/reference/lb"):
+        (tmp_path / place).mkdir(parents=True)
+        for path in NOTEBOOKS.glob("*.ipynb"):
+            (tmp_path / place / path.name).write_bytes(path.read_bytes())
+    nbgrader("generate_assignment", "lb", "--create")
+    (tmp_path / "submitted/unchanged").mkdir()
+    (tmp_path / "release/lb").rename(tmp_path / "submitted/unchanged/lb")
+    nbgrader("autograde", "lb")
+    scores = subprocess.run(
+        [sys.executable, "-c", SCORES, str(tmp_path / "gradebook.db")], capture_output=True, text=True, check=True
+    ).stdout
+    assert sorted(scores.splitlines()) == ["reference 94.0 True", "unchanged 0.0 False"]

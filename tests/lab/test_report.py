@@ -1,0 +1,98 @@
+"""Reports: notebooks run side by side, and what happens when one fails."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from labkit.cli import main
+from labkit.course import report as module
+from labkit.course.report import NOTEBOOKS, find, report
+from labkit.errors import BadInput, CourseError
+
+pytestmark = pytest.mark.lab
+LOADS = re.compile(r"""(?:src|href)\s*=\s*["']?(?:https?:)?//|@import|url\(\s*["']?https?:""", re.I)
+
+
+@pytest.fixture
+def notebooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two notebooks of the test's own: the second fails in its third cell."""
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    good = [
+        new_markdown_cell("# Good"),
+        new_code_cell("from labkit import Lab\nwith Lab() as lab:\n    print(lab.run('id -u').stdout)"),
+    ]
+    bad = [new_code_cell("1"), new_markdown_cell("text"), new_code_cell("raise RuntimeError('it broke')"), new_code_cell("2")]
+    for name, cells in (("1_good", good), ("2_bad", bad)):
+        nbformat.write(new_notebook(cells=cells), folder / f"{name}.ipynb")
+    monkeypatch.setattr(module, "NOTEBOOKS", folder)
+    return folder
+
+
+def test_failing_notebook_is_named_with_cell_and_error_and_the_others_are_written(notebooks: Path, tmp_path: Path) -> None:
+    """One that fails does not stop the rest; the error names notebook, cell and what was raised; both reports are there."""
+    with pytest.raises(CourseError) as caught:
+        report(out=tmp_path / "out")
+    assert "2_bad, cell 3: RuntimeError: it broke" in caught.value.words
+    assert "1 of 2 notebooks failed" in caught.value.tried
+    assert "RuntimeError" in (tmp_path / "out" / "2_bad.html").read_text()
+    assert ">0\n" in (tmp_path / "out" / "1_good.html").read_text()
+
+
+def test_command_ends_with_an_error_code_when_a_notebook_fails(
+    notebooks: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`labkit report` prints the reason to standard error and does not end with 0; one that works ends with 0."""
+    assert main(["report", "2", "--out", str(tmp_path / "out")]) != 0
+    assert "2_bad, cell 3" in capsys.readouterr().err
+    assert main(["report", "1", "--out", str(tmp_path / "out")]) == 0
+
+
+def test_report_asks_the_network_for_nothing(notebooks: Path, tmp_path: Path) -> None:
+    """A report loads no script, style, font or picture from anywhere."""
+    report(["1"], tmp_path / "out")
+    page = (tmp_path / "out" / "1_good.html").read_text()
+    assert LOADS.search(page) is None
+    assert "Content-Security-Policy" in page
+
+
+def test_pictures_of_a_report_have_alt_texts(notebooks: Path, tmp_path: Path) -> None:
+    """A plot arrives once, as a PNG in the page, with its finding as alt text."""
+    cell = new_code_cell(
+        "import pandas as pd\nfrom labkit import plots\n"
+        "plots.shares(pd.DataFrame({'backend': ['backend1', 'backend2', 'backend2'], 'error': None}))"
+    )
+    nbformat.write(new_notebook(cells=[cell]), notebooks / "3_plot.ipynb")
+    report(["3"], tmp_path / "out")
+    pictures = re.findall(r"<img[^>]*>", (tmp_path / "out" / "3_plot.html").read_text())
+    assert len(pictures) == 1
+    assert "1 request to backend1, 2 to backend2" in pictures[0]
+
+
+@pytest.mark.parametrize("numbers", [["9"], ["1", "x"], ["backends"]])
+def test_unknown_notebook_is_bad_input(numbers: list[str]) -> None:
+    """A number that names no notebook is refused with those that there are, before anything runs."""
+    with pytest.raises(BadInput, match="There is no notebook") as caught:
+        find(numbers)
+    assert "1_backends" in caught.value.way_out
+
+
+def test_folder_that_cannot_be_written_is_bad_input(tmp_path: Path) -> None:
+    """A report folder that is a file is refused before any notebook runs."""
+    (tmp_path / "out").write_text("")
+    with pytest.raises(BadInput, match="cannot be written"):
+        report(["1"], tmp_path / "out")
+
+
+def test_committed_notebooks_are_executed_and_hold_no_machine_path() -> None:
+    """Every code cell of the committed notebooks has run, in order, without an error, and shows no folder of a machine."""
+    for path in sorted(NOTEBOOKS.glob("[1-4]_*.ipynb")):
+        code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+        assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1)), path.name
+        assert not any(output.output_type == "error" for cell in code for output in cell.outputs), path.name
+        assert not re.search(r"/home/|/tmp/labkit", path.read_text()), path.name

@@ -1,0 +1,161 @@
+"""Requests, as a client of the lab's services experiences them."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from labkit.errors import BadInput, LabkitError
+from labkit.lab import Lab
+from labkit.measure.traffic import COLUMNS, curl, split_url, traffic
+from labkit.services.dnsmasq import Dnsmasq
+from labkit.services.drop import PacketDrop
+from labkit.services.http_server import BackendPool
+
+pytestmark = pytest.mark.lab
+NAME = "my-awesome-highload-app.local"
+RECORDS = {NAME: (1, 2), "far.local": (4, 5)}
+CONFIG = "no-resolv\n" + "".join(f"host-record={name},127.0.0.{n}\n" for name, pair in RECORDS.items() for n in pair)
+URL = "http://127.0.0.1:8081"
+
+
+@pytest.fixture(scope="module")
+def pool(lab: Lab) -> Iterator[BackendPool]:
+    """The two backends."""
+    with BackendPool(lab) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="module")
+def named(lab: Lab) -> Iterator[Lab]:
+    """The lab with dnsmasq, and a backend on one port of each of its addresses."""
+    with Dnsmasq(lab, CONFIG), BackendPool.at(lab, *(f"127.0.0.{n}:8090" for n in (1, 2, 4, 5))):
+        yield lab
+
+
+def test_row_tells_of_a_good_request(lab: Lab, pool: BackendPool) -> None:
+    """Every request is a row, in order, with address, backend, status and milliseconds, and no error."""
+    table = traffic(lab, URL, 20)
+    assert list(table.columns) == COLUMNS
+    assert table["n"].tolist() == list(range(1, 21))
+    assert set(table["address"]) == {"127.0.0.1:8081"} and set(table["backend"]) == {"backend1"}
+    assert set(table["status"]) == {200} and table["error"].isna().all()
+    assert (table["ms"] > 0).all() and table["start"].is_monotonic_increasing and table["start"].iloc[0] == 0
+
+
+def test_nobody_there_is_refused(lab: Lab) -> None:
+    """A port where nobody listens is refused, without a status."""
+    table = traffic(lab, "http://127.0.0.1:9", 3)
+    assert table["error"].tolist() == ["refused"] * 3
+    assert table["status"].isna().all() and set(table["address"]) == {"127.0.0.1:9"}
+
+
+def test_server_that_hangs_is_a_timeout(lab: Lab, pool: BackendPool) -> None:
+    """A server that is stopped with SIGSTOP takes the connection and does not answer in time."""
+    pid = pool["backend2"].pid
+    lab.call("labkit.inside.processes:send_signal", pid, int(signal.SIGSTOP))
+    try:
+        table = traffic(lab, "http://127.0.0.1:8082", 2, timeout=0.3)
+    finally:
+        lab.call("labkit.inside.processes:send_signal", pid, int(signal.SIGCONT))
+    assert table["error"].tolist() == ["timeout"] * 2
+    assert (table["ms"] >= 299).all()
+
+
+def test_dropped_packets_are_a_timeout_until_they_are_let_through(lab: Lab, pool: BackendPool) -> None:
+    """Packets to one backend that are dropped, not refused, let its clients wait; the other one's do not notice."""
+    with PacketDrop(lab, "127.0.0.1:8082"):
+        assert traffic(lab, "http://127.0.0.1:8082", 1, timeout=0.3)["error"].tolist() == ["timeout"]
+        assert traffic(lab, URL, 1)["error"].isna().all()
+    assert traffic(lab, "http://127.0.0.1:8082", 1)["error"].isna().all()
+
+
+def test_answer_of_failure_names_its_status(lab: Lab, pool: BackendPool) -> None:
+    """A page that is not there is `http 404`, with the status."""
+    table = traffic(lab, f"{URL}/none", 2)
+    assert (table["error"].tolist(), table["status"].tolist()) == (["http 404"] * 2, [404, 404])
+    assert table["backend"].tolist() == [None, None]
+
+
+@pytest.mark.parametrize("at_a_time", [1, 4])
+def test_every_request_has_its_row(lab: Lab, pool: BackendPool, at_a_time: int) -> None:
+    """Several at a time give as many rows as one after another."""
+    table = traffic(lab, URL, 103, at_a_time=at_a_time)
+    assert len(table) == 103 and table["error"].isna().all()
+    assert table["start"].is_monotonic_increasing
+
+
+def test_pace_is_kept(lab: Lab, pool: BackendPool) -> None:
+    """With `every`, requests begin no sooner than that after one another."""
+    gaps = traffic(lab, URL, 5, every=0.1)["start"].diff().dropna()
+    assert (gaps > 0.095).all()
+
+
+def test_name_that_nobody_knows(lab: Lab, named: Lab) -> None:
+    """A name that the lab's dnsmasq does not know is `no such name`, by getaddrinfo and by the first record."""
+    for first_record in (False, True):
+        table = traffic(lab, "http://nobody.local", 2, first_record=first_record, timeout=2.0)
+        assert table["error"].tolist() == ["no such name"] * 2
+
+
+def test_client_of_the_first_record_alternates(named: Lab) -> None:
+    """A client that takes the first record of each answer goes to one and the other in turn."""
+    table = traffic(named, f"http://{NAME}:8090", 20, first_record=True)
+    assert table["address"].tolist() in [["127.0.0.1:8090", "127.0.0.2:8090"] * 10, ["127.0.0.2:8090", "127.0.0.1:8090"] * 10]
+    assert table["backend"].value_counts().to_dict() == {"backend1": 10, "backend2": 10}
+
+
+def test_client_of_getaddrinfo_never_leaves_the_nearest(named: Lab) -> None:
+    """getaddrinfo sorts by RFC 6724: of 127.0.0.1 and 127.0.0.2 every such client takes the first, curl too."""
+    assert set(traffic(named, f"http://{NAME}:8090", 10)["address"]) == {"127.0.0.1:8090"}
+    assert set(curl(named, f"http://{NAME}:8090", 4)["address"]) == {"127.0.0.1:8090"}
+
+
+def test_of_two_equally_far_addresses_both_are_taken(named: Lab) -> None:
+    """Of 127.0.0.4 and 127.0.0.5 the same clients take both, half and half."""
+    assert traffic(named, "http://far.local:8090", 10)["backend"].value_counts().to_dict() == {"backend3": 5, "backend4": 5}
+
+
+def test_curl_agrees_with_traffic(lab: Lab, pool: BackendPool) -> None:
+    """The real curl's table has the same columns, types and findings."""
+    for url in (URL, f"{URL}/none", "http://127.0.0.1:9"):
+        ours, curls = traffic(lab, url, 2), curl(lab, url, 2)
+        columns = ["n", "address", "backend", "status", "error"]
+        assert curls[columns].to_dict() == ours[columns].to_dict()
+        assert curls.dtypes.to_dict() == ours.dtypes.to_dict()
+        assert (curls["ms"] > 0).all() and abs(curls.attrs["epoch"] - ours.attrs["epoch"]) < 60
+
+
+def test_curl_names_the_hanging_server(lab: Lab, pool: BackendPool) -> None:
+    """curl's own time-out is named like ours."""
+    pid = pool["backend2"].pid
+    lab.call("labkit.inside.processes:send_signal", pid, int(signal.SIGSTOP))
+    try:
+        table = curl(lab, "http://127.0.0.1:8082", 1, timeout=0.3)
+    finally:
+        lab.call("labkit.inside.processes:send_signal", pid, int(signal.SIGCONT))
+    assert table["error"].tolist() == ["timeout"]
+
+
+def test_large_pages_are_measured_too(lab: Lab, pool: BackendPool) -> None:
+    """Pages of a megabyte give a row each, however much they are together; curl's, which are printed, end with a reason."""
+    lab.run("head -c 1000000 /dev/zero | tr '\\0' x > ~/backend1/large")
+    assert traffic(lab, f"{URL}/large", 6)["status"].tolist() == [200] * 6
+    with pytest.raises(LabkitError, match="of 6 runs of curl"):
+        curl(lab, f"{URL}/large", 6)
+
+
+@pytest.mark.parametrize("url", ["http://a..b/", f"{URL}/é", f"{URL}/a b"])
+def test_measurement_of_an_odd_url_ends(lab: Lab, url: str) -> None:
+    """A URL that Python cannot send is refused, or its request has a row with an error; it is not waited for without end."""
+    try:
+        host, port, path = split_url(url)
+    except BadInput:
+        return
+    stream = lab.stream("labkit.inside.http_load:requests", host, port, path, 1, 1, 2.0, 0.0, False, timeout=30)
+    # A batch comes every second, with or without rows.
+    rows = [row for _, batch in zip(range(5), stream, strict=False) for row in batch]
+    stream.close()  # type: ignore[attr-defined]
+    assert len(rows) == 1 and rows[0][4]

@@ -1,0 +1,138 @@
+"""The mutation table, judged: every wrong work fails its one requirement and no other, every right one gets its points.
+
+Usually a small set runs, each on the fastest Linux that can do its task; with LABKIT_TESTS=all every work, also on uml.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+import works_task1
+import works_task2
+import works_task3
+import works_task4
+from works import RIGHT, Change, Work, right
+
+from labkit.course import bench
+from labkit.course.check import check_work
+from labkit.course.checks import task1
+from labkit.course.verdict import COULD_NOT_RUN, FAILED, REQUIREMENTS, Finding, Verdicts
+from labkit.machine import choose
+
+pytestmark = pytest.mark.lab
+
+TABLES = (works_task1, works_task2, works_task3, works_task4)
+WRONG = [work for table in TABLES for work in table.WRONG]
+RIGHT_ONES = [work for table in TABLES for work in table.RIGHT_ONES]
+SMALL = {
+    "1.3-both-on-one-folder", "2.1-third-record", "2.2-python-dns", "3.1-prefix-24", "3.2-wrr", "4.2-four-workers",
+    "4.3-every-address", "4.4-only-on-response", "1-right-cd-first", "3-right-restored", "4-right-fail_timeout-1s",
+}  # fmt: skip
+ALL = os.environ.get("LABKIT_TESTS") == "all"
+# The kernels that most machines run have no IPVS.
+FASTEST = {1: "host", 2: "host", 3: "uml", 4: "host"}
+
+
+def cases() -> list[object]:
+    """The works to judge with the Linux to do it on."""
+    found = []
+    for work in [*WRONG, *RIGHT_ONES]:
+        for linux in sorted({FASTEST[work.task], "uml"}) if ALL else [FASTEST[work.task]]:
+            if ALL or work.id in SMALL:
+                found.append(pytest.param(work, linux, id=f"{work.id}-{linux}"))
+    return found
+
+
+def judged(work: Work, folder: Path, linux: str, patch: pytest.MonkeyPatch) -> Verdicts:
+    """The verdicts on the work's own task, on this Linux."""
+    patch.setenv(choose.FORCE, linux)
+    verdicts = check_work(work.write(folder), [work.task])
+    assert verdicts.linux == linux, verdicts
+    return verdicts
+
+
+@pytest.mark.parametrize(("work", "linux"), cases())
+def test_work_is_judged_as_it_deserves(work: Work, linux: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong work fails its requirement and no other; a right one gets every point that is not given by hand."""
+    verdicts = judged(work, tmp_path, linux, monkeypatch)
+    lines = [f"{row.requirement} {row.verdict}: {row.evidence} → {row.hint}" for row in verdicts]
+    assert [row.requirement for row in verdicts if row.verdict == FAILED] == ([work.fails] if work.fails else []), lines
+    if work.fails:
+        assert all(row.hint and not row.points for row in verdicts if row.verdict in (FAILED, COULD_NOT_RUN)), lines
+    else:
+        assert verdicts.points == verdicts.of > 0, lines
+
+
+def test_table_is_as_large_as_it_says() -> None:
+    """At least 55 wrong and 22 right works, no name twice, every requirement but 4.6 failed by one, none without a change."""
+    every = [*WRONG, *RIGHT_ONES]
+    assert len(WRONG) >= 55 and len(RIGHT_ONES) >= 22
+    assert len({work.id for work in every}) == len(every)
+    assert {work.id for work in every} >= SMALL
+    # What fails 4.6 fails 4.1 first: where tshark sees no exchange, no request reaches a backend.
+    assert REQUIREMENTS.keys() - {work.fails for work in WRONG} == {"4.6"}
+    assert all(work.files() != RIGHT for work in every)
+
+
+UNENDING = [
+    (right("waits-for-its-server", 1, ("task1.sh", "python3 -m http.server 8081 -d ~/backend1\n")), "1.3"),
+    (right("waits-for-nginx", 4, ("nginx.conf", "events {}", "daemon off;\nevents {}")), "4.1"),
+]
+
+
+@pytest.mark.parametrize(("work", "fails"), UNENDING, ids=[work.name for work, _ in UNENDING])
+def test_script_that_never_ends(work: Work, fails: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is stopped, what it did not start earns nothing, and the evidence says that it did not end."""
+    monkeypatch.setattr(bench, "SCRIPT_TIMEOUT", 3.0)
+    rows = {row.requirement: row for row in judged(work, tmp_path, "host", monkeypatch)}
+    assert rows[fails].verdict == FAILED
+    assert rows[fails].points == 0
+    assert "did not end within 3 s" in rows[fails].evidence
+
+
+def test_check_that_crashes_could_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check that crashes earns nothing and says so; the others are judged."""
+
+    def crash(_bench: bench.Bench) -> Finding:
+        raise ZeroDivisionError("by the test")
+
+    monkeypatch.setitem(task1.CHECKS, "1.2", crash)
+    rows = {row.requirement: row for row in judged(right("right", 1), tmp_path, "host", monkeypatch)}
+    assert (rows["1.2"].verdict, rows["1.2"].points) == (COULD_NOT_RUN, 0)
+    assert "ZeroDivisionError" in rows["1.2"].hint
+    assert [row.verdict for number, row in rows.items() if number != "1.2"] == ["passed"] * 3
+
+
+def test_check_that_times_out_could_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the lab does not answer in time could not run, with that as the reason."""
+
+    def wait(opened: bench.Bench) -> Finding:
+        opened.lab.run("sleep 60", timeout=0.5)
+        raise AssertionError("it ended")
+
+    monkeypatch.setitem(task1.CHECKS, "1.4", wait)
+    rows = {row.requirement: row for row in judged(right("right", 1), tmp_path, "host", monkeypatch)}
+    assert (rows["1.4"].verdict, rows["1.4"].points) == (COULD_NOT_RUN, 0)
+    assert "0.5 s" in rows["1.4"].hint
+
+
+@pytest.mark.parametrize("script", [None, "", "# only a comment\n\n  # and another\n"], ids=["no-script", "empty", "comments"])
+def test_nothing_done_is_not_done_yet(script: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A work without commands fails with "not done yet" and has no points."""
+    change: Change = ("task2.sh", script)
+    verdicts = judged(right("nothing", 2, change), tmp_path, "host", monkeypatch)
+    assert verdicts.points == 0
+    assert all(row.verdict == FAILED and row.hint.startswith("not done yet") for row in verdicts)
+
+
+def test_work_is_left_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scripts run in a copy: what they write, and the modes that they need, stay there."""
+    work = right("writes", 1, ("task1.sh", RIGHT["task1.sh"] + "echo x > ~/backend1/x; rm ~/nginx.conf\n"))
+    (work.write(tmp_path) / "answers.md").chmod(0o600)
+    verdicts = judged(work, tmp_path, "host", monkeypatch)
+    assert next(row for row in verdicts if row.requirement == "1.1").verdict == FAILED
+    assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()} == set(work.files())
+    assert stat.S_IMODE((tmp_path / "answers.md").stat().st_mode) == 0o600

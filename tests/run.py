@@ -1,0 +1,143 @@
+"""The test command (`./lab test`): linters, tests, notebooks, and notebooks that must fail. Goes on after a failed step."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent
+NBVAL = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=120"]
+
+
+@dataclass
+class Outcome:
+    """What one step came to: counts of tests, seconds, and the skipped tests with their reasons."""
+
+    step: str
+    passed: int = 0
+    failed: int = 0
+    skipped: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def line(self) -> str:
+        """One line of the summary."""
+        verdict = "FAILED" if self.failed else "passed"
+        counts = f"{self.passed:>4} passed {self.failed:>3} failed {len(self.skipped):>3} skipped"
+        return f"{verdict}  {self.step:<24} {counts} {self.seconds:7.1f} s"
+
+
+def command(step: str, *arguments: str) -> Outcome:
+    """Run a Python module whose exit status is the whole verdict."""
+    status = subprocess.run([sys.executable, "-m", *arguments], cwd=TOP, check=False).returncode
+    return Outcome(step, passed=int(status == 0), failed=int(status != 0))
+
+
+def pytest(step: str, *arguments: str | Path) -> Outcome:
+    """Run pytest and count from its own record; an exit status that the record does not explain is a failure too."""
+    with tempfile.TemporaryDirectory() as folder:
+        record = Path(folder, "record.xml")
+        run = [sys.executable, "-m", "pytest", "-c", TOP / "pyproject.toml", "-ra", f"--junitxml={record}", *arguments]
+        status = subprocess.run(run, cwd=TOP, check=False).returncode
+        outcome = read_record(step, record)
+    if status and not outcome.failed:
+        outcome.failed = 1
+    return outcome
+
+
+def read_record(step: str, record: Path) -> Outcome:
+    """Count the cases of a JUnit record; a missing record counts nothing."""
+    outcome = Outcome(step)
+    for case in ET.parse(record).iter("testcase") if record.exists() else ():
+        skip = case.find("skipped")
+        if skip is not None:
+            outcome.skipped.append(f"{case.get('classname')}::{case.get('name')}: {skip.get('message')}")
+        elif case.find("failure") is not None or case.find("error") is not None:
+            outcome.failed += 1
+        else:
+            outcome.passed += 1
+    return outcome
+
+
+def notebooks() -> Outcome:
+    """Run the committed notebooks under nbval, in a copy, so that the checkout stays as it is."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, "notebooks")
+        shutil.copytree(TOP / "notebooks", copy)
+        # --rootdir gives each notebook a name of its own; without, xdist takes cells of two notebooks for the same test.
+        options = ["-n", "2", "--dist", "loadfile", f"--rootdir={copy}", *NBVAL]
+        return pytest("notebooks", *options, *sorted(copy.glob("*.ipynb")))
+
+
+def wrong_notebook(path: Path) -> Outcome:
+    """Passed when nbval fails the notebook, with the words that its metadata announce in `labkit.fails_with`."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(shutil.copy(path, folder))
+        run = [sys.executable, "-m", "pytest", "-c", str(TOP / "pyproject.toml"), f"--rootdir={folder}", *NBVAL, str(copy)]
+        done = subprocess.run(run, cwd=TOP, check=False, capture_output=True, text=True)
+    words = json.loads(path.read_text(encoding="utf-8"))["metadata"].get("labkit", {}).get("fails_with", "")
+    caught = done.returncode == 1 and words in done.stdout
+    print("fails, as it must" if caught else f"must fail with {words!r}, and does not:\n{done.stdout}{done.stderr}")
+    return Outcome(f"wrong: {path.stem}", passed=int(caught), failed=int(not caught))
+
+
+def steps(chosen: str) -> dict[str, Callable[[], Outcome]]:
+    """The steps by title, in their order; `quick` leaves out labs and notebooks."""
+    quick = ["-m", "not lab"] if chosen == "quick" else []
+    result: dict[str, Callable[[], Outcome]] = {
+        "ruff check": lambda: command("ruff check", "ruff", "check", "."),
+        "ruff format": lambda: command("ruff format", "ruff", "format", "--check", "."),
+        "mypy": lambda: command("mypy", "mypy", "labkit"),
+        "pytest": lambda: pytest("pytest", "-n", "2", "--dist", "loadfile", *quick, "tests"),
+    }
+    if chosen != "quick":
+        if any((TOP / "notebooks").glob("*.ipynb")):
+            result["notebooks"] = notebooks
+        for path in sorted((TOP / "tests" / "wrong").glob("*.ipynb")):
+            result[f"wrong notebook {path.stem}"] = partial(wrong_notebook, path)
+    return result
+
+
+def run_step(title: str, step: Callable[[], Outcome]) -> Outcome:
+    """Run one step under a heading and time it."""
+    print(f"\n==== {title} ====", flush=True)
+    start = time.monotonic()
+    outcome = step()
+    outcome.seconds = time.monotonic() - start
+    return outcome
+
+
+def report(outcomes: list[Outcome]) -> int:
+    """Print every skip with its reason, a line a step and the sum; return the number of failures."""
+    skips = [skip for outcome in outcomes for skip in outcome.skipped]
+    print("\n==== skipped ====", *(skips or ["none"]), sep="\n")
+    print("\n==== summary ====", *(outcome.line() for outcome in outcomes), sep="\n")
+    failed = sum(outcome.failed for outcome in outcomes)
+    print(f"{sum(outcome.passed for outcome in outcomes)} passed, {failed} failed, {len(skips)} skipped", flush=True)
+    return failed
+
+
+def choose() -> str:
+    """Read the command line: `quick`, `all`, `soak`, `fresh`, or nothing for the usual run."""
+    parser = argparse.ArgumentParser(prog="lab test", description=__doc__)
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--quick", action="store_const", dest="tests", const="quick", help="no labs and no notebooks")
+    which.add_argument("--all", action="store_const", dest="tests", const="all", help="the slow tests too")
+    which.add_argument("--soak", action="store_const", dest="tests", const="soak", help="long runs that look for leaks")
+    which.add_argument("--fresh", action="store_const", dest="tests", const="fresh", help="setting up from nothing as well")
+    return parser.parse_args().tests or ""
+
+
+if __name__ == "__main__":
+    os.environ["LABKIT_TESTS"] = choose()
+    sys.exit(bool(report([run_step(title, step) for title, step in steps(os.environ["LABKIT_TESTS"]).items()])))

@@ -1,0 +1,96 @@
+"""A picture in a notebook: shown once, with words, on white, leaving nothing behind."""
+
+import base64
+import io
+import warnings
+
+import matplotlib
+import nbformat
+import pytest
+from IPython.core.formatters import DisplayFormatter
+from matplotlib.colors import to_rgb
+from nbconvert import HTMLExporter
+from PIL import Image
+
+from labkit.show import Picture, plots
+from labkit.show.alt_text import AltText
+from labkit.show.style import colour_of
+
+from .samples import traffic
+
+
+@pytest.fixture
+def picture() -> Picture:
+    """Three requests, one of which failed."""
+    return plots.shares(traffic("backend1", "backend2", "refused"))
+
+
+def exported(picture: Picture, theme: str) -> str:
+    """The body of the page that nbconvert makes of a cell whose result is the picture."""
+    data, metadata = DisplayFormatter().format(picture)
+    output = nbformat.v4.new_output("execute_result", data, metadata=metadata, execution_count=1)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("picture", outputs=[output])])
+    html, _ = HTMLExporter(theme=theme, preprocessors=[AltText]).from_notebook_node(notebook)
+    return html[html.index("<body") :]
+
+
+def test_jupyter_gets_a_png_and_the_words(picture: Picture) -> None:
+    """IPython's formatter gives one PNG, the alt text as plain text, and half of the PNG's pixels as its size."""
+    data, metadata = DisplayFormatter().format(picture)
+    assert set(data) == {"image/png", "text/plain"}
+    assert data["text/plain"] == picture.alt == metadata["image/png"]["alt"]
+    image = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
+    assert image.size == (2 * metadata["image/png"]["width"], 2 * metadata["image/png"]["height"])
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_exported_page_has_the_picture_once_with_its_alt_text(picture: Picture, theme: str) -> None:
+    """nbconvert writes a single <img>, and its alt attribute says the finding, in both themes."""
+    html = exported(picture, theme)
+    assert html.count("<img") == 1
+    assert f'alt="{picture.alt}"' in html
+    assert "No description" not in html
+
+
+def test_alt_text_cannot_break_the_page() -> None:
+    """Quotes and tags in an alt text stay text."""
+    html = exported(Picture(plots.shares(traffic()).figure, 'a "quoted" <script>'), "light")
+    assert "<script>" not in html[html.index("<img") : html.index(">", html.index("<img"))]
+    assert 'a "quoted" &lt;script&gt;' in html
+
+
+def test_a_picture_is_white_and_small_whatever_the_learner_set() -> None:
+    """A dark style of the learner's own changes neither the paper nor the size, and is left as it was."""
+    plain = plots.shares(traffic("backend1")).png()
+    with matplotlib.rc_context({"figure.facecolor": "black", "text.color": "white", "font.size": 30, "savefig.dpi": 10}):
+        assert plots.shares(traffic("backend1")).png() == plain
+        assert matplotlib.rcParams["font.size"] == 30
+    image = Image.open(io.BytesIO(plain)).convert("RGBA")
+    assert image.getpixel((0, 0)) == (255, 255, 255, 255)
+    assert len(plain) < 60_000
+
+
+def test_a_small_mark_keeps_its_colour() -> None:
+    """The PNG's palette does not trade the colour of the few for shades of the many."""
+    png = plots.sequence(traffic(*["backend1"] * 999, "backend2")).png()
+    colours = {colour for _, colour in Image.open(io.BytesIO(png)).convert("RGB").getcolors(256)}
+    for name in ("backend1", "backend2"):
+        wanted = [round(255 * part) for part in to_rgb(colour_of(name))]
+        assert any(max(abs(a - b) for a, b in zip(wanted, colour, strict=True)) <= 4 for colour in colours)
+
+
+def test_pyplot_knows_nothing_of_the_pictures() -> None:
+    """Fifty pictures leave no open figure and raise no warning."""
+    from matplotlib import pyplot
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(50):
+            plots.sequence(traffic("backend1", "timeout"))
+    assert pyplot.get_fignums() == []
+
+
+def test_save_writes_the_png(picture: Picture, tmp_path) -> None:
+    """save returns the path of a file that holds the PNG."""
+    path = picture.save(tmp_path / "shares.png")
+    assert path.read_bytes() == picture.png()

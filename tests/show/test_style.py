@@ -1,0 +1,80 @@
+"""Colours and words that hold in the whole course."""
+
+import pytest
+
+from labkit.show import style, words
+
+BLUE, ORANGE = style.PALETTE[:2]
+
+
+@pytest.mark.parametrize("name", ["backend1", "Backend Server 1", ":8081", "127.0.0.1:8081", "127.0.0.1", "127.0.0.1:80"])
+def test_all_names_of_backend1_are_blue(name: str) -> None:
+    """A backend has one colour, by whatever name it goes."""
+    assert style.colour_of(name) == BLUE
+
+
+@pytest.mark.parametrize("name", ["backend2", ":8082", "127.0.0.1:8082", "127.0.0.2", "127.0.0.2:8081"])
+def test_all_names_of_backend2_are_orange(name: str) -> None:
+    """An address of its own counts more than the port, and a port more than the address that all share."""
+    assert style.colour_of(name) == ORANGE
+
+
+@pytest.mark.parametrize("name", ["nginx", "client", "127.0.0.1:8888", "127.0.0.1:53", "backend12"])
+def test_others_do_not_get_a_backends_colour(name: str) -> None:
+    """The balancer, though it has backend1's address, does not look like backend1."""
+    assert style.number_of(name) is None
+    assert style.colour_of(name) not in (*style.PALETTE, style.FAILURE)
+
+
+@pytest.mark.parametrize("name", ["nginx", "client", "127.0.0.1:8888", "192.168.100.1:80", "IPVS rr", "dnsmasq"])
+def test_what_stands_before_the_backends_is_dark_grey(name: str) -> None:
+    """A balancer's points are not taken for those of a backend."""
+    assert style.colour_of(name) == style.MUTED
+
+
+def test_other_names_differ_and_stay() -> None:
+    """Names that are no backends get colours of their own, the same at each call."""
+    names = ["apache", "curl", "dig", "browser", "rr", "wrr", "lc", "sh"]
+    colours = [style.colour_of(name) for name in names]
+    assert len(set(colours)) == len(names)
+    assert colours == [style.colour_of(name) for name in names]
+
+
+@pytest.mark.parametrize("name", [None, "nobody", "none", float("nan")])
+def test_nobody_is_grey(name: object) -> None:
+    """Where no one answered there is no backend's colour."""
+    assert style.colour_of(name) == style.NOBODY
+
+
+def test_wrapped_lines_fit_and_lose_nothing() -> None:
+    """wrap keeps every word, keeps a unit with its number, and stays within the width."""
+    text = "the median of all requests that backend1 answered was 1.25 ms " * 5
+    lines = words.wrap(text.strip(), 9.5, 3.0)
+    assert " ".join(lines) == text.strip()
+    assert all(words.width_of(line, 9.5) <= 3.0 for line in lines)
+    assert not any(line.startswith("ms") for line in lines)
+
+
+def test_shortened_names_keep_both_ends() -> None:
+    """Long names that differ in their last letter still differ when shortened."""
+    one, two = (words.shorten("a server with a very long name " + end, 9.5, 1.5) for end in "12")
+    assert one != two
+    assert words.width_of(one, 9.5) <= 1.5
+    assert words.shorten("short", 9.5, 1.5) == "short"
+
+
+def test_spans_join_runs() -> None:
+    """Runs are joined, single numbers stay, and many runs become one from the first to the last."""
+    assert words.spans([1, 2, 3, 7]) == "1–3, 7"
+    assert words.spans([4]) == "4"
+    assert words.spans(range(1, 20, 2)) == "1–19"
+
+
+def test_numbers_are_worded_for_readers() -> None:
+    """Plurals, milliseconds, percentages and lists read as a person would write them."""
+    assert (words.plural(1, "query"), words.plural(1200, "query")) == ("1 query", "1,200 queries")
+    assert [words.milliseconds(value) for value in (0.42, 1.26, 2001.4, float("nan"))] == [
+        "0.42 ms", "1.3 ms", "2,001 ms", "no time",
+    ]  # fmt: skip
+    assert (words.percent(0.5), words.percent(1 / 3)) == ("50 %", "33.3 %")
+    assert [words.listing("abc"[:n]) for n in range(4)] == ["", "a", "a and b", "a, b and c"]

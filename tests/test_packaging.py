@@ -1,0 +1,157 @@
+"""The packaging files agree with each other, so that apt, pip, conda and Docker users get the same course."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+TOP = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((TOP / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+# A pin of the lock: name==version, perhaps a marker, then one or more hashes on continued lines, then comments.
+PIN = re.compile(r"(?P<pin>[A-Za-z0-9][^\\\n]*) (?P<hashes>(?:\\\n    --hash=sha256:[0-9a-f]{64} ?)+)\n(?: +#.*\n)*")
+# Spelled in halves, so that this file does not name what it forbids.
+HOSTS = ["pypi" + ".org", "python" + "hosted.org", "deb" + ".debian.org", "archive" + ".ubuntu.com", "registry" + ".npmjs"]
+PATHS = ["/wo" + "rk/", "/fa" + "rm/", "/opt/" + "wheels", "/opt/" + "pypi"]
+
+
+def ranges(lines: list[str]) -> dict[str, set[str]]:
+    """Name to the set of its version conditions, so that neither order nor spelling matters."""
+    parsed = [Requirement(line) for line in lines]
+    return {canonicalize_name(each.name): {str(part) for part in each.specifier} for each in parsed}
+
+
+def pins() -> list[Requirement]:
+    """Every pin of the lock."""
+    text = (TOP / "requirements.lock").read_text(encoding="utf-8")
+    return [Requirement(match["pin"]) for match in PIN.finditer(text)]
+
+
+def packages() -> set[str]:
+    """The names in binder/apt.txt."""
+    lines = (TOP / "binder" / "apt.txt").read_text(encoding="utf-8").splitlines()
+    return {line.strip() for line in lines if line.strip() and not line.startswith("#")}
+
+
+def words(path: Path) -> set[str]:
+    """The words of a script's code; comments do not count."""
+    code = re.sub(r"^\s*#.*$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return set(re.findall(r"[a-z0-9][a-z0-9.+-]*", code))
+
+
+def project_files() -> list[Path]:
+    """The files that git tracks."""
+    try:
+        run = ["git", "-C", str(TOP), "ls-files", "-z"]
+        listed = subprocess.run(run, capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        listed = b""
+    if not listed:
+        pytest.skip("git tracks no files here: no git, or not a clone")
+    return [path for name in listed.split(b"\0") if name and (path := TOP / name.decode()).is_file()]
+
+
+def test_environment_yml_agrees_with_pyproject() -> None:
+    """conda users get the packages and ranges of pyproject.toml, its Python, and labkit itself."""
+    entries = yaml.safe_load((TOP / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    conda = ranges([entry for entry in entries if isinstance(entry, str)])
+    assert conda.pop("python") == {PROJECT["requires-python"]}
+    assert conda.pop("pip") == set()
+    assert conda == ranges(PROJECT["dependencies"])
+    assert [entry for entry in entries if not isinstance(entry, str)] == [{"pip": ["-e ."]}]
+
+
+def test_each_dependency_has_a_range() -> None:
+    """Every direct dependency, those of the test extra too, says from which version and below which it works."""
+    for name, conditions in ranges(PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]).items():
+        assert sorted(condition.rstrip("0123456789.") for condition in conditions) == ["<", ">="], name
+
+
+def test_lock_is_nothing_but_exact_pins_with_hashes() -> None:
+    """Every line of the lock belongs to an exact pin with a hash, or is a comment."""
+    text = (TOP / "requirements.lock").read_text(encoding="utf-8")
+    rest = PIN.sub("", text)
+    assert [line for line in rest.splitlines() if line and not line.startswith("#")] == []
+    assert pins()
+    assert [str(pin) for pin in pins() if not re.fullmatch(r"==[^*,]+", str(pin.specifier))] == []
+
+
+def test_lock_satisfies_pyproject() -> None:
+    """Each direct dependency is pinned, on every platform, inside its range."""
+    for line in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]:
+        wanted = Requirement(line)
+        found = [pin for pin in pins() if canonicalize_name(pin.name) == canonicalize_name(wanted.name)]
+        assert found, f"{wanted.name} is not in the lock"
+        for pin in found:
+            version = str(pin.specifier).removeprefix("==")
+            assert wanted.specifier.contains(version), f"the lock has {pin}, pyproject.toml wants {line}"
+
+
+def test_lock_is_complete() -> None:
+    """What the locked packages themselves need is in the lock: ./lab installs without looking for dependencies."""
+    locked = {canonicalize_name(pin.name): pin for pin in pins() if not pin.marker or pin.marker.evaluate()}
+    checked = 0
+    for name, pin in locked.items():
+        if not pin.specifier.contains(installed(name)):
+            continue
+        checked += 1
+        for need in map(Requirement, metadata.requires(name) or []):
+            if need.marker and not need.marker.evaluate({"extra": ""}):
+                continue
+            assert canonicalize_name(need.name) in locked, f"{name} needs {need}"
+            assert need.specifier.contains(installed(need.name), prereleases=True), f"{name} needs {need}"
+    if not checked:
+        pytest.skip("none of the locked versions is installed here: not an environment that ./lab made")
+
+
+def installed(name: str) -> str:
+    """The installed version of a package, `0` where there is none."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "0"
+
+
+def test_apt_txt_is_a_sorted_list() -> None:
+    """binder/apt.txt names each package once, in order, one a line."""
+    lines = (TOP / "binder" / "apt.txt").read_text(encoding="utf-8").splitlines()
+    names = [line for line in lines if not line.startswith("#")]
+    assert names == sorted(set(names))
+    assert [name for name in names if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]+", name)] == []
+
+
+@pytest.mark.parametrize("file", ["lab", "binder/Dockerfile", ".ci/run", ".github/workflows/ci.yml"])
+def test_only_apt_txt_names_system_packages(file: str) -> None:
+    """No other file repeats a name of binder/apt.txt; python3 is also the name of the program that makes the venv."""
+    assert words(TOP / file) & packages() - {"python3"} == set()
+
+
+@pytest.mark.parametrize("file", ["lab", "binder/Dockerfile"])
+def test_installers_read_apt_txt(file: str) -> None:
+    """./lab and the image take their system packages from binder/apt.txt."""
+    assert "binder/apt.txt" in (TOP / file).read_text(encoding="utf-8")
+
+
+def test_no_file_names_a_registry_or_a_machine_path() -> None:
+    """The project can be installed from any mirror and on any machine: no file names a host or folder of one."""
+    own = [path for path in (Path.home(), Path(sys.base_prefix)) if len(path.parts) > 2 and path != Path("/usr/local")]
+    forbidden = re.compile(b"|".join(re.escape(str(each).encode()) for each in [*HOSTS, *PATHS, TOP, *own]))
+    found = {str(path.relative_to(TOP)): forbidden.search(path.read_bytes()) for path in project_files()}
+    assert {name: match[0].decode() for name, match in found.items() if match} == {}
+
+
+@pytest.mark.parametrize("file", ["lab", ".ci/run"])
+def test_scripts_are_executable_and_parse(file: str) -> None:
+    """The start scripts can be called as they are, and their shell accepts them."""
+    path = TOP / file
+    assert path.stat().st_mode & 0o111 == 0o111
+    shell = path.read_text(encoding="utf-8").splitlines()[0].rsplit("/", 1)[-1].split()[-1]
+    assert subprocess.run([shell, "-n", path], capture_output=True, text=True, check=False).stderr == ""

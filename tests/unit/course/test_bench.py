@@ -1,0 +1,183 @@
+"""The copy of a work that is judged, and the bench around it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labkit.course import bench
+from labkit.course.bench import Bench, copy_work
+from labkit.course.check import check_work, run_check
+from labkit.course.verdict import COULD_NOT_RUN, passed
+from labkit.errors import BadInput, CallFailed, CommandTimeout, MeasureError, WaitTimeout
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """A folder with a file in a folder."""
+    (tmp_path / "work" / "backend1").mkdir(parents=True)
+    (tmp_path / "work" / "backend1" / "index.html").write_text("page")
+    return tmp_path / "work"
+
+
+def test_link_is_copied_as_a_link(work: Path, tmp_path: Path) -> None:
+    """A link out of the work brings nothing of the host along, and one to a folder above is not followed."""
+    (tmp_path / "secret").write_text("of the host")
+    (work / "page").symlink_to(tmp_path / "secret")
+    (work / "up").symlink_to("..")
+    (work / "nowhere").symlink_to("nothing")
+    copy_work(work, tmp_path / "copy")
+    assert os.readlink(tmp_path / "copy" / "page") == str(tmp_path / "secret")
+    assert os.readlink(tmp_path / "copy" / "up") == ".."
+    assert (tmp_path / "copy" / "nowhere").is_symlink()
+    assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == stat.S_IMODE((work / "backend1" / "index.html").stat().st_mode)
+
+
+def test_pipe_is_left_out(work: Path, tmp_path: Path) -> None:
+    """A pipe, which a copy would wait for for ever, is not copied; all else is."""
+    os.mkfifo(work / "pipe")
+    os.mkfifo(work / "backend1" / "pipe")
+    copy_work(work, tmp_path / "copy")
+    assert sorted(path.name for path in (tmp_path / "copy").rglob("*")) == ["backend1", "index.html"]
+
+
+def test_copy_is_readable_by_all(work: Path, tmp_path: Path) -> None:
+    """dnsmasq reads as nobody, so the modes of whoever collected the works do not count; the work keeps its own."""
+    for path in (work / "backend1" / "index.html", work / "backend1", work):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    copy_work(work, tmp_path / "copy")
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "copy", *sorted((tmp_path / "copy").rglob("*")))]
+    assert modes == [0o755, 0o755, 0o644]
+    assert stat.S_IMODE(work.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(("limit", "value"), [("MAX_FILES", 0), ("MAX_BYTES", 3)])
+def test_work_that_is_too_large(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, value: int) -> None:
+    """Too many files or bytes are BadInput before anything is copied."""
+    monkeypatch.setattr(bench, limit, value)
+    with pytest.raises(BadInput, match="1 files with 4 bytes"):
+        copy_work(work, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+
+
+def test_work_that_is_no_folder(work: Path, tmp_path: Path) -> None:
+    """A file, or nothing, is BadInput; so is a task that there is not, and none."""
+    for path in (work / "backend1" / "index.html", tmp_path / "nothing"):
+        with pytest.raises(BadInput, match="no folder"):
+            copy_work(path, tmp_path / "copy")
+        with pytest.raises(BadInput, match="no folder"):
+            check_work(path)
+    for tasks in ([5], [1, 0], []):
+        with pytest.raises(BadInput, match="no task"):
+            check_work(work, tasks)
+
+
+def test_work_that_cannot_be_copied(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unreadable file is BadInput with the system's words."""
+
+    def refuse(*_args: Any, **_options: Any) -> None:
+        raise PermissionError(13, "Permission denied", "task1.sh")
+
+    monkeypatch.setattr(bench.shutil, "copytree", refuse)
+    with pytest.raises(BadInput) as caught:
+        copy_work(work, tmp_path / "copy")
+    assert "Permission denied" in caught.value.words
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        (None, "not done yet: there is no task3.sh"), ("", "not done yet: task3.sh holds no command"),
+        ("#!/bin/sh\n\n  # later\n", "not done yet: task3.sh holds no command"), ("true\n", ""),
+    ],
+)  # fmt: skip
+def test_not_done(fake_lab: Any, script: str | None, reason: str) -> None:
+    """No script, or one without a command, is not done yet."""
+    if script is not None:
+        (fake_lab.home / "task3.sh").write_text(script)
+    assert Bench(fake_lab, 3).not_done == reason
+
+
+def test_scripts_that_run(fake_lab: Any) -> None:
+    """The earlier tasks' scripts that a task builds on run first; then what they start is waited for."""
+    fake_lab.linux = "host"
+    fake_lab.answers["settle"] = lambda *ports: fake_lab.ran.append(ports[0])
+    for number in (1, 2, 4):
+        (fake_lab.home / f"task{number}.sh").write_text("true\n")
+    fake_lab.run = lambda command, **_options: fake_lab.ran.append(command) or _Said()
+    Bench(fake_lab, 4).run_scripts()
+    assert fake_lab.ran == [["sh", "task1.sh"], ["sh", "task4.sh"], [8081, 8082, 8888]]
+
+
+class _Said:
+    """A result without a word."""
+
+    code = 0
+
+    def __str__(self) -> str:
+        return ""
+
+
+def test_script_that_never_ends_says_so(fake_lab: Any) -> None:
+    """What it printed is kept, and that it did not end."""
+
+    def run(*_args: Any, **_options: Any) -> None:
+        raise CommandTimeout("x", words="Serving HTTP on 0.0.0.0 port 8081")
+
+    fake_lab.linux, fake_lab.run = "host", run
+    judged = Bench(fake_lab, 1)
+    judged.said[1] = judged.run_script("task1.sh")
+    assert "Serving HTTP" in judged.words and "task1.sh did not end within 60 s" in judged.words
+
+
+def test_once(fake_lab: Any) -> None:
+    """A measurement is made once for all checks, and its error is raised for each of them without another try."""
+    made: list[int] = []
+
+    def fail() -> None:
+        made.append(1)
+        raise WaitTimeout("slow")
+
+    judged = Bench(fake_lab, 4)
+    assert [judged.once("a", lambda: made.append(0) or "value") for _ in range(2)] == ["value"] * 2
+    for _ in range(2):
+        with pytest.raises(WaitTimeout):
+            judged.once("b", fail)
+    assert made == [0, 1]
+
+
+def test_what_a_check_raises_could_not_run(fake_lab: Any) -> None:
+    """An error of the lab or a crash of the check: its reason, no points."""
+
+    def late(_bench: Bench) -> Any:
+        raise WaitTimeout("Waited 3 s for it.", words="words")
+
+    def crash(_bench: Bench) -> Any:
+        raise KeyError("x")
+
+    judged = Bench(fake_lab, 1)
+    assert run_check(judged, late).verdict == run_check(judged, crash).verdict == COULD_NOT_RUN
+    assert run_check(judged, late).hint == "Waited 3 s for it."
+    assert "KeyError" in run_check(judged, crash).hint
+    assert run_check(judged, lambda _bench: passed("e")) == passed("e")
+
+
+def test_port_that_is_taken_again(fake_lab: Any) -> None:
+    """A server that starts late may take the port first: it is ended too, but not without end."""
+    ended: list[int] = []
+
+    def start(_port: int) -> None:
+        if len(ended) < takes:
+            raise CallFailed("Address already in use", kind="OSError")
+
+    fake_lab.answers |= {"end_listeners": lambda ports: ended.extend(ports), "start": start}
+    takes = 3
+    Bench(fake_lab, 4).record_backend(8081)
+    assert ended == [8081] * 3
+    takes = 1000
+    with pytest.raises(MeasureError, match="8081"):
+        Bench(fake_lab, 4).record_backend(8081)

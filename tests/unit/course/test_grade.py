@@ -1,0 +1,195 @@
+"""A batch of reports: each file is a row, whatever is in it; notes, claims, pairs and the table for a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hostile_pages import PAGES, READABLE, UNREADABLE, Page, page, sealed
+from works import right
+
+from labkit.course import grade as grading
+from labkit.course.grade import Notes, claims, grade_files, printable, to_csv
+from labkit.course.submission import as_block, build
+from labkit.course.verdict import Verdicts, failed, verdict
+from labkit.errors import BadInput
+
+Report = dict[str, Any]
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> Report:
+    """The machine part of a right report on a right work."""
+    work = right("right", 1).write(tmp_path / "right-work")
+    verdicts = {"points": 0, "of": 2, "verdicts": [{"requirement": "1.1", "verdict": "failed"}]}
+    return build(work, {"name": "Ann", "group": "G1", "date": "today"}, verdicts, {"task1": {}}, {"curl": "8"})
+
+
+@pytest.fixture(autouse=True)
+def judged(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """No lab is opened: 1.1 fails on every work; the list has the works that were judged."""
+    works: list[Path] = []
+
+    def check_work(work: Path, *, trusted: bool) -> Verdicts:
+        assert not trusted
+        works.append(work)
+        return Verdicts([verdict("1.1", failed("measured", "hint"))], "uml")
+
+    monkeypatch.setattr(grading, "check_work", check_work)
+    return works
+
+
+def written(folder: Path, name: str, data: Report) -> Path:
+    """A page as a file."""
+    (folder / name).write_bytes(page(as_block(data)))
+    return folder / name
+
+
+@pytest.mark.parametrize("hostile", PAGES, ids=lambda one: one.name)
+def test_hostile_page_is_a_row_that_says_what_is_wrong(hostile: Page, report: Report, tmp_path: Path, judged: list[Path]) -> None:
+    """It earns nothing, only a readable one is run, nothing is written outside, and the file after it is graded."""
+    good = written(tmp_path, "good.html", report)
+    (tmp_path / "bad.html").write_bytes(hostile.make(report))
+    before = set(tmp_path.rglob("*"))
+    bad, after = grade_files([tmp_path / "bad.html", good])
+    assert hostile.says in "; ".join(bad.flags)
+    assert (bad.measured, bool(bad.verdicts)) == (0, hostile in READABLE)
+    assert len(judged) == 1 + (hostile in READABLE)
+    assert [flag for flag in after.flags if "same work" not in flag] == []
+    assert set(tmp_path.rglob("*")) == before
+    assert not any(work.parent.exists() for work in judged)
+
+
+def test_hostile_pages_are_many() -> None:
+    """The table keeps its breadth, and its names are different."""
+    assert len({one.name for one in PAGES}) == len(PAGES) >= 40
+    assert len(UNREADABLE) > len(READABLE) > 5
+
+
+def test_what_is_no_report_at_all_is_a_row(tmp_path: Path) -> None:
+    """A file that is not there, a folder, a pipe, and one that is too large to be read are rows too, at once."""
+    with (tmp_path / "big.html").open("wb") as file:
+        file.truncate(1 << 40)
+    (tmp_path / "folder.html").mkdir()
+    os.mkfifo(tmp_path / "pipe.html")
+    pages = [tmp_path / f"{name}.html" for name in ("gone", "folder", "pipe", "big")]
+    flags = [" ".join(grade.flags) for grade in grade_files(pages, notes=tmp_path / "notes")]
+    said = ("cannot be read", "is no file", "is no file", "1,099,511,627,776 bytes")
+    assert all(words in flag for words, flag in zip(said, flags, strict=True)), flags
+    assert not any("same work" in flag for flag in flags)
+
+
+def test_crash_of_ours_is_a_row(report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody foresaw is said in the row and stops nothing."""
+    monkeypatch.setattr(grading, "check_work", lambda *_args, **_options: 1 / 0)
+    (grade,) = grade_files([written(tmp_path, "a.html", report)])
+    assert grade.flags == ["could not be graded: ZeroDivisionError: division by zero"]
+
+
+def test_nothing_to_grade_is_said() -> None:
+    """No files, and impossible numbers of jobs, are refused."""
+    for pages, jobs in (([], 1), ([Path("a")], 0), ([Path("a")], 65)):
+        with pytest.raises(BadInput):
+            grade_files(pages, jobs=jobs)
+
+
+def test_right_claims_are_not_flagged(report: Report, tmp_path: Path) -> None:
+    """A report whose claims are what is measured has no flag, and its row has everything of the table."""
+    (grade,) = grade_files([written(tmp_path, "ann.html", report)])
+    row = grade.row()
+    assert (row["name"], row["group"], row["flags"], row["verdicts"]) == ("Ann", "G1", "", "1.1:failed")
+    assert (row["points measured"], row["points claimed"], row["difference"], row["of"]) == (0, 0, 0, 2)
+
+
+def test_claims_name_each_difference() -> None:
+    """Points, a verdict that differs and one that is missing are each named; equal ones are not."""
+    rows = [{"requirement": "1.1", "verdict": "passed", "points": 2}, {"requirement": "1.2", "verdict": "failed", "points": 0}]
+    claimed = {"points": 4, "verdicts": [{"requirement": "1.1", "verdict": "passed"}]}
+    assert claims({"verdicts": claimed}, rows) == ["claims 4 points, measured 2", "1.2 claims nothing, measured failed"]
+    assert claims({"verdicts": {"points": 2, "verdicts": rows}}, rows) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[31mred\x07", "[31mred"), ("a\u202eb", "a b"), ("two\nlines\r", "two lines"), ("\ud800x", "x"),
+        ("x" * 10**7, "x" * 200), (None, "None"), ("Анна Müller 猫", "Анна Müller 猫"), ("\u200b", ""),
+    ],
+    ids=range(8),
+)  # fmt: skip
+def test_printable_leaves_nothing_that_steers_a_terminal(text: object, shown: str) -> None:
+    """Control characters, reordering, invisible and half letters become spaces; letters of any script stay."""
+    assert printable(text) == shown
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=cmd|"/c calc"!A1', "\u202e=1"])
+def test_table_holds_no_formula(report: Report, tmp_path: Path, cell: str) -> None:
+    """A spreadsheet takes no name, group, file or flag for a formula, and reads the letters as UTF-8."""
+    report["who"].update(name=cell, group=cell)
+    name = cell.replace("/", "_") + ".html"
+    grades = grade_files([written(tmp_path, name, sealed(report)), written(tmp_path, "Анна.html", sealed(report))])
+    to_csv(grades, tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_bytes().startswith(b"\xef\xbb\xbf")
+    rows = list(csv.DictReader((tmp_path / "out.csv").open(encoding="utf-8-sig", newline="")))
+    texts = [value for row in rows for key, value in row.items() if key != "difference"]
+    assert len(rows) == 2 and rows[1]["file"] == "Анна.html"
+    assert not [text for text in texts if re.match(r"[=+\-@\t\r]", text)]
+
+
+def test_file_name_that_is_no_text_stops_nothing(report: Report, tmp_path: Path) -> None:
+    """A name of bytes that are no UTF-8, or with line ends, is in the table without them."""
+    names = ["a\udcff.html", "b\n=1.html"]
+    grades = grade_files([written(tmp_path, name, report) for name in names])
+    to_csv(grades, tmp_path / "out.csv")
+    assert [grade.file for grade in grades] == ["a .html", "b =1.html"]
+
+
+def test_interrupted_batch_goes_on(report: Report, tmp_path: Path, judged: list[Path]) -> None:
+    """What is noted is not judged again; a line that was cut off is, and spoils no other; rows keep the files' order."""
+    pages = [written(tmp_path, f"{name}.html", sealed(report | {"who": {"name": name}})) for name in "abc"]
+    notes = tmp_path / "notes"
+    grade_files(pages[:2], notes=notes)
+    text = notes.read_text()
+    notes.write_text(text[: len(text) - 40])
+    assert [grade.name for grade in grade_files(pages, jobs=3, notes=notes)] == ["a", "b", "c"]
+    assert len(judged) == 4
+    assert [grade.name for grade in grade_files(pages, notes=notes)] == ["a", "b", "c"]
+    assert len(judged) == 4
+
+
+def test_changed_file_is_judged_again(report: Report, tmp_path: Path, judged: list[Path]) -> None:
+    """Notes are kept by what a file holds, not by its name."""
+    file = written(tmp_path, "a.html", report)
+    grade_files([file], notes=tmp_path / "notes")
+    written(tmp_path, "a.html", sealed(report | {"who": {"name": "Bob"}}))
+    assert grade_files([file], notes=tmp_path / "notes")[0].name == "Bob"
+    assert len(judged) == 2
+
+
+def test_copies_are_a_pair_also_from_notes(report: Report, tmp_path: Path) -> None:
+    """Two files with the same content keep their names and are flagged, in a first and in a resumed batch."""
+    pages = [written(tmp_path, name, report) for name in ("a.html", "b.html")]
+    for _ in range(2):
+        grades = grade_files(pages, notes=tmp_path / "notes")
+        assert [grade.file for grade in grades] == ["a.html", "b.html"]
+        assert [grade.flags for grade in grades] == [["the same work as b.html"], ["the same work as a.html"]]
+
+
+def test_foreign_notes_are_no_grades(tmp_path: Path) -> None:
+    """Lines that are no notes are passed over."""
+    lines = [
+        "",
+        "null",
+        "[]",
+        "{}",
+        '{"digest": "x", "grade": {"no": 1}}',
+        '{"digest": "x"',
+        json.dumps({"digest": "y", "grade": 5}),
+    ]
+    (tmp_path / "notes").write_text("\n".join(lines))
+    assert Notes(tmp_path / "notes").known() == {}

@@ -1,0 +1,168 @@
+"""What is handed in comes back byte for byte, nothing in it can end its element, and every edit is seen."""
+
+from __future__ import annotations
+
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hostile_pages import START, page, sealed
+from nbformat.v4 import new_notebook
+
+from labkit.course.bench import MAX_BYTES
+from labkit.course.html import to_html
+from labkit.course.submission import BLOCK, PARTS, altered, as_block, build, digest, pack_work, read, safe_path, unpack
+from labkit.errors import BadInput
+
+EVIL = "</script><script>alert(1)</script><!--<script> ]]> &lt; \u2028 \\u003c"
+FILES = {
+    "task1.sh": b"#!/bin/sh\nexit 0\n",
+    "empty": b"",
+    "every-byte.bin": bytes(range(256)) * 3,
+    "deep/er/\u043e\u0442\u0432\u0435\u0442 \u00fc \u732b.md": "\u043f\u0440\u0438\u0432\u0435\u0442\r\n".encode(),
+    "no-newline.txt": b"last line",
+    "windows.txt": b"\xef\xbb\xbfone\r\ntwo\r\n",
+    "</script><!--": EVIL.encode(),
+}
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """A folder with awkward files, one of them executable, and a link."""
+    folder = tmp_path / "work"
+    for name, content in FILES.items():
+        if "/script" in name:
+            continue
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    (folder / "task1.sh").chmod(0o755)
+    (folder / "link").symlink_to("/etc/passwd")
+    return folder
+
+
+@pytest.fixture
+def data(work: Path) -> dict[str, Any]:
+    """A report's machine part with markup wherever its maker can put some."""
+    verdicts = {"points": 5, "of": 10, "verdicts": [{"requirement": "1.1", "verdict": EVIL, "evidence": EVIL}]}
+    made = build(work, {"name": EVIL, "group": "<!--"}, verdicts, {"rows": [1, 2.5, None, EVIL]}, {"curl": EVIL})
+    made["work"]["</script><!--"] = {"data": "eA==", "executable": False}
+    return sealed(made)
+
+
+def written(data: dict[str, Any], folder: Path) -> Path:
+    """The page with `data` as a file."""
+    file = folder / "submission.html"
+    file.write_bytes(page(as_block(data)))
+    return file
+
+
+def test_work_comes_back_byte_for_byte(data: dict[str, Any], work: Path, tmp_path: Path) -> None:
+    """Pack, page, read and unpack give every file as it was, with the executable bit; a link is not packed."""
+    del data["work"]["</script><!--"]
+    unpack(read(written(sealed(data), tmp_path)), tmp_path / "back")
+    assert pack_work(tmp_path / "back") == pack_work(work)
+    for file in (tmp_path / "back").rglob("*"):
+        if file.is_file():
+            name = file.relative_to(tmp_path / "back").as_posix()
+            assert file.read_bytes() == FILES[name], name
+            assert bool(file.stat().st_mode & 0o111) == (name == "task1.sh")
+    assert not (tmp_path / "back/link").exists()
+
+
+def test_data_come_back_through_the_real_page(data: dict[str, Any], tmp_path: Path) -> None:
+    """The template's page holds exactly the data that were put into it, also with markup in every text."""
+    file = tmp_path / "submission.html"
+    file.write_text(to_html(new_notebook(), EVIL, block=as_block(data)), encoding="utf-8")
+    assert read(file) == data
+    assert not altered(read(file))
+
+
+def test_no_text_ends_the_element(data: dict[str, Any]) -> None:
+    """A browser's parser, too, finds one script element with all of the text in it, and nothing after it but the page's end."""
+
+    found: list[str] = []
+    tags: list[str] = []
+
+    class Scripts(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            tags.append(tag)
+
+        def handle_data(self, text: str) -> None:
+            found.append(text)
+
+    parser = Scripts()
+    parser.feed(page(as_block(data)).decode())
+    parser.close()
+    assert tags.count("script") == 1
+    assert as_block(data) in found
+    assert not set("<>&") & set(as_block(data))
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_edit_is_seen(data: dict[str, Any], part: str) -> None:
+    """A change of any value, a new key and a missing one break the digest of their part, and of no other."""
+    first = next(iter(data[part]))
+    without = {name: value for name, value in data[part].items() if name != first}
+    for change in (without, {**data[part], "new": 1}, {**data[part], first: "x"}):
+        assert altered({**data, part: change}) == [part]
+    assert altered(data) == []
+
+
+def test_digest_knows_types_and_order() -> None:
+    """The order of keys does not matter; the order of rows and the type of a value do."""
+    assert digest({"a": 1, "b": [1, 2]}) == digest({"b": [1, 2], "a": 1})
+    assert len({digest(one) for one in ([1, 2], [2, 1], ["1", 2], [1, 2.0], [1, 2, None], {"1": 2})}) == 6
+
+
+def test_missing_digests_are_edits(data: dict[str, Any]) -> None:
+    """A report without digests counts as edited in every part."""
+    assert altered(data | {"digests": {}}) == list(PARTS)
+
+
+@pytest.mark.parametrize("name", ["/x", "../x", "a/../../x", "", ".", "./", "a\0b", "a/" * 300])
+def test_names_that_lead_elsewhere_are_refused(name: str, tmp_path: Path) -> None:
+    """A packed name is a path below the folder, or no name at all."""
+    with pytest.raises(BadInput, match="no name of a file"):
+        safe_path(name, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a", "a/b", "..a", "a..", "a b", "-rf", "~", "$(reboot)"])
+def test_odd_names_stay_below_the_folder(name: str, tmp_path: Path) -> None:
+    """A name that only looks odd is a file's name."""
+    assert safe_path(name, tmp_path).resolve().is_relative_to(tmp_path)
+
+
+def test_nothing_is_written_when_one_name_is_bad(data: dict[str, Any], tmp_path: Path) -> None:
+    """All names are looked at before the first file is written."""
+    data["work"]["../x"] = {"data": ""}
+    with pytest.raises(BadInput):
+        unpack(data, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_full_folder_is_left_alone(data: dict[str, Any], work: Path) -> None:
+    """Unpacking never mixes with files that are there."""
+    before = pack_work(work)
+    with pytest.raises(BadInput, match="not empty"):
+        unpack(data, work)
+    assert pack_work(work) == before
+
+
+def test_too_large_work_is_not_packed(tmp_path: Path) -> None:
+    """The limit is said before anything is handed in."""
+    (tmp_path / "big").write_bytes(bytes(MAX_BYTES + 1))
+    with pytest.raises(BadInput, match="too large"):
+        pack_work(tmp_path)
+
+
+@pytest.mark.parametrize("part", ["<script", START, f'<script id="{BLOCK}"', "<!--", "</", "<![CDATA[", "<a "])
+def test_reading_takes_time_in_proportion(part: str, tmp_path: Path) -> None:
+    """A page of eight million letters that would start a search again and again is refused within seconds."""
+    file = tmp_path / "x.html"
+    file.write_text(part * (8_000_000 // len(part)))
+    began = time.process_time()
+    with pytest.raises(BadInput):
+        read(file)
+    assert time.process_time() - began < 5

@@ -1,0 +1,56 @@
+"""What bubblewrap's refusals are answered with, and that a failed start leaves nothing open."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import psutil
+import pytest
+
+from labkit.errors import LabError
+from labkit.machine.bwrap import Sandbox, way_out
+from labkit.machine.ids import IdMaps
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "bwrap: setting up uid map: Permission denied",
+        "bwrap: No permissions to create new namespace, likely because the kernel does not allow it",
+        "bwrap: Creating new namespace failed: Operation not permitted",
+    ],
+)
+def test_refused_user_namespaces_have_a_way_out(words: str) -> None:
+    """Where namespaces are refused, the setting that allows them and the other candidate are named."""
+    assert "user.max_user_namespaces" in way_out(words) and "user-mode-linux" in way_out(words)
+
+
+@pytest.mark.parametrize("words", ["", "bwrap: Can't find source path /x: No such file or directory"])
+def test_other_refusals_lead_to_the_doctor(words: str) -> None:
+    """Words that are not known lead to `./lab doctor`."""
+    assert "doctor" in way_out(words)
+
+
+def test_missing_bubblewrap_is_named_with_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without bwrap on PATH the package to install is told."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(LabError, match="bwrap") as caught:
+        Sandbox([], IdMaps("single"), log=tmp_path / "log")
+    assert caught.value.way_out == "apt-get install bubblewrap"
+
+
+def test_failed_start_leaves_no_process_and_no_open_file(tmp_path: Path) -> None:
+    """bubblewrap's own words are in the error; neither a process nor a file descriptor is left."""
+    program = tmp_path / "bwrap"
+    program.write_text("#!/bin/sh\necho 'bwrap: setting up uid map: Permission denied' >&2\nexit 1\n")
+    program.chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        for count in range(2):
+            before = psutil.Process().num_fds()
+            with pytest.raises(LabError) as caught:
+                Sandbox([], IdMaps("single"), log=tmp_path / f"log{count}")
+    assert caught.value.words == "bwrap: setting up uid map: Permission denied"
+    assert psutil.Process().num_fds() == before
+    assert psutil.Process().children() == []

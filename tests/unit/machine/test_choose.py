@@ -1,0 +1,177 @@
+"""How the Linux of a lab is chosen, with candidates that only say what a test lets them say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from labkit.errors import BadInput, LabError, NoLinux
+from labkit.machine import choose as choosing
+from labkit.machine.bare import BareUmlLinux
+from labkit.machine.choose import FORCE, Attempt, attempt, candidates, choose, probe
+from labkit.machine.folder import LabFolder
+from labkit.machine.host import HostLinux
+from labkit.machine.needs import IMPLIED, PROBES, REMEDY, all_needs
+from labkit.machine.uml import UmlLinux
+
+
+class Fake:
+    """A candidate, its machine and its link in one: fails to start, or lacks some needs."""
+
+    name = title = "fake"
+    start_timeout = 1.0
+
+    def __init__(
+        self, title: str, *, refuses: Exception | None = None, lacks: str = "", at_probe: Exception | None = None
+    ) -> None:
+        self.title, self.refuses, self.lacks, self.at_probe = title, refuses, lacks, at_probe
+        self.running = False
+        self.tried: list[str] = []
+
+    def start(self, _folder: LabFolder) -> Fake:
+        if self.refuses:
+            raise self.refuses
+        self.running = True
+        return self
+
+    def stop(self) -> None:
+        self.running = False
+
+    def close(self) -> None:
+        """The link's streams, of which a fake has none."""
+
+    def stream(self, _name: str, args: tuple[Any, ...], _kwargs: object, _timeout: float) -> Iterator[tuple[str, str]]:
+        if self.at_probe:
+            raise self.at_probe
+        need = next(need for need, (_, command) in PROBES.items() if command == args[0][2])
+        self.tried.append(need)
+        if need == self.lacks:
+            yield "stderr", "Error: Unknown device type.\n"
+        return int(need == self.lacks)
+
+
+@pytest.fixture
+def offer(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Make these the candidates."""
+
+    def use(*fakes: Fake) -> None:
+        monkeypatch.setattr(choosing, "candidates", lambda: list(fakes))
+        monkeypatch.setattr(choosing, "open_machine", lambda linux, folder: choosing.Opened(linux, linux.start(folder), linux))
+
+    return use
+
+
+@pytest.mark.parametrize("needs", [{"nonsense"}, {"ipvs", "IPVS"}, ["", "users"], "ipvs"])
+def test_unknown_need_is_bad_input(needs: Any) -> None:
+    """A need that nobody knows is refused, and the known ones are named."""
+    with pytest.raises(BadInput) as caught:
+        all_needs(needs)
+    assert all(need in caught.value.way_out for need in PROBES)
+
+
+def test_users_are_always_needed() -> None:
+    """Every lab must let programs change their user; ipvs brings dummy; the order is that of the probes."""
+    assert all_needs(()) == ["users"]
+    assert all_needs(["ipvs"]) == ["users", "dummy", "ipvs"]
+    assert all_needs(reversed(PROBES)) == list(PROBES)
+
+
+def test_each_need_has_a_remedy() -> None:
+    """Whatever can be missing has a way out, and what is implied is a need itself."""
+    assert REMEDY.keys() == PROBES.keys()
+    assert {implied for group in IMPLIED.values() for implied in group} <= PROBES.keys()
+
+
+@pytest.mark.parametrize(
+    ("forced", "kinds"),
+    [("", [HostLinux, UmlLinux, BareUmlLinux]), ("host", [HostLinux]), ("uml", [UmlLinux, BareUmlLinux])],
+)
+def test_candidates_come_fastest_first(monkeypatch: pytest.MonkeyPatch, forced: str, kinds: list[type]) -> None:
+    """The running kernel first, then User-Mode Linux in a view, then alone; LABKIT_LINUX leaves those of its name."""
+    monkeypatch.setenv(FORCE, forced)
+    assert [type(linux) for linux in candidates()] == kinds
+
+
+@pytest.mark.parametrize("forced", ["HOST", "docker", " host", "host,uml"])
+def test_unknown_linux_is_bad_input(monkeypatch: pytest.MonkeyPatch, forced: str) -> None:
+    """LABKIT_LINUX with another word is refused, and the two words are told."""
+    monkeypatch.setenv(FORCE, forced)
+    with pytest.raises(BadInput, match="names no Linux") as caught:
+        candidates()
+    assert "LABKIT_LINUX=host" in caught.value.way_out and "LABKIT_LINUX=uml" in caught.value.way_out
+
+
+def test_first_that_can_do_it_is_taken(offer: Any, folder: LabFolder) -> None:
+    """A candidate that lacks something is stopped again, and the next one is tried; later ones are not."""
+    first, second, third = Fake("a", lacks="dummy"), Fake("b"), Fake("c")
+    offer(first, second, third)
+    assert choose(["ipvs"], folder).linux is second
+    assert (first.running, second.running, third.running) == (False, True, False)
+    assert (first.tried, second.tried, third.tried) == (["users", "dummy"], ["users", "dummy", "ipvs"], [])
+
+
+def test_none_that_can_do_it_is_an_error_with_what_each_said(offer: Any, folder: LabFolder) -> None:
+    """NoLinux quotes every candidate, offers the first way out, and leaves none running."""
+    fakes = [
+        Fake("a", refuses=LabError("not here", words="No permissions", way_out="ask your administrator")),
+        Fake("b", lacks="dummy"),
+        Fake("c", refuses=FileNotFoundError(2, "No such file", "linux.uml")),
+    ]
+    offer(*fakes)
+    with pytest.raises(NoLinux) as caught:
+        choose(["dummy"], folder)
+    lines = caught.value.words.splitlines()
+    assert lines[0] == "a: No permissions"
+    assert lines[1].startswith("b: dummy interfaces: Error: Unknown device type.")
+    assert REMEDY["dummy"] in lines[1]
+    assert lines[2].startswith("c: ") and "linux.uml" in lines[2]
+    assert caught.value.way_out == "ask your administrator"
+    assert not any(fake.running for fake in fakes)
+
+
+@pytest.mark.parametrize("problem", [LabError("gone"), OSError("gone"), RuntimeError("gone"), KeyboardInterrupt()])
+def test_machine_is_stopped_whatever_goes_wrong_while_probing(offer: Any, folder: LabFolder, problem: BaseException) -> None:
+    """A machine whose probing fails in any way is not left running."""
+    fake = Fake("a", at_probe=problem)  # type: ignore[arg-type]
+    offer(fake)
+    with pytest.raises((NoLinux, type(problem))):
+        choose([], folder)
+    assert fake.running is False
+
+
+def test_probe_without_words_tells_the_code(folder: LabFolder) -> None:
+    """A probe that says nothing is reported with its command, its code and the remedy."""
+
+    class Silent(Fake):
+        def stream(self, *_args: Any) -> Iterator[tuple[str, str]]:
+            yield from ()
+            return 3
+
+    what, worked, words = probe(Silent("a"), "dummy")  # type: ignore[arg-type]
+    assert (what, worked) == ("dummy interfaces", False)
+    assert "ended with code 3" in words and REMEDY["dummy"] in words
+
+
+@pytest.mark.parametrize(
+    ("made", "sentence", "works"),
+    [
+        (Attempt(HostLinux()), "bubblewrap + the running kernel: works", True),
+        (Attempt(UmlLinux(), words="not installed"), "bubblewrap + User-Mode Linux: not installed", False),
+        (Attempt(BareUmlLinux(), [("x", True, ""), ("y", False, "n")]), "User-Mode Linux alone: y: n", False),
+    ],
+)  # fmt: skip
+def test_attempt_is_a_sentence(made: Attempt, sentence: str, works: bool) -> None:
+    """An attempt says the candidate's title and what it lacked, or that it works."""
+    assert (str(made), made.works) == (sentence, works)
+
+
+def test_full_attempt_tries_every_need(offer: Any, folder: LabFolder) -> None:
+    """The doctor's attempt goes on after a need that fails, and stops the machine."""
+    fake = Fake("a", lacks="users")
+    offer(fake)
+    result, opened = attempt(fake, folder, PROBES, stop_early=False)  # type: ignore[arg-type]
+    assert opened is None and not fake.running
+    assert fake.tried == list(PROBES)
+    assert [worked for _, worked, _ in result.checks] == [need != "users" for need in PROBES]

@@ -1,0 +1,79 @@
+"""The folder of one lab on the host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from labkit.machine.folder import LabFolder
+
+
+@pytest.fixture(autouse=True)
+def tmpdir_is_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Labs' folders are made below the test's own folder."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+
+def test_folder_has_the_labs_own_etc() -> None:
+    """The lab's resolver is its own dnsmasq, its hosts file knows localhost, and nobody can log in as anybody."""
+    made = LabFolder.create("x", None)
+    etc = made.path / "etc"
+    assert "nameserver 127.0.0.1" in (etc / "resolv.conf").read_text().splitlines()
+    assert (etc / "hosts").read_text().startswith("127.0.0.1 localhost")
+    names = {line.split(":")[0] for line in (etc / "passwd").read_text().splitlines()}
+    assert {"root", "nobody", "www-data"} <= names
+
+
+def test_two_labs_of_one_name_have_two_folders() -> None:
+    """Labs of the same name do not meet."""
+    assert LabFolder.create("x", None).path != LabFolder.create("x", None).path
+
+
+def test_home_given_by_the_caller_stays(tmp_path: Path) -> None:
+    """Removing a lab's folder leaves the learner's work."""
+    made = LabFolder.create("x", tmp_path / "deep" / "work")
+    (made.home / "nginx.conf").write_text("mine")
+    made.remove()
+    assert not made.path.exists()
+    assert (tmp_path / "deep" / "work" / "nginx.conf").read_text() == "mine"
+
+
+def test_home_of_its_own_goes_with_the_lab() -> None:
+    """Without a home given, the home is in the lab's folder."""
+    made = LabFolder.create("x", None)
+    assert made.home.is_relative_to(made.path)
+
+
+def test_removing_twice_is_no_error() -> None:
+    """What is gone can be removed again."""
+    made = LabFolder.create("x", None)
+    made.remove()
+    made.remove()
+
+
+@pytest.mark.parametrize("content", [b"", b"caf\xc3\xa9\n", b"\xff\xfe"])
+def test_log_can_be_read_whatever_is_in_it(content: bytes) -> None:
+    """Bytes that are no text do not stop reading; a file that is not there is empty."""
+    made = LabFolder.create("x", None)
+    (made.path / "logs" / "a.log").write_bytes(content)
+    assert made.read("logs/a.log") == content.decode(errors="replace")
+    assert made.read("logs/none.log") == ""
+
+
+def test_reading_does_not_leave_the_folder(tmp_path: Path) -> None:
+    """The lab can write in its folder; a link that it puts there does not show a file of the host."""
+    made = LabFolder.create("x", None)
+    (tmp_path / "secret").write_text("the user's own")
+    (made.path / "logs" / "a.log").symlink_to(tmp_path / "secret")
+    assert made.read("logs/a.log") == ""
+
+
+def test_removing_does_not_follow_links(tmp_path: Path) -> None:
+    """A link in the folder is removed, what it points to stays."""
+    made = LabFolder.create("x", None)
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").write_text("x")
+    (made.path / "captures" / "link").symlink_to(tmp_path / "kept")
+    made.remove()
+    assert (tmp_path / "kept" / "file").exists()

@@ -1,0 +1,196 @@
+"""Calls over a byte stream, to a real agent that runs here as an ordinary process."""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from execnet.gateway_base import get_execmodel
+
+import labkit
+from labkit.commands import finish
+from labkit.errors import BadInput, CallFailed, LabClosed, LabError, WaitTimeout
+from labkit.machine import agent
+from labkit.machine.link import MAX_ANSWER, MAX_MESSAGE, BoundedIO, Link, await_ready
+
+RUN = "labkit.inside.processes:run"
+TOP = Path(labkit.__file__).parents[1]
+SITE = Path(pytest.__file__).parents[1]
+
+
+@pytest.fixture
+def process() -> Iterator[subprocess.Popen[bytes]]:
+    """An agent, ended after the test."""
+    command = [sys.executable, "-I", "-S", agent.__file__, str(SITE), str(TOP)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
+        yield process
+        process.kill()
+
+
+@pytest.fixture
+def link(process: subprocess.Popen[bytes]) -> Iterator[Link]:
+    """A link to it, closed after the agent has ended."""
+    assert process.stdin and process.stdout
+    link = Link(io.BufferedWriter(process.stdin), process.stdout, timeout=30, log=lambda: "the log")  # type: ignore[arg-type]
+    yield link
+    process.kill()
+    link.close()
+
+
+def call(link: Link, name: str, *args: object, timeout: float = 30, **kwargs: object) -> object:
+    """Call and wait for the result."""
+    return finish(link.stream(name, args, kwargs, timeout))
+
+
+def test_plain_data_goes_there_and_back(link: Link) -> None:
+    """Arguments arrive as they were sent, and the result comes back."""
+    value = {"none": None, "bytes": b"\x00\xff", "list": [1, 2.5, True], "tuple": ("ü", 2**70, -7)}
+    assert call(link, "copy:deepcopy", value) == value
+
+
+def test_items_come_before_the_result(link: Link) -> None:
+    """A generator's items come one by one; what it returns is the result."""
+    items: list[object] = []
+    assert finish(link.stream(RUN, (["/bin/sh", "-c", "echo out; exit 3"], 30.0), {}, 30), items.append) == 3
+    assert items == [("stdout", "out\n")]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("labkit.nonsense:f", "ModuleNotFoundError"),
+        ("labkit.inside.files:nonsense", "AttributeError"),
+        ("labkit.inside.files", "AttributeError"),
+        (":", "ValueError"),
+        ("time:sleep", "AttributeError"),
+    ],
+)
+def test_name_that_is_none_fails_with_its_kind(link: Link, name: str, kind: str) -> None:
+    """A function that is not there is a CallFailed, and the link works on."""
+    with pytest.raises(CallFailed) as caught:
+        call(link, name)
+    assert caught.value.kind == kind
+    assert call(link, "shlex:quote", "a b") == "'a b'"
+
+
+def test_what_a_function_raises_travels_with_its_traceback(link: Link) -> None:
+    """The error names the function, the kind and the message; the words end with the traceback's last line."""
+    with pytest.raises(CallFailed) as caught:
+        call(link, "labkit.inside.processes:poll", 12345)
+    assert caught.value.kind == "KeyError"
+    assert caught.value.tried == "labkit.inside.processes:poll failed in the lab: KeyError: 12345"
+    assert caught.value.words.splitlines()[-1] == "KeyError: 12345"
+
+
+def test_calls_do_not_wait_for_each_other(link: Link) -> None:
+    """While one call is under way, another one is answered."""
+    slow = link.stream(RUN, (["/bin/sh", "-c", "echo on; exec sleep 1000"], 1000.0), {}, 30)
+    assert next(slow) == ("stdout", "on\n")
+    assert call(link, "shlex:quote", "x") == "x"
+    slow.close()  # type: ignore[attr-defined]
+
+
+def test_late_answer_is_a_wait_timeout_that_names_the_call(link: Link) -> None:
+    """An answer that does not come in time names the function and the seconds."""
+    with pytest.raises(WaitTimeout, match=r"Waited 0\.2 s for an answer of labkit.inside.processes:run"):
+        call(link, RUN, ["sleep", "1000"], 1000.0, timeout=0.2)
+
+
+def test_too_large_message_is_refused_before_it_is_sent(link: Link) -> None:
+    """A message that a serial line could lose is BadInput, and the link works on."""
+    with pytest.raises(BadInput, match="too much for one call"):
+        call(link, "shlex:quote", "x" * MAX_MESSAGE)
+    assert call(link, "shlex:quote", "x" * (MAX_MESSAGE - 100)) == "x" * (MAX_MESSAGE - 100)
+
+
+def test_value_that_is_no_plain_data_is_bad_input(link: Link) -> None:
+    """What cannot travel (a path, a function, numpy's numbers) is refused with an error of labkit's."""
+    with pytest.raises(BadInput):
+        call(link, "shlex:quote", Path("/tmp"))
+
+
+def test_ended_agent_is_lab_closed_with_the_log(link: Link, process: subprocess.Popen[bytes]) -> None:
+    """When the agent is gone, a call under way and every later one end in LabClosed with the Linux's own words."""
+    running = link.stream(RUN, (["/bin/sh", "-c", "echo on; exec sleep 1000"], 1000.0), {}, 30)
+    next(running)
+    process.kill()
+    for stream in (running, link.stream("shlex:quote", ("x",), {}, 30)):
+        with pytest.raises(LabClosed) as caught:
+            next(stream)
+        assert caught.value.words == "the log"
+
+
+def test_closed_iterator_cancels_the_call(link: Link, tmp_path: Path) -> None:
+    """A caller that goes away ends the command in the lab."""
+    mark = tmp_path / "pid"
+    stream = link.stream(RUN, (["/bin/sh", "-c", f"echo $$ >{mark}; echo on; exec sleep 1000"], 1000.0), {}, 30)
+    next(stream)
+    pid = int(mark.read_text())
+    ended = os.pidfd_open(pid)
+    stream.close()  # type: ignore[attr-defined]
+    # A pidfd becomes readable when its process has ended.
+    assert select.select([ended], [], [], 30)[0] == [ended]
+    os.close(ended)
+
+
+@pytest.mark.parametrize("said", [b"", b"panic\n", agent.READY[:-1], b"x" * 100])
+def test_linux_that_ends_before_it_is_ready_is_an_error(said: bytes) -> None:
+    """The error has the log's words or, without a log, what came instead."""
+    reading, writing = os.pipe()
+    os.write(writing, said)
+    os.close(writing)
+    with (
+        os.fdopen(reading, "rb", buffering=0) as stream,
+        pytest.raises(LabError, match="ended before its agent was ready") as caught,
+    ):
+        await_ready(stream, 30, lambda: "")
+    assert caught.value.words == said.decode().strip()
+
+
+def test_noise_before_the_ready_line_is_passed_over() -> None:
+    """Boot messages may come first, and nothing after the line is taken."""
+    reading, writing = os.pipe()
+    os.write(writing, b"Booting\r\n\x00\xff" + agent.READY + b"rest")
+    with os.fdopen(reading, "rb", buffering=0) as stream, os.fdopen(writing, "wb"):
+        await_ready(stream, 30, lambda: "")
+        assert stream.read(4) == b"rest"
+
+
+def test_silent_linux_is_given_up() -> None:
+    """A Linux that says nothing is given up after the time."""
+    reading, writing = os.pipe()
+    with (
+        os.fdopen(reading, "rb", buffering=0) as stream,
+        os.fdopen(writing, "wb"),
+        pytest.raises(LabError, match=r"within 0\.1 s"),
+    ):
+        await_ready(stream, 0.1, lambda: "")
+
+
+def test_babbling_linux_is_given_up() -> None:
+    """A Linux that prints without end (a loop of kernel messages) and is never ready is given up after the time too."""
+    with subprocess.Popen(["yes"], stdout=subprocess.PIPE, bufsize=0) as babbler:
+        rescue = threading.Timer(5, babbler.kill)  # so that waiting without end is a failure
+        rescue.start()
+        try:
+            with pytest.raises(LabError, match="was not ready within"):
+                await_ready(babbler.stdout, 0.1, lambda: "")  # type: ignore[arg-type]
+        finally:
+            rescue.cancel()
+            babbler.kill()
+
+
+@pytest.mark.parametrize("size", [-1, MAX_ANSWER + 1, 2**31])
+def test_message_of_impossible_size_ends_the_stream(size: int) -> None:
+    """A claim beyond the limit is never allocated or waited for."""
+    stream = BoundedIO(io.BytesIO(), io.BytesIO(b"abc"), get_execmodel("thread"))
+    with pytest.raises(EOFError, match="not one of the agent's"):
+        stream.read(size)
+    assert stream.read(3) == b"abc"
