@@ -37,8 +37,13 @@ def pins() -> list[Requirement]:
 
 def packages() -> set[str]:
     """The names in binder/apt.txt."""
+    return set(package_lines())
+
+
+def package_lines() -> list[str]:
+    """The names in binder/apt.txt in their order, without comments and the mark of those that are for the tests alone."""
     lines = (TOP / "binder" / "apt.txt").read_text(encoding="utf-8").splitlines()
-    return {line.strip() for line in lines if line.strip() and not line.startswith("#")}
+    return [line.removesuffix(" # test") for line in lines if not line.startswith("#")]
 
 
 def words(path: Path) -> set[str]:
@@ -122,8 +127,7 @@ def installed(name: str) -> str:
 
 def test_apt_txt_is_a_sorted_list() -> None:
     """binder/apt.txt names each package once, in order, one a line."""
-    lines = (TOP / "binder" / "apt.txt").read_text(encoding="utf-8").splitlines()
-    names = [line for line in lines if not line.startswith("#")]
+    names = package_lines()
     assert names == sorted(set(names))
     assert [name for name in names if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]+", name)] == []
 

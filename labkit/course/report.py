@@ -59,7 +59,7 @@ async def execute(notebook: Any, folder: Path, on_cell: Callable[[], object]) ->
 
     client = NotebookClient(
         notebook, timeout=CELL_TIMEOUT, kernel_name="python3", resources={"metadata": {"path": str(folder)}},
-        on_cell_executed=executed, extra_arguments=["--IPKernelApp.log_level=ERROR"],
+        on_cell_executed=executed, coalesce_streams=True, extra_arguments=["--IPKernelApp.log_level=ERROR"],
     )  # fmt: skip
     try:
         await client.async_execute()
