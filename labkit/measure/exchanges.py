@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import subprocess
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -86,13 +88,16 @@ def pair(messages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def name_hops(exchanges: list[dict[str, Any]], ports: Mapping[int, str]) -> None:
     """Say of each exchange between whom it was: one with a backend, inside the time of one with nginx, is nginx's."""
     forever = float("inf")
-    proxied = [
+    proxied = sorted(
         (row["time"], forever if row["ms"] is None else row["time"] + row["ms"] / 1e3)
         for row in exchanges
         if who(row, ports) == "nginx"
-    ]
+    )
+    begins = [began for began, _ in proxied]
+    latest_end = list(accumulate((ended for _, ended in proxied), max))  # of all that have begun by then
     for row in exchanges:
-        inside = any(began <= row["time"] <= ended for began, ended in proxied)
+        begun = bisect_right(begins, row["time"])
+        inside = begun > 0 and row["time"] <= latest_end[begun - 1]
         client = "nginx" if inside and who(row, ports) != "nginx" else "client"
         row["hop"] = f"{client} → {who(row, ports)}"
 
