@@ -9,9 +9,10 @@ import threading
 import time
 from collections.abc import Iterator
 
+from .http_get import connect, get
+
 # How long rows are gathered before they travel to the notebook together, seconds.
 BATCH = 0.1
-PAGE_LIMIT = 65536
 
 Row = tuple[float, str, int | None, float, str | None, str]
 
@@ -70,15 +71,9 @@ def one_request(host: str, port: int, path: str, timeout: float, first_record: b
     try:
         target = first_address(host, timeout) if first_record else host
         address = f"{target}:{port}"
-        connection = http.client.HTTPConnection(target, port, timeout=timeout)
-        connection.connect()
-        peer, peer_port = connection.sock.getpeername()[:2]
-        address = f"{peer}:{peer_port}"
-        connection.request("GET", path, headers={"Host": host, "Connection": "close"})
-        response = connection.getresponse()
-        status, page = response.status, response.read(PAGE_LIMIT).decode(errors="replace")
-        if response.length and len(page) < PAGE_LIMIT:  # what was announced and did not come
-            error = "cut short"
+        connection, address = connect(target, port, timeout)
+        status, page, whole = get(connection, host, path)
+        error = None if whole else "cut short"
     except Exception as problem:  # a row for every request: whatever else goes wrong has a name too
         error = error_name(problem)
     finally:

@@ -12,7 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from labkit.inside import http_load
-from labkit.inside.http_load import PAGE_LIMIT, Row, error_name, requests
+from labkit.inside.http_get import PAGE_LIMIT
+from labkit.inside.http_load import Row, error_name, requests
 
 
 class Handler(BaseHTTPRequestHandler):
