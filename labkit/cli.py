@@ -1,4 +1,4 @@
-"""The command `labkit`: open, report, check, hand-in, unpack, grade, release, doctor."""
+"""The command `labkit`: open, report, check, hand-in, unpack, grade, release, shell, ps, stop, doctor."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from .door import cli as door
 from .errors import LabkitError
 
 
@@ -142,6 +143,7 @@ def parser() -> argparse.ArgumentParser:
     add = commands.add_parser("release", help="write the learner's edition of the notebooks")
     add.add_argument("--to", type=Path, required=True, metavar="DIR", help="an empty folder")
     add.set_defaults(run=release)
+    door.add_to(commands)
     add = commands.add_parser("doctor", help="say what works on this machine, and what would help")
     add.add_argument("--json", action="store_true", help="as JSON")
     add.set_defaults(run=doctor)

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from .commands import PROCESSES, Command, Process, Result, argv_and_text, finish
+from .door.server import Door
 from .errors import BadInput, CommandFailed, CommandTimeout, LabClosed, LabError, LabkitError
 from .machine.choose import Opened, choose
-from .machine.folder import LabFolder
+from .machine.folder import LabFolder, write_below
 from .machine.view import FOLDER, HANDED_IN, HOME
 from .wait import wait_until
 
@@ -44,7 +45,7 @@ class Lab:
             raise BadInput(f"{name!r} is no name for a lab.", way_out="letters, digits, - _ and . only, 40 at the most")
         self.name = name
         self.folder = LabFolder.create(name, Path("work") if home is None else Path(home))
-        self._closed = False
+        self._closed, self._closing = False, threading.RLock()
         self._processes = 0
         self.task, self.recording = task, task is not None
         self._script: list[str] = []
@@ -55,6 +56,7 @@ class Lab:
             Lab.current = self
 
     def _open(self, needs: tuple[str, ...], trusted: bool) -> None:
+        self._door = Door(self, shell=trusted)
         try:
             opened = choose(needs, self.folder, trusted=trusted)
             if not trusted:
@@ -92,10 +94,17 @@ class Lab:
         """Which Linux the lab has: host or uml."""
         return self._opened().linux.name
 
-    def stream(self, function: str, *args: Any, timeout: float = COMMAND_TIMEOUT, **kwargs: Any) -> Iterator[Any]:
+    @property
+    def state(self) -> tuple[str, int]:
+        """Without waiting: opening, failed, host or uml, and the pid on this machine of its first process, 0 without one."""
+        if not self._opening.done() or self._opening.exception():
+            return ("failed" if self._opening.done() else "opening"), 0
+        return self._opening.result().linux.name, self._opening.result().machine.pid
+
+    def stream(self, function: str, *args: Any, timeout: float | None = COMMAND_TIMEOUT, **kwargs: Any) -> Iterator[Any]:
         """Call `module:function` of labkit inside the lab, yield its items and return its result.
 
-        `timeout` is seconds between two items. Closing the iterator, or an interrupt, cancels the call.
+        `timeout` is seconds between two items, None for any time. Closing the iterator, or an interrupt, cancels the call.
         Raises CallFailed, WaitTimeout, LabClosed.
         """
         return self._opened().link.stream(function, args, kwargs, timeout)
@@ -164,17 +173,18 @@ class Lab:
         return wait_until(check, reason=reason, timeout=timeout)
 
     def close(self) -> None:
-        """End everything in the lab and delete its folder; its home stays. Calling it again does nothing."""
-        if self._closed:
-            return
-        self._closed = True
-        atexit.unregister(self.close)
-        try:
-            opened = self._opening.result() if not self._opening.exception() else None
-            if opened:
-                opened.stop()
-        finally:
-            self.folder.remove()
+        """End everything in the lab and delete its folder; its home stays. Calling it again only waits for that."""
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            try:
+                if not self._opening.exception():
+                    self._opening.result().stop()
+            finally:
+                self._door.close()
+                self.folder.remove()
+                atexit.unregister(self.close)
 
     def __enter__(self) -> Lab:
         self._opened()
@@ -187,12 +197,3 @@ class Lab:
         if self._closed:
             return f"<Lab {self.name}: closed>"
         return f"<Lab {self.name}: {self._opened().linux.title}>" if self._opening.done() else f"<Lab {self.name}: opening>"
-
-
-def write_below(home: Path, name: str, text: str) -> None:
-    """Write a file below a home. Raises BadInput when a link in the home, which the lab can make, would lead out of it."""
-    file = home / name
-    if file.is_symlink() or not file.resolve().is_relative_to(home.resolve()):
-        raise BadInput(f"~/{name} is a link that leads out of the lab's home.", way_out="delete the link: %lab rm")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text)

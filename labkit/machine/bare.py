@@ -40,6 +40,7 @@ class BareMachine:
                 )  # fmt: skip
         finally:
             os.close(lifeline)
+        self.pid = self._process.pid
         assert self._process.stdin is not None and self._process.stdout is not None
         self.stdin: IO[bytes] = io.BufferedWriter(self._process.stdin)
         self.stdout: IO[bytes] = self._process.stdout

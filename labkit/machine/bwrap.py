@@ -38,6 +38,7 @@ class Sandbox:
         except BaseException:
             self.stop()
             raise
+        self.pid = self.process.pid
         assert self.process.stdin is not None and self.process.stdout is not None
         self.stdin: IO[bytes] = io.BufferedWriter(self.process.stdin)
         self.stdout: IO[bytes] = self.process.stdout

@@ -23,8 +23,9 @@ PROBE_TIMEOUT = 20.0
 
 
 class Machine(Protocol):
-    """A started Linux: the agent's streams, and the handle that ends it."""
+    """A started Linux: the agent's streams, the first process on this machine, and the handle that ends it."""
 
+    pid: int
     stdin: IO[bytes]
     stdout: IO[bytes]
 

@@ -7,6 +7,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import BadInput
+
 ETC = {
     "hosts": "127.0.0.1 localhost lab\n::1 localhost\n",
     "hostname": "lab\n",
@@ -54,3 +56,12 @@ class LabFolder:
     def remove(self) -> None:
         """Delete the folder; a home given by the caller stays."""
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def write_below(home: Path, name: str, text: str) -> None:
+    """Write a file below a home. Raises BadInput when a link in the home, which the lab can make, would lead out of it."""
+    file = home / name
+    if file.is_symlink() or not file.resolve().is_relative_to(home.resolve()):
+        raise BadInput(f"~/{name} is a link that leads out of the lab's home.", way_out="delete the link: %lab rm")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)

@@ -66,10 +66,10 @@ class Link:
         self._gateway = Gateway(io, XSpec("popen//id=lab"))  # type: ignore[arg-type]
         self._control = self._gateway.remote_exec(SERVE)
 
-    def stream(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Iterator[Any]:
+    def stream(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float | None) -> Iterator[Any]:
         """Call the function `name` ("module:function"), yield its items and return its result.
 
-        `timeout` is seconds from one message to the next. Closing the iterator cancels the call.
+        `timeout` is seconds from one message to the next, None for any time. Closing the iterator cancels the call.
         """
         try:
             channel = self._gateway.newchannel()
@@ -113,7 +113,7 @@ class Link:
         except OSError as error:
             raise self._closed() from error
 
-    def _receive(self, channel: Channel, name: str, timeout: float) -> tuple[str, Any]:
+    def _receive(self, channel: Channel, name: str, timeout: float | None) -> tuple[str, Any]:
         try:
             kind, value = channel.receive(timeout)
         except channel.TimeoutError:

@@ -1,0 +1,55 @@
+"""The commands about open labs: shell, ps, stop."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+
+def shell(options: argparse.Namespace) -> int:
+    """Open a shell in an open lab, or run a command there; the exit code is the shell's or the command's."""
+    from . import terminal
+    from .callers import open_labs, pick
+
+    lab = pick([lab for lab in open_labs() if lab.shell], options.lab)
+    return terminal.shell(lab) if options.command is None else terminal.command(lab, options.command)
+
+
+def ps(options: argparse.Namespace) -> int:
+    """List the open labs."""
+    from .callers import open_labs
+    from .listing import as_text, rows
+
+    found = rows(open_labs())
+    print(json.dumps(found, indent=2) if options.json else as_text(found))
+    return 0
+
+
+def stop(options: argparse.Namespace) -> int:
+    """Close an open lab."""
+    from . import callers
+
+    lab = callers.pick(callers.open_labs(), options.lab)
+    callers.stop(lab)
+    print(f"The lab {lab.name} is closed.")
+    return 0
+
+
+def add_to(commands: Any) -> None:
+    """Add these commands to a parser's subparsers."""
+    name = "as `labkit ps` lists it: NAME, or NAME:ID where several have that name"
+    add = commands.add_parser(
+        "shell", help="a shell in an open lab",
+        description="A shell in an open lab. `exit` leaves it, and the lab runs on; ^] three times within a second leaves a lab "
+        "that does not answer. The exit code is the shell's.",
+    )  # fmt: skip
+    add.add_argument("lab", nargs="?", metavar="NAME", help=f"{name}; may be left out when one lab is open")
+    add.add_argument("-c", dest="command", metavar="COMMAND", help="run this instead, without a terminal and without input")
+    add.set_defaults(run=shell)
+    add = commands.add_parser("ps", help="list the open labs: name, Linux, age, memory")
+    add.add_argument("--json", action="store_true", help="as JSON: age in seconds, memory (proportional set size) in bytes")
+    add.set_defaults(run=ps)
+    add = commands.add_parser("stop", help="close an open lab from outside")
+    add.add_argument("lab", metavar="NAME", help=name)
+    add.set_defaults(run=stop)

@@ -1,0 +1,119 @@
+"""The side of the notebook: answers whoever of this user knocks, in threads of its own, until the lab is closed."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import LabError, LabkitError
+from . import place
+from .bridge import command, terminal
+from .wire import REPLY, REQUEST, Wire
+
+if TYPE_CHECKING:
+    from ..lab import Lab
+
+# How long a caller may take to say what it wants, and at the end to take what it is still told, seconds.
+PATIENCE = 10.0
+FAREWELL = 1.0
+_numbers = itertools.count(1)
+
+
+class Door:
+    """The door of one lab. One without `shell` lets nobody in: it only says what there is, and closes the lab."""
+
+    def __init__(self, lab: Lab, *, shell: bool) -> None:
+        """Open it. Where no socket can be made there is no door, and the lab opens all the same."""
+        self._lab, self._shell, self._since = lab, shell, time.time()
+        self._socket: socket.socket | None = None
+        self._path: Path | None = None
+        self._callers: dict[threading.Thread, Wire] = {}
+        self._closed = False
+        self._thread = threading.Thread(target=self._accept, name=f"labkit-door-{lab.name}", daemon=True)
+        with contextlib.suppress(OSError, LabError):
+            self._socket, self._path = place.listen(next(_numbers))
+            try:
+                self._thread.start()
+            except RuntimeError:  # no more threads
+                self._socket.close()
+                self._socket = None
+                place.remove(self._path)
+
+    def _accept(self) -> None:
+        """Let callers in, each in a thread of its own."""
+        assert self._socket is not None
+        while not self._closed:
+            try:
+                caller = self._socket.accept()[0]
+            except OSError:  # closed; or short of file descriptors, which may pass
+                if not self._closed:
+                    time.sleep(0.1)
+                continue
+            try:
+                threading.Thread(target=self._serve, args=(caller,), name="labkit-door-caller", daemon=True).start()
+            except RuntimeError:  # no more threads
+                caller.close()
+
+    def _serve(self, caller: socket.socket) -> None:
+        wire = self._callers[threading.current_thread()] = Wire(caller)
+        try:
+            if place.peer(caller)[1] != os.geteuid():
+                return
+            caller.settimeout(PATIENCE)
+            kind, data = wire.receive()
+            caller.settimeout(None)
+            if kind == REQUEST:
+                self._answer(wire, json.loads(data))
+        except LabkitError as error:
+            with contextlib.suppress(OSError):
+                wire.fail(error)
+        except (OSError, ValueError, KeyError):  # it went away, or is no labkit
+            pass
+        finally:
+            wire.close()
+            del self._callers[threading.current_thread()]
+
+    def _answer(self, wire: Wire, request: dict[str, Any]) -> None:
+        if request["do"] == "describe":
+            wire.say(REPLY, self.describe())
+        elif request["do"] == "stop":
+            self._lab.close()
+            wire.say(REPLY, None)
+        elif not self._shell:
+            raise LabError(
+                f"The lab {self._lab.name} is for the work of others, and has no shell.", way_out="`labkit stop` closes it"
+            )
+        elif request["do"] == "shell":
+            terminal(self._lab, wire, request)
+        elif request["do"] == "run":
+            command(self._lab, wire, request)
+
+    def describe(self) -> dict[str, Any]:
+        """What callers.OpenLab holds."""
+        state, pid = self._lab.state
+        return {"name": self._lab.name, "linux": state, "since": self._since, "first": pid, "shell": self._shell}
+
+    def close(self) -> None:
+        """Close it, and wait for the threads of those inside; a caller may itself be the one who closes."""
+        self._closed = True
+        if self._socket is None or self._path is None:
+            return
+        place.remove(self._path)
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes up accept()
+        self._thread.join()
+        self._socket.close()
+        end = time.monotonic() + FAREWELL
+        for thread, wire in list(self._callers.items()):
+            if thread is not threading.current_thread():
+                thread.join(max(0.0, end - time.monotonic()))
+                if thread.is_alive():
+                    wire.shut()
+                    thread.join(FAREWELL)

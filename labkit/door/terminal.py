@@ -1,0 +1,189 @@
+"""A shell of a lab at this terminal: raw while it is open, and as it was before afterwards, whatever ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import sys
+import termios
+import threading
+import time
+import tty
+from collections.abc import Iterator
+from types import FrameType
+
+from ..errors import BadInput, LabError
+from .bridge import PASSED_ON, SIZE
+from .callers import ANSWER_TIMEOUT, OpenLab, answer, knock
+from .wire import CODE, ERRORS, FAILURE, INPUT, OUTPUT, RESIZE, Wire, raise_failure
+
+CHUNK = 4096
+# The key that leaves a lab that does not answer: ^] three times within a second, as machinectl(1) has it.
+ESCAPE, TIMES, WITHIN = b"\x1d", 3, 1.0
+# To and from the second screen that editors draw on (xterm control sequences, DECSET 1049).
+SECOND, FIRST = b"\x1b[?1049h", b"\x1b[?1049l"
+# What a program that was cut off may have left on: colours, a hidden cursor, application keys, pasting in brackets, the mouse.
+PLAIN = b"\x1b[0m\x1b[?25h\x1b[?1l\x1b>\x1b[?2004l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l"
+# A lab that opens takes a few seconds, on a busy machine more.
+OPEN_TIMEOUT = 120.0
+
+
+def shell(lab: OpenLab) -> int:
+    """Open a shell of the lab at this terminal, and return its exit code. Raises BadInput without a terminal, LabError."""
+    if not os.isatty(0):
+        raise BadInput(
+            "A shell needs a terminal, and the standard input is none.", way_out=f"labkit shell {lab.name} -c 'a command'"
+        )
+    rows, columns = size()
+    variables = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    with entered(lab, {"do": "shell", "rows": rows, "columns": columns, "variables": variables}) as wire:
+        screen = Screen()
+        with raw(), typing(wire) as left:
+            try:
+                code = receive(wire, screen)
+            except BaseException:
+                screen.restore()
+                raise
+        if code is None:
+            screen.restore()
+            if left.is_set():
+                raise LabError(f"Left the shell; the lab {lab.name} runs on.")
+            raise LabError("The process of the lab has ended, and the lab with it.", way_out="run the notebook's cells again")
+    return code
+
+
+def command(lab: OpenLab, text: str) -> int:
+    """Run one command in the lab without a terminal, and return its exit code. Raises LabError."""
+    with entered(lab, {"do": "run", "command": text}) as wire:
+        code = receive(wire, Screen())
+    if code is None:
+        raise LabError("The process of the lab has ended, and the lab with it.")
+    return code
+
+
+@contextlib.contextmanager
+def entered(lab: OpenLab, request: dict[str, object]) -> Iterator[Wire]:
+    """A connection on which the lab has said yes to the request."""
+    try:
+        wire = knock(lab.door, request, OPEN_TIMEOUT if lab.linux == "opening" else ANSWER_TIMEOUT)
+    except OSError as error:
+        raise LabError(f"The process of the lab {lab.name} ({lab.id}) cannot be reached.", words=str(error)) from None
+    if wire is None:
+        raise LabError(f"The lab {lab.name} has just been closed.", way_out="`labkit ps` lists the open ones")
+    with contextlib.closing(wire):
+        answer(wire)
+        wire.socket.settimeout(None)
+        yield wire
+
+
+def size() -> tuple[int, int]:
+    """Rows and columns of this terminal; 24 and 80 where it does not know."""
+    with contextlib.suppress(OSError):
+        found = os.get_terminal_size(0)
+        if found.lines and found.columns:
+            return found.lines, found.columns
+    return 24, 80
+
+
+class Screen:
+    """What the lab prints, on standard output, and whether it draws on the second screen."""
+
+    def __init__(self) -> None:
+        self._second = False
+        self._end = b""
+
+    def show(self, data: bytes, where: int = 1) -> None:
+        """Print all of it."""
+        seen = self._end + data
+        if SECOND in seen or FIRST in seen:
+            self._second = seen.rfind(SECOND) > seen.rfind(FIRST)
+        self._end = seen[-len(SECOND) + 1 :]
+        while data:
+            data = data[os.write(where, data) :]
+
+    def restore(self) -> None:
+        """Put the terminal's display back after a program that was cut off."""
+        with contextlib.suppress(OSError):
+            if os.isatty(1):
+                os.write(1, PLAIN + (FIRST if self._second else b"") + b"\r\n")
+
+
+def receive(wire: Wire, screen: Screen) -> int | None:
+    """Show what comes until the exit code does, and return it; None when the connection ends before. Raises LabError."""
+    while True:
+        kind, data = wire.receive()
+        if kind == OUTPUT:
+            screen.show(data)
+        elif kind == ERRORS:
+            screen.show(data, 2)
+        elif kind == FAILURE:
+            raise_failure(data)
+        else:
+            return int(json.loads(data)) if kind == CODE else None
+
+
+def end(number: int, _frame: FrameType | None) -> None:
+    """Let a signal that would end this process undo what it has done first."""
+    sys.exit(128 + number)
+
+
+@contextlib.contextmanager
+def raw() -> Iterator[None]:
+    """The terminal of standard input passes every key on, and is as before afterwards, also after SIGTERM and SIGHUP."""
+    before = termios.tcgetattr(0)
+    handlers = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        tty.setraw(0, termios.TCSANOW)
+        yield
+    finally:
+        with contextlib.suppress(termios.error):
+            termios.tcsetattr(0, termios.TCSANOW, before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def typing(wire: Wire) -> Iterator[threading.Event]:
+    """While it is open, a thread passes on what is typed and the window's size; the event is set when that was ended here."""
+    left = threading.Event()
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    # A signal's number arrives in the pipe; the handler itself has nothing to do.
+    handler = signal.signal(signal.SIGWINCH, lambda _number, _frame: None)
+    wakeup = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    thread = threading.Thread(target=pass_on, args=(wire, reading, left), daemon=True)
+    thread.start()
+    try:
+        yield left
+    finally:
+        signal.set_wakeup_fd(wakeup)
+        signal.signal(signal.SIGWINCH, handler)
+        os.close(writing)
+        wire.shut()
+        thread.join()
+        os.close(reading)
+
+
+def pass_on(wire: Wire, signals: int, left: threading.Event) -> None:
+    """Send what is typed and, at a signal, the window's size, until the pipe of the signals is closed or input ends."""
+    escapes: list[float] = []
+    with contextlib.suppress(OSError):
+        wire.send(RESIZE, SIZE.pack(*size()))  # it may have changed meanwhile
+        while True:
+            ready = select.select([0, signals], [], [])[0]
+            if signals in ready:
+                if not os.read(signals, CHUNK):
+                    return
+                wire.send(RESIZE, SIZE.pack(*size()))
+            if 0 in ready:
+                data = os.read(0, CHUNK)
+                now = time.monotonic()
+                escapes = [*escapes, *[now] * data.count(ESCAPE)][-TIMES:] if not data.strip(ESCAPE) else []
+                if not data or (len(escapes) == TIMES and now - escapes[0] < WITHIN):
+                    left.set()
+                    break
+                wire.send(INPUT, data)
+    wire.shut()

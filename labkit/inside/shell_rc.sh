@@ -1,0 +1,12 @@
+# What bash reads when `labkit shell` opens it in a lab. Nothing of it is written to ~, which is the learner's work.
+[ -r /etc/bash.bashrc ] && . /etc/bash.bashrc
+HISTFILE=/tmp/.bash_history
+HISTCONTROL=ignoredups
+shopt -s histappend checkwinsize
+export LESSHISTFILE=- PYTHON_HISTORY=/tmp/.python_history
+export LS_COLORS='di=01;34:ln=01;36:ex=01;32:pi=33:so=01;35'
+alias ls='ls --color=auto' grep='grep --color=auto' ip='ip -color=auto'
+PS1='\[\e[1;32m\]'$LABKIT_LAB'\[\e[0m\]:\[\e[1;34m\]\w\[\e[0m\]\$ '
+[ -r ~/.bashrc ] && . ~/.bashrc
+printf '\e[2m%s\e[0m\n' "You are root in the lab $LABKIT_LAB ($LABKIT_WHERE). \`exit\` leaves it, and it runs on." \
+    'To count as your work, a command belongs into a task file or a %%lab cell.'
