@@ -51,12 +51,12 @@ class Lab:
         self._script: list[str] = []
         self._opening: Future[Opened] = Future()
         threading.Thread(target=self._open, args=(tuple(needs), trusted), name=f"labkit-open-{name}", daemon=True).start()
+        self.door = Door(self, shell=trusted)
         atexit.register(self.close)
         if current:
             Lab.current = self
 
     def _open(self, needs: tuple[str, ...], trusted: bool) -> None:
-        self._door = Door(self, shell=trusted)
         try:
             opened = choose(needs, self.folder, trusted=trusted)
             if not trusted:
@@ -182,7 +182,7 @@ class Lab:
                 if not self._opening.exception():
                     self._opening.result().stop()
             finally:
-                self._door.close()
+                self.door.close()
                 self.folder.remove()
                 atexit.unregister(self.close)
 

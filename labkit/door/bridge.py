@@ -38,7 +38,7 @@ def terminal(lab: Lab, wire: Wire, request: dict[str, Any]) -> None:
         nonlocal passed_on
         wire.send(OUTPUT, data)
         passed_on += len(data)
-        if passed_on >= WINDOW // 4:
+        if passed_on >= WINDOW // 2:
             lab.call(f"{SESSIONS}:more", number, passed_on)
             passed_on = 0
 

@@ -47,8 +47,7 @@ def open_labs() -> list[OpenLab]:
 
 def describe(door: Path) -> OpenLab | None:
     """Ask one lab what it is; None when it is gone."""
-    pid, _, number = door.name.partition(".")
-    lab_id = pid if number == "1" else f"{pid}.{number}"
+    lab_id, pid = place.identity(door), door.stem
     try:
         wire = knock(door, {"do": "describe"}, ANSWER_TIMEOUT)
         if wire is None:
@@ -91,8 +90,8 @@ def pick(labs: Iterable[OpenLab], wanted: str | None) -> OpenLab:
         return found[0]
     if not every:
         raise BadInput("No lab is open.", way_out="open one: run the cell with `Lab(…)` in a notebook")
-    which = f"lab is called {wanted}" if wanted else "one was named"
-    tried = f"No {which}." if not found or wanted is None else f"{len(found)} labs are called {wanted}."
+    called = f"{len(found)} labs are called {wanted}." if found else f"No lab is called {wanted}."
+    tried = called if wanted else "No lab was named."
     names = [lab.name for lab in every]
     listed = [f"{lab.name}:{lab.id}" if names.count(lab.name) > 1 else lab.name for lab in every]
     raise BadInput(tried, way_out=f"open: {', '.join(listed)}")

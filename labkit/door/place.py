@@ -74,6 +74,11 @@ def remove(path: Path) -> None:
         path.parent.rmdir()
 
 
+def identity(path: Path) -> str:
+    """What tells a lab from others of its name: the pid of its process, with a number where it is not that one's first."""
+    return path.name.removesuffix(".1")
+
+
 def doors() -> list[Path]:
     """The doors that are there, oldest process first. Raises LabError (see `check`)."""
     place = folder()

@@ -33,18 +33,23 @@ class Door:
         """Open it. Where no socket can be made there is no door, and the lab opens all the same."""
         self._lab, self._shell, self._since = lab, shell, time.time()
         self._socket: socket.socket | None = None
-        self._path: Path | None = None
+        self.path: Path | None = None
         self._callers: dict[threading.Thread, Wire] = {}
         self._closed = False
         self._thread = threading.Thread(target=self._accept, name=f"labkit-door-{lab.name}", daemon=True)
         with contextlib.suppress(OSError, LabError):
-            self._socket, self._path = place.listen(next(_numbers))
+            self._socket, self.path = place.listen(next(_numbers))
             try:
                 self._thread.start()
             except RuntimeError:  # no more threads
                 self._socket.close()
                 self._socket = None
-                place.remove(self._path)
+                place.remove(self.path)
+
+    @property
+    def id(self) -> str:
+        """What tells the lab from others of its name (`labkit ps`); nothing without a door."""
+        return place.identity(self.path) if self.path else ""
 
     def _accept(self) -> None:
         """Let callers in, each in a thread of its own."""
@@ -69,8 +74,9 @@ class Door:
             caller.settimeout(PATIENCE)
             kind, data = wire.receive()
             caller.settimeout(None)
-            if kind == REQUEST:
-                self._answer(wire, json.loads(data))
+            request = json.loads(data) if kind == REQUEST else None
+            if isinstance(request, dict):
+                self._answer(wire, request)
         except LabkitError as error:
             with contextlib.suppress(OSError):
                 wire.fail(error)
@@ -103,9 +109,9 @@ class Door:
     def close(self) -> None:
         """Close it, and wait for the threads of those inside; a caller may itself be the one who closes."""
         self._closed = True
-        if self._socket is None or self._path is None:
+        if self._socket is None or self.path is None:
             return
-        place.remove(self._path)
+        place.remove(self.path)
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)  # wakes up accept()
         self._thread.join()

@@ -13,7 +13,7 @@ import termios
 import threading
 from dataclasses import dataclass, field
 
-WINDOW = 64 * 1024
+WINDOW = 128 * 1024
 # How long a call waits for room for what was typed, seconds: a program that does not read its input leaves none.
 ROOM_WAIT = 0.2
 

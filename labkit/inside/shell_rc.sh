@@ -3,6 +3,7 @@
 HISTFILE=/tmp/.bash_history
 HISTCONTROL=ignoredups
 shopt -s histappend checkwinsize
+export VIMINIT='silent! source $VIMRUNTIME/defaults.vim | silent! set viminfo+=n/tmp/.viminfo'
 export LESSHISTFILE=- PYTHON_HISTORY=/tmp/.python_history
 export LS_COLORS='di=01;34:ln=01;36:ex=01;32:pi=33:so=01;35'
 alias ls='ls --color=auto' grep='grep --color=auto' ip='ip -color=auto'

@@ -1,0 +1,174 @@
+"""`labkit ps` and `labkit stop`, and the door that they knock at."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labkit.door import place
+from labkit.door.callers import open_labs
+from labkit.door.wire import END, Wire
+from labkit.errors import LabClosed
+from labkit.lab import Lab
+
+from .helpers import CANDIDATES, LabFactory, eventually, python
+from .test_killed import SCRIPT
+from .test_shell import LABKIT, PATIENCE, address
+
+pytestmark = pytest.mark.lab
+
+
+def labkit(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of labkit."""
+    return subprocess.run([*LABKIT, *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+
+def listed(lab_id: str) -> dict[str, Any] | None:
+    """What `labkit ps --json` says about a lab of this id, None without one."""
+    rows = json.loads(labkit("ps", "--json").stdout)
+    return next((row for row in rows if row["id"] == lab_id), None)
+
+
+@pytest.mark.parametrize("candidate", CANDIDATES)
+def test_open_lab_is_listed_and_can_be_stopped(own_lab: LabFactory, candidate: str) -> None:
+    """ps has its name, Linux, age and memory; stop closes it as lab.close() does, and the notebook is told at the next use."""
+    lab = own_lab(candidate)
+    row = listed(lab.door.id)
+    assert row is not None
+    assert (row["name"], row["linux"], row["shell"]) == ("own", lab.linux, True)
+    assert 0 <= row["seconds"] < 600
+    assert (1 if candidate == "host" else 20) < row["memory"] / 1e6 < 700
+    assert any(line.split()[:3] == ["own", lab.door.id, lab.linux] for line in labkit("ps").stdout.splitlines())
+    done = labkit("stop", address(lab))
+    assert (done.returncode, done.stdout) == (0, "The lab own is closed.\n")
+    assert (lab.closed, lab.folder.path.exists(), listed(lab.door.id)) == (True, False, None)
+    with pytest.raises(LabClosed, match="own is closed"):
+        lab.run("true")
+
+
+def test_two_labs_of_one_name_are_told_apart(own_lab: LabFactory, tmp_path: Path) -> None:
+    """Both are listed, the name alone is refused with both ids, and an id stops the one that it names."""
+    labs = [own_lab("host", name="twins", home=tmp_path / name) for name in ("a", "b")]
+    done = labkit("stop", "twins")
+    assert done.returncode == 3
+    assert "2 labs are called twins." in done.stderr
+    assert all(address(lab) in done.stderr for lab in labs)
+    assert labkit("stop", address(labs[1])).returncode == 0
+    assert [lab.closed for lab in labs] == [False, True]
+
+
+def test_lab_for_the_work_of_others_is_listed(tmp_path: Path) -> None:
+    """ps has it too, and marks that it has no shell."""
+    with Lab("judging", home=tmp_path / "home", current=False, trusted=False) as lab:
+        row = listed(lab.door.id)
+        assert row is not None
+        assert (row["name"], row["shell"]) == ("judging", False)
+
+
+def test_lab_that_died_is_listed_as_ended(own_lab: LabFactory) -> None:
+    """A lab whose Linux is gone, and that nobody has used since, says so."""
+    lab = own_lab("host")
+    os.kill(lab.state[1], signal.SIGKILL)
+    eventually(lambda: (listed(lab.door.id) or {}).get("linux") == "ended", "the lab's end in the list")
+
+
+def test_door_of_a_killed_process_goes_with_the_next_look(tmp_path: Path) -> None:
+    """kill -9 of the notebook's process leaves its socket at worst, and `labkit ps` takes that away."""
+    with python(SCRIPT, "host", str(tmp_path / "home"), "opened") as child:
+        assert child.stdout
+        folder = child.stdout.readline().strip()
+        door = place.folder() / f"{child.pid}.1"
+        assert door.exists()
+        child.kill()
+    assert labkit("ps").returncode == 0
+    assert not door.exists()
+    subprocess.run(["rm", "-r", folder], check=False)
+
+
+def test_process_that_does_not_answer_is_listed(tmp_path: Path) -> None:
+    """A stopped notebook kernel neither hides its lab nor holds up the list; stopping the lab says what is wrong."""
+    with python(SCRIPT, "host", str(tmp_path / "home"), "opened") as child:
+        assert child.stdout and child.stdin
+        child.stdout.readline()
+        child.send_signal(signal.SIGSTOP)
+        row = listed(str(child.pid))
+        child.send_signal(signal.SIGCONT)
+        child.stdin.close()
+    assert row is not None
+    assert row["linux"] == "silent"
+
+
+def test_door_is_this_users_and_out_of_the_labs_sight(own_lab: LabFactory, linux: str) -> None:
+    """The socket is in a folder of this user alone, and the lab sees neither."""
+    lab = own_lab(linux)
+    assert lab.door.path is not None
+    assert stat.S_IMODE(lab.door.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(lab.door.path.parent.stat().st_mode) == 0o700
+    assert lab.run(f"ls -d {lab.door.path.parent} {lab.door.path}", check=False).code == 2
+    assert lab.run("cat /proc/net/unix").stdout.count(str(lab.door.path)) == 0
+
+
+def test_stranger_at_the_door_changes_nothing(own_lab: LabFactory) -> None:
+    """Another protocol, half a message, an unknown request and somebody who says nothing are let go; the lab works on."""
+    lab = own_lab("host")
+    assert lab.door.path is not None
+    quiet = place.connect(lab.door.path, 5)
+    for sent in (
+        b"GET / HTTP/1.0\r\n\r\n",
+        b"q\0\0",
+        b"q\0\0\0\2[]",
+        b"q\0\0\0\4null",
+        b'q\0\0\0\x0b{"do": "?"}',
+        b"q\0\0\0\2{}",
+        b"x\0\0\0\2{}",
+    ):
+        caller = place.connect(lab.door.path, PATIENCE)
+        assert caller is not None
+        wire = Wire(caller)
+        caller.sendall(sent)
+        caller.shutdown(socket.SHUT_WR)
+        assert wire.receive()[0] == END
+        wire.close()
+    assert lab.run("echo on").stdout == "on\n"
+    lab.close()
+    assert quiet is not None
+    assert quiet.recv(1) == b""
+    quiet.close()
+
+
+def test_lab_opens_where_there_can_be_no_door(own_lab: LabFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the folder of the doors belongs to somebody else, a lab opens all the same."""
+    (tmp_path / "doors").mkdir()
+    (tmp_path / "doors").chmod(0o755)
+    monkeypatch.setattr(place, "folder", lambda: tmp_path / "doors")
+    lab = own_lab("host")
+    assert lab.run("echo on").stdout == "on\n"
+    lab.close()
+    assert os.listdir(tmp_path / "doors") == []
+
+
+def test_closing_while_somebody_stops_it_waits(own_lab: LabFactory, linux: str) -> None:
+    """When a lab is closed from outside and inside at once, both return after the lab is gone."""
+    lab = own_lab(linux)
+    clients = [subprocess.Popen([*LABKIT, "stop", address(lab)], stdout=subprocess.DEVNULL) for _ in range(2)]
+    eventually(lambda: lab.closed, "the first one at work")
+    lab.close()
+    assert not lab.folder.path.exists()
+    for client in clients:
+        client.wait(PATIENCE)
+    assert {"labkit-door-own"} & {thread.name for thread in threading.enumerate()} == set()
+
+
+def test_list_is_complete_for_a_caller_in_the_same_process(own_lab: LabFactory) -> None:
+    """A notebook can look for itself too: its own labs answer while it asks."""
+    lab = own_lab("host")
+    assert [(one.name, one.linux) for one in open_labs() if one.id == lab.door.id] == [("own", "host")]
