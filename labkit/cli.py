@@ -14,9 +14,10 @@ from .errors import LabkitError
 
 
 def open_notebooks(options: argparse.Namespace) -> int:
-    """Become JupyterLab on the notebooks."""
+    """Become JupyterLab on the notebooks; its terminals find the command `labkit`."""
     from .course.report import NOTEBOOKS
 
+    os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
     os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", str(NOTEBOOKS), *options.jupyter])
 
 

@@ -83,8 +83,9 @@ def test_code_is_the_shells(typist: Typist, typed: str, code: int) -> None:
 
 def test_size_is_the_callers_and_follows_it(typist: Typist) -> None:
     """The terminal has the size it was opened with, and then the one it is given; programs are told."""
-    typist.type("trap 'echo new $(stty size)' WINCH; stty size\n")
+    typist.type("trap 'echo new $(stty size)' WINCH; stty size; PS1='PRO''MPT '\n")
     typist.sees("24 80")
+    typist.sees("PROMPT ")  # until then what was run last is told, and not the shell
     sessions.resize(typist.number, 50, 132)
     typist.type("\n")
     typist.sees("new 50 132")
