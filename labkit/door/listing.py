@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import platform
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +11,9 @@ from typing import Any
 import psutil
 
 from .callers import OpenLab
+
+# kcmp(2): its number where User-Mode Linux runs, and its second type of comparison.
+KCMP, KCMP_VM = {"x86_64": 312}.get(platform.machine(), 0), 1
 
 
 def family(first: int) -> list[psutil.Process]:
@@ -22,9 +27,14 @@ def family(first: int) -> list[psutil.Process]:
 
 
 def memory(processes: Sequence[psutil.Process]) -> int | None:
-    """Their proportional set size, bytes (proc(5), smaps_rollup, Pss); None where one may not be looked into."""
+    """Their proportional set size, bytes (proc(5), smaps_rollup, Pss); None where one may not be looked into.
+
+    Processes that share one address space, as some of User-Mode Linux do, each show the whole of it; it is counted once.
+    """
     total = 0
-    for process in processes:
+    for number, process in enumerate(processes):
+        if any(same_memory(process.pid, other.pid) for other in processes[:number]):
+            continue
         try:
             with open(f"/proc/{process.pid}/smaps_rollup") as file:
                 total += sum(int(line.split()[1]) * 1024 for line in file if line.startswith("Pss:"))
@@ -33,6 +43,11 @@ def memory(processes: Sequence[psutil.Process]) -> int | None:
         except OSError:
             return None
     return total
+
+
+def same_memory(one: int, other: int) -> bool:
+    """True when two processes share one address space (kcmp(2), KCMP_VM)."""
+    return bool(KCMP) and ctypes.CDLL(None).syscall(KCMP, one, other, KCMP_VM, 0, 0) == 0
 
 
 def row(lab: OpenLab, now: float) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import io
 import os
 import subprocess
@@ -17,12 +16,12 @@ from measuring import CONFIG, NGINX
 from table import Row
 
 from labkit import BackendPool, Dnsmasq, DummyInterface, Lab, Nginx, VirtualService, attempts, dns, settled, traffic
+from labkit.door.listing import family
+from labkit.door.listing import memory as memory_of
 
 RECORDS = "no-resolv\nno-hosts\n" + "".join(f"host-record=my-awesome-highload-app.local,127.0.0.{n}\n" for n in (1, 2))
 VIP = "http://192.168.100.1/"
 MIB = 2**20
-# The number of kcmp(2) on x86, where User-Mode Linux runs.
-KCMP = 312
 # The services of task 4 without any lab, in a network of their own; the last line says that they answer.
 BARE = """\
 ip link set lo up
@@ -34,31 +33,9 @@ sleep 60
 """
 
 
-def proportional(processes: list[psutil.Process]) -> float:
-    """The proportional set size of processes, MiB: shared pages are divided among those that share them (proc(5)).
-
-    Processes that share all of their memory, as some of User-Mode Linux do, each show the whole of it; it is counted once.
-    """
-    total = 0
-    counted: list[int] = []
-    for process in processes:
-        with contextlib.suppress(OSError):
-            lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines()
-            if not any(same_memory(process.pid, other) for other in counted):
-                total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
-                counted.append(process.pid)
-    return total / MIB
-
-
-def same_memory(one: int, other: int) -> bool:
-    """True when two processes share one address space (kcmp(2), KCMP_VM)."""
-    return ctypes.CDLL(None).syscall(KCMP, one, other, 1, 0, 0) == 0
-
-
-def descendants(pid: int) -> list[psutil.Process]:
-    """A process and all its descendants."""
-    process = psutil.Process(pid)
-    return [process, *process.children(recursive=True)]
+def mib(processes: list[psutil.Process]) -> float:
+    """The proportional set size of processes, MiB."""
+    return (memory_of(processes) or float("nan")) / MIB
 
 
 def bare(folder: Path) -> float:
@@ -72,7 +49,7 @@ def bare(folder: Path) -> float:
     try:
         assert services.stdout is not None and services.stdout.readline() == "ready\n"
         names = {"python3", "nginx"}
-        return proportional([one for one in descendants(services.pid) if one.name() in names])
+        return mib([one for one in family(services.pid) if one.name() in names])
     finally:
         services.kill()
         services.wait()
@@ -87,7 +64,7 @@ def memory(linux: str, aim: float) -> Row:
         Nginx(lab, CONFIG).start()
         assert len(traffic(lab, NGINX, 5)) == 5
         started = [child.pid for child in psutil.Process().children() if child.pid not in own]
-        ours = proportional([process for pid in started for process in descendants(pid)])
+        ours = mib([process for pid in started for process in family(pid)])
         alone = bare(Path(name))
         assert lab.linux == linux
     more = ours - alone
