@@ -152,7 +152,7 @@ class Lab:
             print(f"$ {command}")
         if self.recording and task == self.task:
             self._script += commands
-            text = "\n".join(["# The commands of this task, as they were applied, in order. Run with sh.", *self._script])
+            text = "\n".join(["#!/bin/bash", "# The commands of this task, as they were applied, in order.", *self._script])
             write_below(self.home, f"task{task}.sh", text + "\n")
 
     def write(self, path: str, text: str) -> None:

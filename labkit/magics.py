@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 from IPython.core.getipython import get_ipython
@@ -9,6 +10,15 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from .errors import LabkitError
 from .lab import COMMAND_TIMEOUT, Lab
+
+# What a shell keeps for the lines that follow, or what ends it.
+KEPT = re.compile(r"(^|[;&|({]|\b(then|do|else))\s*(cd|pushd|exit|exec|set|shopt|export|alias|trap|umask)\b", re.MULTILINE)
+
+
+def transcript(cell: str) -> list[str]:
+    """The lines of a cell for the task's script, where all cells are one shell: in one of their own if they would change it."""
+    lines = cell.strip().splitlines()
+    return ["(", *lines, ")"] if KEPT.search(cell) else lines
 
 
 def lab_magic(line: str, cell: str | None = None) -> None:
@@ -18,9 +28,13 @@ def lab_magic(line: str, cell: str | None = None) -> None:
         print("No lab is open. Open one first: lab = Lab(…)", file=sys.stderr)
         return
     command = line if cell is None else cell
-    if cell is not None and current.task:
-        current.record(*cell.strip().splitlines(), task=current.task)
     try:
+        if cell is not None and current.task:
+            wrong = current.run(["bash", "-n", "-c", cell], check=False)
+            if wrong.code:
+                print(f"{wrong}(no shell can read this cell: nothing of it was run or kept)", file=sys.stderr)
+                return
+            current.record(*transcript(cell), task=current.task)
         done = current.run(command, check=False, timeout=COMMAND_TIMEOUT, on_output=lambda text: print(text, end="", flush=True))
         if done.code:
             print(f"(ended with code {done.code})", file=sys.stderr)

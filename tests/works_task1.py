@@ -3,7 +3,7 @@
 # ruff: noqa: E501 (a work a line)
 from __future__ import annotations
 
-from works import PAGE1, PAGE2, SERVER1, SERVER2, right, wrong
+from works import FOR_EVER, PAGE1, PAGE2, SERVER1, SERVER2, right, wrong
 
 ONE, TWO = "backend1/index.html", "backend2/index.html"
 
@@ -55,11 +55,29 @@ mkdir -p ~/backend1 ~/backend2
 echo '<h1>Response from Backend Server 1</h1>' > ~/backend1/index.html
 echo '<h2>*** Response from Backend Server 2 ***</h2>' > ~/backend2/index.html
 """
+# A server of one's own, in the folder and on the port that it is given.
+OWN = """\
+import http.server, os, socketserver, sys
+os.chdir(sys.argv[1])
+socketserver.TCPServer.allow_reuse_address = True
+with socketserver.TCPServer(("", int(sys.argv[2])), http.server.SimpleHTTPRequestHandler) as server:
+    server.serve_forever()
+"""
+BASH = """\
+#!/usr/bin/env bash
+set -euo pipefail
+declare -A port=([backend1]=8081 [backend2]=8082)
+for name in "${!port[@]}"; do
+    pushd ~/"$name" >/dev/null
+    python3 -m http.server "${port[$name]}" &>/dev/null & disown
+    popd >/dev/null
+done
+"""
 
 WRONG = [
     wrong("folder-name-typo", "1.1", (ONE, None), ("backend_1/index.html", PAGE1), ("task1.sh", "~/backend1", "~/backend_1")),
     wrong("folder-elsewhere", "1.1", (TWO, None), ("web/backend2/index.html", PAGE2), ("task1.sh", "~/backend2", "~/web/backend2")),
-    wrong("extra-file", "1.1", ("backend1/notes.txt", "to do\n")),
+    wrong("page-is-a-folder", "1.1", (ONE, None), (f"{ONE}/index.html", PAGE1)),
     wrong("index-htm", "1.1", (ONE, None), ("backend1/index.htm", PAGE1)),
     wrong("no-page", "1.1", (TWO, None)),
     wrong("wrong-tag", "1.2", (TWO, "h2>", "h1>")),
@@ -69,6 +87,9 @@ WRONG = [
     wrong("typo-in-page", "1.2", (ONE, "Backend", "backend")),
     wrong("no-stars", "1.2", (TWO, "*** ", "")),
     wrong("same-page-twice", "1.2", (TWO, PAGE1)),
+    wrong("upper-case-tag", "1.2", (ONE, "h1>", "H1>")),
+    wrong("page-in-a-document", "1.2", (ONE, f"<!doctype html><html><body>{PAGE1}</body></html>\n")),
+    wrong("page-in-quotes", "1.2", (ONE, f'"{PAGE1.strip()}"\n')),
     wrong("both-on-one-folder", "1.3", ("task1.sh", "~/backend2", "~/backend1")),
     wrong("folders-swapped", "1.3", ("task1.sh", "python3 -m http.server 8082 -d ~/backend1 &\npython3 -m http.server 8081 -d ~/backend2 &\n")),
     wrong("served-from-home", "1.3", ("task1.sh", "python3 -m http.server 8081 &\npython3 -m http.server 8082 &\nsleep 1\n")),
@@ -94,5 +115,14 @@ RIGHT_ONES = [
     right("one-python-for-both", 1, ("one.py", ONE_PROCESS), ("task1.sh", "python3 ~/one.py &\n")),
     right("pages-by-script", 1, (ONE, None), (TWO, None), ("task1.sh", WRITTEN_BY_SCRIPT + SERVER1 + SERVER2)),
     right("no-last-newline", 1, (ONE, PAGE1.strip()), (TWO, PAGE2.strip())),
+    right("notes-beside-the-page", 1, ("backend1/notes.txt", "to do\n")),
+    right("log-beside-the-page", 1, ("task1.sh", "cd ~/backend1 && nohup python3 -m http.server 8081 >nohup.out 2>&1 &\ncd ~/backend2 && nohup python3 -m http.server 8082 >server.log 2>&1 &\n")),
+    right("own-socketserver", 1, ("serve.py", OWN), ("task1.sh", "python3 ~/serve.py ~/backend1 8081 &\npython3 ~/serve.py ~/backend2 8082 &\n")),
+    right("python-by-heredoc", 1, ("task1.sh", "".join(f"python3 - ~/backend{n} 808{n} <<'END' &\n{OWN}END\n" for n in (1, 2)))),
+    right("bash", 1, ("task1.sh", BASH)),
+    right("sudo", 1, ("task1.sh", "python3", "sudo python3")),
+    right("for-ever", 1, ("task1.sh", FOR_EVER)),
+    right("ended-and-started-again", 1, ("task1.sh", SERVER1 + SERVER2 + "sleep 2\npkill -f http.server\nsleep 1\n" + SERVER1 + SERVER2)),
+    right("ipv6-too", 1, ("task1.sh", "-m http.server", "-m http.server --bind ::")),
     right("shown-with-curl", 1, ("task1.sh", SERVER2, SERVER2 + "sleep 2\ncurl http://localhost:8081\ncurl http://localhost:8082\n")),
 ]  # fmt: skip

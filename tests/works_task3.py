@@ -3,7 +3,7 @@
 # ruff: noqa: E501 (a work a line)
 from __future__ import annotations
 
-from works import INTERFACE, REAL1, REAL2, SERVICE, right, wrong
+from works import FOR_EVER, INTERFACE, REAL1, REAL2, SERVICE, right, wrong
 
 SCRIPT = "task3.sh"
 VIP = "192.168.100.1"
@@ -63,6 +63,9 @@ WRONG = [
     wrong("veth", "3.1", (SCRIPT, "dummy1 type dummy", "dummy1 type veth peer name other")),
     wrong("bridge", "3.1", (SCRIPT, "dummy1 type dummy", "dummy1 type bridge")),
     wrong("no-interface", "3.1", (SCRIPT, INTERFACE, "")),
+    wrong("flushed", "3.1", (SCRIPT, REAL2, REAL2 + "ip addr flush dev dummy1\n")),
+    wrong("set-down-again", "3.1", (SCRIPT, REAL2, REAL2 + "ip link set dummy1 down\n")),
+    wrong("capital-letter", "3.1", (SCRIPT, "dummy1", "Dummy1")),
     wrong("scheduler-default", "3.2", (SCRIPT, " -s rr", "")),
     wrong("wrr", "3.2", (SCRIPT, "rr", "wrr")),
     wrong("least-connections", "3.2", (SCRIPT, "-s rr", "-s lc")),
@@ -81,6 +84,12 @@ WRONG = [
     wrong("service-on-8080", "3.2", (SCRIPT, f"{VIP}:80 ", f"{VIP}:8080 ")),
     wrong("service-elsewhere", "3.2", (SCRIPT, f"{VIP}:80 ", "192.168.100.2:80 ")),
     wrong("fwmark-service", "3.2", (SCRIPT, SERVICE + REAL1 + REAL2, MARKED)),
+    wrong("a-service-for-each-server", "3.2", (SCRIPT, REAL2, (SERVICE + REAL2).replace(":80 ", ":8080 "))),
+    wrong("service-on-any-address", "3.2", (SCRIPT, f"{VIP}:80 ", "0.0.0.0:80 ")),
+    wrong("real-servers-on-the-vip", "3.2", (SCRIPT, "127.0.0.1:808", f"{VIP}:808")),
+    wrong("one-by-direct-routing", "3.2", (SCRIPT, REAL2, REAL2.replace("-m", "-g"))),
+    wrong("weights-2-1", "3.2", (SCRIPT, REAL1, REAL1.replace("-m", "-m -w 2"))),
+    wrong("drained", "3.2", (SCRIPT, REAL2, REAL2 + REAL2.replace("-a", "-e").replace("-m", "-m -w 0"))),
     wrong("table-cleared", "3.2", (SCRIPT, REAL2, REAL2 + "ipvsadm -C\n")),
     wrong("edited-to-wlc", "3.2", (SCRIPT, REAL2, REAL2 + f"ipvsadm -E -t {VIP}:80 -s wlc\n")),
     wrong("dnat-instead", "3.2", (SCRIPT, SERVICE + REAL1 + REAL2, DNAT + TURNS)),
@@ -99,5 +108,14 @@ RIGHT_ONES = [
     right("up-before-address", 3, (SCRIPT, INTERFACE, f"ip link add name dummy1 up type dummy\nip a a {VIP} dev dummy1\n")),
     right("server-edited", 3, (SCRIPT, REAL2, REAL2.replace("-m", "-m -w 4") + REAL2.replace("-a", "-e").replace("-m", "-m -w 1"))),
     right("own-trials", 3, (SCRIPT, REAL2, REAL2 + TRIED)),
+    right("modprobe-first", 3, (SCRIPT, INTERFACE, "set -e\nmodprobe dummy\nsudo modprobe -a ip_vs ip-vs-rr\nsysctl -w net.ipv4.ip_forward=1\n" + INTERFACE)),
+    right("sudo", 3, (SCRIPT, "".join(f"sudo {line}\n" for line in (INTERFACE + SERVICE + REAL1 + REAL2).splitlines()))),
+    right("second-service", 3, (SCRIPT, REAL2, REAL2 + (SERVICE + REAL1 + REAL2).replace(":80 ", ":8080 "))),
+    right("trials-long-ago", 3, (SCRIPT, REAL2, REAL2 + 4 * TRIED + "ipvsadm -Z\nsleep 8\n")),
+    right("clients-go-on", 3, (SCRIPT, REAL2, REAL2 + f"while sleep 0.5; do curl -s http://{VIP}; done &\n")),
+    right("backends-for-ever", 3, ("task1.sh", FOR_EVER)),
+    right("drained-and-back", 3, (SCRIPT, REAL2, REAL2 + "".join(REAL2.replace("-a", "-e").replace("-m", f"-m -w {n}") for n in (0, 1)))),
+    right("done-twice", 3, (SCRIPT, REAL2, REAL2 + INTERFACE + SERVICE + REAL1 + REAL2)),
+    right("names", 3, (SCRIPT, f"{VIP}:80 ", f"{VIP}:http "), (SCRIPT, "127.0.0.1:8", "localhost:8")),
     right("trials-zeroed", 3, (SCRIPT, REAL2, REAL2 + TRIED + "ipvsadm -Z\n" + TRIED)),
 ]  # fmt: skip

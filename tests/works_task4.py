@@ -3,7 +3,7 @@
 # ruff: noqa: E501 (a work a line)
 from __future__ import annotations
 
-from works import ACTIVE, ASKED, BACKUP, GIVEN, LISTEN, NGINX, Change, right, wrong
+from works import ACTIVE, ASKED, BACKUP, FOR_EVER, GIVEN, LISTEN, NGINX, Change, right, wrong
 
 CONF, SCRIPT = "nginx.conf", "task4.sh"
 START = "nginx -c ~/nginx.conf\n"
@@ -48,6 +48,22 @@ python3 -m http.server 8082 -d ~/backend2 &
 """
 SEVEN_SERVERS = f"worker_processes 7;\n{NGINX}".replace("max_fails=7", "max_fails=1")
 
+# As Debian's package wants it: the server in a file of its own, included by /etc/nginx/nginx.conf.
+SITE = f"upstream pool {{ zone pool 64k; {ACTIVE} {BACKUP} }}\nserver {{ {LISTEN} location / {{ {PASS} {ASKED} {GIVEN} }} }}\n"
+HEADER_BACKENDS = "".join(
+    f"""\
+python3 -c '
+import http.server, os
+os.chdir("/root/backend{n}")
+class Handler(http.server.SimpleHTTPRequestHandler):
+    def end_headers(self):
+        self.send_header("X-high-load-test", "123")
+        super().end_headers()
+http.server.HTTPServer(("", 808{n}), Handler).serve_forever()' &
+"""
+    for n in (1, 2)
+)
+
 
 def workers(count: int | str, *more: Change) -> tuple[Change, ...]:
     """`count` worker processes, and further changes."""
@@ -75,6 +91,11 @@ WRONG = [
     wrong("refused-configuration", "4.1", (CONF, "proxy_pass", "proxypass")),
     wrong("python-proxy", "4.1", ("proxy.py", PROXY), (SCRIPT, "python3 ~/proxy.py &\n")),
     wrong("python-called-nginx", "4.1", ("nginx", "#!/usr/bin/env -S python3\n" + PROXY), (SCRIPT, "chmod +x ~/nginx; ~/nginx &\n")),
+    wrong("split_clients", "4.1", (CONF, "http {", 'http { split_clients "$request_id" $up { 90% 127.0.0.1:8081; * 127.0.0.1:8082; }'), (CONF, "http://pool", "http://$up")),
+    wrong("cached", "4.1", (CONF, "http {", "http { proxy_cache_path /tmp/c keys_zone=c:1m; proxy_cache_valid 1h;"), (CONF, PASS, PASS + " proxy_cache c;")),
+    wrong("redirected", "4.1", (CONF, PASS, "return 302 http://127.0.0.1:8081/;")),
+    wrong("ip_hash", "4.1", (CONF, "upstream pool {", "upstream pool { ip_hash;")),
+    wrong("7-on-both-and-no-backup", "4.1", (CONF, " backup;", " max_fails=7;")),
     wrong("max_fails-default", "4.2", (CONF, " max_fails=7", "")),
     wrong("max_fails-1", "4.2", (CONF, "max_fails=7", "max_fails=1")),
     wrong("max_fails-3", "4.2", (CONF, "max_fails=7", "max_fails=3")),
@@ -86,6 +107,8 @@ WRONG = [
     wrong("6-and-1s", "4.2", (CONF, "max_fails=7 fail_timeout=30s", "max_fails=6 fail_timeout=1s")),
     wrong("3-and-not-passed-on", "4.2", (CONF, "max_fails=7", "max_fails=3"), (CONF, PASS, PASS + " proxy_next_upstream off;")),
     wrong("3-and-configuration-removed", "4.2", (CONF, "max_fails=7", "max_fails=3"), (SCRIPT, START + "rm ~/nginx.conf\n")),
+    wrong("active-twice", "4.2", (CONF, ACTIVE, ACTIVE + ACTIVE)),
+    wrong("7-tries-instead", "4.2", (CONF, " max_fails=7", ""), (CONF, PASS, PASS + " proxy_next_upstream_tries 7;")),
     wrong("two-workers", "4.2", *workers(2)),
     wrong("four-workers", "4.2", *workers(4)),
     wrong("four-workers-1s", "4.2", *workers(4, (CONF, "fail_timeout=30s", "fail_timeout=1s"))),
@@ -104,6 +127,10 @@ WRONG = [
     wrong("other-port", "4.3", (CONF, "8888", "8080")),
     wrong("other-address", "4.3", (CONF, LISTEN, "listen 127.0.0.2:8888;")),
     wrong("only-ipv6", "4.3", (CONF, LISTEN, "listen [::1]:8888;")),
+    wrong("ipv6-for-both", "4.3", (CONF, LISTEN, "listen [::]:8888 ipv6only=off;")),
+    wrong("socket-file-too", "4.3", (CONF, LISTEN, f"{LISTEN} listen unix:/tmp/nginx.sock;")),
+    wrong("all-but-others-denied", "4.3", (CONF, LISTEN, "listen 8888; allow 127.0.0.1; deny all;")),
+    wrong("default-site-left", "4.3", ("site", SITE), (SCRIPT, "cp ~/site /etc/nginx/conf.d/lb.conf\nnginx\n")),
     wrong("second-nginx", "4.3", ("other.conf", "pid /run/other.pid;\nevents {}\nhttp { server { listen 127.0.0.1:9000; return 200; } }\n"), (SCRIPT, START, START + "nginx -c ~/other.conf\n")),
     wrong("only-on-request", "4.4", (CONF, GIVEN, "")),
     wrong("only-on-response", "4.4", (CONF, ASKED, "")),
@@ -115,6 +142,11 @@ WRONG = [
     wrong("underscores", "4.4", (CONF, "X-high-load-test", "X_high_load_test")),
     wrong("twice-on-response", "4.4", (CONF, GIVEN, GIVEN + GIVEN)),
     wrong("twice-on-request", "4.4", (CONF, ASKED, ASKED + ASKED)),
+    wrong("space-after-value", "4.4", (CONF, "test 123", 'test "123 "')),
+    wrong("colon-in-name", "4.4", (CONF, GIVEN, GIVEN.replace("test", "test:"))),
+    wrong("only-from-the-active", "4.4", (CONF, "http {", 'http { map $upstream_addr $value { 127.0.0.1:8081 123; default ""; }'), (CONF, GIVEN, GIVEN.replace("123", "$value"))),
+    wrong("set-by-the-backends", "4.4", (CONF, GIVEN, ""), ("task1.sh", HEADER_BACKENDS)),
+    wrong("passed-on-from-the-client", "4.4", (CONF, ASKED, ASKED.replace("123", "$http_x_high_load_test"))),
     wrong("only-on-errors", "4.4", (CONF, GIVEN, f"error_page 404 /x; location = /x {{ {GIVEN} return 404; }}")),
     wrong("request-header-not-inherited", "4.4", (CONF, ASKED, "proxy_set_header Host pool;"), (CONF, LISTEN, LISTEN + ASKED)),
     wrong("response-header-not-inherited", "4.4", (CONF, GIVEN, "add_header X-Other 1;"), (CONF, LISTEN, LISTEN + GIVEN)),
@@ -151,6 +183,17 @@ RIGHT_ONES = [
     right("reloaded", 4, (SCRIPT, START + "nginx -c ~/nginx.conf -s reload\n")),
     right("written-by-script", 4, (CONF, None), (SCRIPT, f"cat > /tmp/n.conf <<'END'\n{NGINX}END\nnginx -c /tmp/n.conf\n")),
     right("configuration-removed", 4, (SCRIPT, START + "rm ~/nginx.conf\n")),
+    right("sites-enabled", 4, ("site", SITE), (SCRIPT, "cp ~/site /etc/nginx/sites-available/lb\nsudo ln -s /etc/nginx/sites-available/lb /etc/nginx/sites-enabled/\nsudo rm /etc/nginx/sites-enabled/default\nnginx -t && nginx\n")),
+    right("etc-nginx.conf", 4, (SCRIPT, "cp ~/nginx.conf /etc/nginx/nginx.conf\nnginx\n")),
+    right("relative-prefix", 4, ("conf/pool.inc", ACTIVE + BACKUP), (CONF, ACTIVE, "include conf/pool.inc;"), (CONF, BACKUP, ""), (SCRIPT, "cd ~\nnginx -p $PWD -c nginx.conf\n")),
+    right("pool-by-variable", 4, (CONF, PASS, "set $up pool; proxy_pass http://$up;")),
+    right("two-names", 4, (CONF, "    server {\n", f"    server {{ {LISTEN} server_name other.local; return 404; }}\n    server {{\n"), (CONF, LISTEN + "\n", LISTEN.replace(";", " default_server;\n"))),
+    right("backup-first", 4, (CONF, ACTIVE, "first"), (CONF, BACKUP, ACTIVE), (CONF, "first", BACKUP)),
+    right("backend1-left-off", 4, (CONF, "30s", "1h"), (SCRIPT, START + TRIAL.rpartition("python3")[0])),
+    right("backends-for-ever", 4, ("task1.sh", FOR_EVER)),
+    right("stopped-and-started", 4, (SCRIPT, START + "sleep 1\nnginx -c ~/nginx.conf -s stop\nsleep 1\n" + START)),
+    right("edited-and-reloaded", 4, (CONF, "max_fails=7", "max_fails=3"), (SCRIPT, START + "sed -i s/max_fails=3/max_fails=7/ ~/nginx.conf\nnginx -c ~/nginx.conf -s reload\n")),
+    right("bash", 4, (SCRIPT, "#!/bin/bash\nset -euo pipefail\nif [[ -f ~/nginx.conf ]]; then nginx -c ~/nginx.conf; fi\nfor i in {1..9}; do curl -s http://127.0.0.1:8888; done\n")),
     right("index-named", 4, (CONF, PASS, "proxy_pass http://pool/index.html;")),
     right("own-trial", 4, (CONF, "fail_timeout=30s", "fail_timeout=1h"), (SCRIPT, START + TRIAL)),
     right("own-trial-zone", 4, *workers(4, ZONE, (CONF, "fail_timeout=30s", "fail_timeout=1h")), (SCRIPT, START + TRIAL)),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from ..errors import BadInput, CallFailed, CommandTimeout, MeasureError, tail
@@ -62,6 +62,14 @@ def special(folder: str, names: list[str]) -> list[str]:
     return [path.name for path in paths if not (path.is_symlink() or path.is_file() or path.is_dir())]
 
 
+def shell_of(lines: Sequence[str]) -> list[str]:
+    """The command that runs a script of these lines: bash with its options where the first line asks for it, otherwise sh."""
+    words = lines[0][2:].split() if lines and lines[0].startswith("#!") else []
+    if words and PurePosixPath(words[0]).name == "env":
+        words = words[1:]
+    return ["bash", *words[1:]] if words and PurePosixPath(words[0]).name == "bash" else ["sh"]
+
+
 class Bench:
     """A lab in which the work's scripts have run; `said` is what each printed."""
 
@@ -92,16 +100,23 @@ class Bench:
         for task in (*EARLIER[self.task], self.task):
             if (self.lab.home / f"task{task}.sh").is_file():
                 self.said[task] = self.run_script(f"task{task}.sh")
-        self.call("sockets:settle", list(EXPECTED[self.task]), QUIET, SETTLE_TIMEOUT)
+        if not self.call("sockets:settle", list(EXPECTED[self.task]), QUIET, SETTLE_TIMEOUT):
+            self.said[self.task] = f"{self.said.get(self.task, '')}\n{self.call('processes:late_words')}"
 
     def run_script(self, name: str) -> str:
-        """Run a script of the home with sh and return what it printed, with how it ended when that was not well."""
+        """Run a script of the home with its shell and return what it printed, with how it ended when that was not well."""
+        command = [*shell_of(self.script_lines(name)), name]
         try:
-            command = ["sh", name] if self.lab.linux == "host" else cell_command(["sh", name])
+            command = command if self.lab.linux == "host" else cell_command(command)
             done = self.lab.run(command, check=False, timeout=SCRIPT_TIMEOUT)
         except CommandTimeout as error:
             return f"{error.words}\n{name} did not end within {SCRIPT_TIMEOUT:g} s."
         return str(done) + (f"\n{name} ended with code {done.code}." if done.code else "")
+
+    def script_lines(self, name: str) -> list[str]:
+        """The lines of a script of the home."""
+        with (self.lab.home / name).open(errors="replace") as file:  # it may be a link to anything
+            return file.read(MAX_BYTES).splitlines()
 
     @property
     def not_done(self) -> str:
@@ -109,9 +124,7 @@ class Bench:
         script = self.lab.home / f"task{self.task}.sh"
         if not script.is_file():
             return f"not done yet: there is no {script.name}"
-        with script.open(errors="replace") as file:  # it may be a link to anything
-            lines = file.read(MAX_BYTES).splitlines()
-        written = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+        written = [line for line in self.script_lines(script.name) if line.strip() and not line.lstrip().startswith("#")]
         return "" if written else f"not done yet: {script.name} holds no command"
 
     @property

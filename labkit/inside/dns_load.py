@@ -17,8 +17,11 @@ BATCH = 50
 
 
 def ask(name: str, server: str, port: int, kind: str, timeout: float, tcp: bool) -> dict[str, Any]:
-    """Ask `server` once and return the answers in order, their TTL in seconds, the response code and milliseconds."""
-    row: dict[str, Any] = {"time": time.time(), "answers": [], "ttl": None, "rcode": None, "error": None}
+    """Ask `server` once and return the answers in order, their TTL in seconds, the response code and milliseconds.
+
+    `alias` is the name that a CNAME of `name` leads to, None without one.
+    """
+    row: dict[str, Any] = {"time": time.time(), "answers": [], "alias": None, "ttl": None, "rcode": None, "error": None}
     began = time.perf_counter()
     try:
         response = exchange(dns.message.make_query(name, kind), server, port, timeout, tcp)
@@ -27,6 +30,8 @@ def ask(name: str, server: str, port: int, kind: str, timeout: float, tcp: bool)
             if records.rdtype == dns.rdatatype.from_text(kind):
                 row["answers"] += [record.to_text() for record in records]
                 row["ttl"] = records.ttl
+            elif records.rdtype == dns.rdatatype.CNAME:
+                row["alias"] = records[0].to_text()
     except dns.exception.Timeout:
         row["error"] = "timeout"
     except (OSError, dns.exception.DNSException) as problem:

@@ -20,6 +20,10 @@ GRACE = 3.0
 # A flood of output waits in its full pipe instead of taking the agent's time, seconds.
 DRAIN_PAUSE = 0.01
 
+# What servers that commands left in the background have printed since those ended; the last of it, bytes.
+LATE_LIMIT = 2000
+_late = bytearray()
+
 _started: dict[int, subprocess.Popen[bytes]] = {}
 
 
@@ -52,9 +56,16 @@ def run(
 
 def _drain(stream: IO[bytes]) -> None:
     """Read a pipe to its end: a server that a command left in the background must not die of writing its log to it."""
-    while os.read(stream.fileno(), CHUNK):
+    while data := os.read(stream.fileno(), CHUNK):
+        _late.extend(data)
+        del _late[:-LATE_LIMIT]
         time.sleep(DRAIN_PAUSE)
     stream.close()
+
+
+def late_words() -> str:
+    """What the commands' servers in the background have printed since the commands ended, the last LATE_LIMIT bytes of it."""
+    return bytes(_late).decode(errors="replace")
 
 
 def _output(

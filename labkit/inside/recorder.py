@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import socket
 import threading
 import time
 from typing import Any
@@ -40,19 +41,28 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 _running: dict[int, Recorder] = {}
+_held: dict[int, socket.socket] = {}
 
 
 def start(port: int) -> None:
     """Start a recorder on `port` of every address. Raises OSError when the port is taken."""
+    if port in _held:
+        _held.pop(port).close()
     recorder = _running[port] = Recorder(port)
     threading.Thread(target=recorder.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
 
 def stop(port: int) -> None:
-    """Stop the recorder on `port`; connections to it are then refused."""
+    """Stop the recorder on `port`; connections to it are then refused.
+
+    Its socket keeps the port without listening, so that no server can take it meanwhile (a work may start its own again and
+    again). Without SO_REUSEADDR the kernel refuses the port to everybody else (socket(7)).
+    """
     recorder = _running.pop(port)
     recorder.shutdown()
-    recorder.server_close()
+    recorder.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    recorder.socket.shutdown(socket.SHUT_RDWR)
+    _held[port] = recorder.socket
 
 
 def take(port: int) -> list[dict[str, Any]]:

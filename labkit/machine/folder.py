@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -21,6 +22,10 @@ ETC = {
 }
 
 
+# What people edit in place on a machine of their own; each lab has a copy of the host's.
+HOST_ETC, ETC_COPIED = Path("/etc"), ("nginx",)
+
+
 @dataclass(frozen=True)
 class LabFolder:
     """One lab's folder on the host (`path`, seen in the lab as /lab) and its learner's home (`home`, seen as ~)."""
@@ -37,6 +42,9 @@ class LabFolder:
             (path / part).mkdir()
         for file, text in ETC.items():
             (path / "etc" / file).write_text(text)
+        for name in ETC_COPIED:
+            with contextlib.suppress(OSError):  # not there, or a part of it that this user may not read
+                shutil.copytree(HOST_ETC / name, path / "etc" / name, symlinks=True)
         if home is None:
             home = path / "home"
         home.mkdir(parents=True, exist_ok=True)

@@ -15,12 +15,13 @@ from pathlib import Path
 from .folder import LabFolder
 
 PYTHON, SITE, LABKIT, FOLDER, HOME = "/opt/python", "/opt/site-packages", "/opt/labkit", "/lab", "/root"
-PATH = f"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:{PYTHON}/bin"
+# `sudo` comes first: the host's own cannot work where no process may gain rights.
+PATH = f"{LABKIT}/labkit/machine/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:{PYTHON}/bin"
 
 # What programs read from the host's /etc; nothing that names its users, keys or networks.
 ETC_FROM_HOST = (
     "alternatives", "bash.bashrc", "debian_version", "ethertypes", "inputrc", "iproute2", "ld.so.cache", "ld.so.conf",
-    "ld.so.conf.d", "localtime", "mime.types", "modprobe.d", "nginx", "os-release", "profile", "protocols", "services",
+    "ld.so.conf.d", "localtime", "mime.types", "modprobe.d", "os-release", "profile", "protocols", "services",
     "ssl/openssl.cnf", "terminfo", "wireshark",
 )  # fmt: skip
 # Where a home that is copied can be read, and how large the copy may grow, bytes.

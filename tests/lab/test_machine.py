@@ -46,6 +46,21 @@ def test_users_secrets_are_not_to_be_seen(lab: Lab) -> None:
     assert names == {"root", "daemon", "www-data", "nobody"}
 
 
+def test_what_is_typed_with_sudo_runs(lab: Lab) -> None:
+    """One is root already: sudo's options and variables are understood, its command runs as it is or as the asked user."""
+    assert (
+        lab.run("sudo id -un; echo x | sudo -n -E tee -a /etc/motd; A=1 sudo -- B=2 sh -c 'echo $A$B'").stdout == "root\nx\n12\n"
+    )
+    assert lab.run("sudo -u nobody id -un").stdout == "nobody\n"
+    assert lab.run("sudo false", check=False).code == 1
+
+
+def test_configuration_of_nginx_can_be_edited_in_place(lab: Lab) -> None:
+    """/etc/nginx is the lab's own copy, with what the package brings."""
+    lab.run("test -f /etc/nginx/mime.types && echo '# mine' >> /etc/nginx/nginx.conf && rm /etc/nginx/sites-enabled/default")
+    assert "# mine" not in Path("/etc/nginx/nginx.conf").read_text()
+
+
 def test_environment_is_not_the_callers(lab: Lab) -> None:
     """No variable of the notebook's process is passed on."""
     words = lab.run("env").stdout

@@ -59,6 +59,42 @@ def test_cell_of_a_task_is_kept(
     current.run("rm ~/task1.sh")
 
 
+def kept(shell: InteractiveShell, current: Lab, monkeypatch: pytest.MonkeyPatch, *cells: str) -> str:
+    """The script of task 1 after these cells."""
+    monkeypatch.setattr(current, "task", 1)
+    monkeypatch.setattr(current, "recording", True)
+    monkeypatch.setattr(current, "_script", [])
+    for cell in cells:
+        shell.run_cell_magic("lab", "", cell)
+    script = current.home / "task1.sh"
+    text = script.read_text() if script.exists() else ""
+    script.unlink(missing_ok=True)
+    return text
+
+
+def test_cells_do_in_the_script_what_they_did_alone(
+    shell: InteractiveShell, current: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each cell begins in ~; one that goes elsewhere, or ends early, changes nothing for the cells after it."""
+    cells = ("mkdir -p a\ncd a && pwd\n", "if true; then exit 3; fi\n", "x=(1 2)\necho ${#x[@]} $PWD\n")
+    text = kept(shell, current, monkeypatch, *cells)
+    capsys.readouterr()
+    current.write("~/again.sh", text)
+    assert current.run(["bash", "again.sh"]).stdout == "/root/a\n2 /root\n"
+    assert text.startswith("#!/bin/bash\n")
+    current.run("rm -r ~/again.sh ~/a")
+
+
+def test_cell_that_no_shell_can_read_is_not_kept(
+    shell: InteractiveShell, current: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An unclosed quote would end the whole script, so such a cell is refused as a whole, with the shell's words."""
+    text = kept(shell, current, monkeypatch, "echo one\necho 'two\n", "echo three\n")
+    out, err = capsys.readouterr()
+    assert "one" not in out and "unexpected EOF" in err and "nothing of it was run or kept" in err
+    assert text.splitlines()[2:] == ["echo three"]
+
+
 def test_code_that_is_not_zero_is_told(shell: InteractiveShell, current: Lab, capsys: pytest.CaptureFixture[str]) -> None:
     """A failed command is no traceback, and its code is told."""
     shell.run_line_magic("lab", "echo out; exit 3")

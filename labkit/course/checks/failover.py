@@ -58,7 +58,7 @@ class Failover:
     """What happened: `rows` of the requests after backend1 died, and `more` of those after nginx's workers were replaced.
 
     Workers that count for themselves begin anew when they are replaced; a count that they share goes on. `attempts` is how
-    often the dead server was tried until nginx left it alone, `again` how often right after that.
+    often the dead server was tried until nginx left it alone, `again` how often right after that; `received` what the backup got.
     """
 
     def __init__(self, bench: Bench, address: str, port: int) -> None:
@@ -69,7 +69,8 @@ class Failover:
         self.refused = [row["refused"] for row in self.rows]
         keep = ("status", "error", "refused", "began", "ended")
         bench.evidence["failover"] = [{name: row[name] for name in keep} for row in self.rows]
-        self.by_backup = len(bench.call("recorder:take", 8082))
+        self.received = bench.call("recorder:take", 8082)
+        self.by_backup = len(self.received)
         self.attempts, self.unclear = first_attempts(self.rows)
         self.workers = len(bench.inside("nginx_processes", port)["workers"])
         self.more = self._replaced() if self.workers > 1 and not self.never_stopped else []

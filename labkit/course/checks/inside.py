@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import time
@@ -73,6 +74,21 @@ def program(pid: int | None) -> str:
     except OSError:
         return ""
     return os.path.basename(file) if file.startswith(SYSTEM) else file
+
+
+def unix_sockets(name: str) -> list[str]:
+    """The files of the listening unix sockets that processes of `name` hold."""
+    with open("/proc/net/unix") as file:
+        rows = [line.split(maxsplit=7) for line in list(file)[1:]]
+    # include/linux/net.h: __SO_ACCEPTCON
+    files = {f"socket:[{row[6]}]": row[7].strip() for row in rows if len(row) > 7 and int(row[3], 16) & 0x10000}
+    held: set[str] = set()
+    for process in psutil.process_iter():
+        with contextlib.suppress(OSError):
+            if program(process.pid) == name:
+                folder = f"/proc/{process.pid}/fd"
+                held |= {files.get(os.readlink(f"{folder}/{number}"), "") for number in os.listdir(folder)}
+    return sorted(held - {""})
 
 
 def nginx_processes(port: int) -> dict[str, list[int]]:

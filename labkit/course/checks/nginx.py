@@ -50,7 +50,7 @@ def measure(bench: Bench) -> Measured:
     bench.call("recorder:take", 8082)
     alive = bench.inside("series", ADDRESS, PORT, ALIVE, TIMEOUT, GIVE_UP)
     if all(row["error"] for row in alive):
-        raise MeasureError(f"nobody answers at {ADDRESS}:{PORT}: {alive[0]['error']}")
+        raise MeasureError(f"nobody answers at {ADDRESS}:{PORT}: {alive[0]['error']}{bench.words}")
     bench.inside("crowd", ADDRESS, PORT, CROWD, TIMEOUT, CROWD_SECONDS)
     received = {port: bench.call("recorder:take", port, timeout=LONG) for port in BACKENDS}
     return Measured(alive, received, look(bench), Failover(bench, ADDRESS, PORT))

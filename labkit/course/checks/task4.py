@@ -35,7 +35,8 @@ def active_backup(bench: Bench) -> Finding:
     active, backup = (len(found.received[port]) for port in (8081, 8082))
     evidence = f"both alive: {active} requests reached 127.0.0.1:8081 and {backup} reached 127.0.0.1:8082"
     if not active + backup:
-        return failed(evidence, "no request reached a backend: nginx answers by itself")
+        statuses = ", ".join(sorted({str(row["status"] or row["error"]) for row in found.alive}))
+        return failed(f"{evidence}; nginx answered with {statuses}", "no request reached a backend: nginx answers by itself")
     if backup:
         return failed(evidence, "the second server gets requests while the first one is alive")
     failover = found.failover
@@ -75,14 +76,16 @@ def failures(count: int) -> str:
 
 
 def loopback_only(bench: Bench) -> Finding:
-    """4.3: the sockets on which nginx listens are one address and port."""
+    """4.3: nginx listens on one address and port, and on nothing else, be it a socket file."""
     found = sockets(bench)
     if not found:
         return could_not_run("nginx does not run")
-    words = "nginx listens on " + ", ".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in found)
+    files = bench.inside("unix_sockets", "nginx")
+    places = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in found] + files
+    words = f"nginx listens on {', '.join(places)}"
     if (ADDRESS, PORT) not in found:
-        return failed(words, f"{words}, not on the asked address and port")
-    return failed(words, f"{words}: more than one place") if len(found) > 1 else passed(words)
+        return failed(words + bench.words, f"{words}, not on the asked address and port")
+    return failed(words, f"{words}: more than one place") if len(places) > 1 else passed(words)
 
 
 def values(headers: list[Any]) -> list[str]:
@@ -97,10 +100,11 @@ def words(found: list[list[str]]) -> str:
 
 
 def header(bench: Bench) -> Finding:
-    """4.4: every request that reaches a backend carries the header once, and so does every response to the client."""
+    """4.4: every request that reaches a backend, the backup too, carries the header once, and so does every response."""
     found = shared(bench)
-    asked = [values(request["headers"]) for requests in found.received.values() for request in requests]
-    given = [values(row["headers"]) for row in found.alive]
+    requests = [*found.received[8081], *found.received[8082], *found.failover.received]
+    answers = [*found.alive, *(row for row in settled(found.failover.rows) if row["status"] == 200)]
+    asked, given = ([values(row["headers"]) for row in rows] for rows in (requests, answers))
     evidence = f"{HEADER} as the backend received it: {words(asked)}; as the client received it: {words(given)}"
     if not asked:
         return failed(evidence, "no request reached a backend")

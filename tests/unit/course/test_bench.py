@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from labkit.course import bench
-from labkit.course.bench import Bench, copy_work
+from labkit.course.bench import Bench, copy_work, shell_of
 from labkit.course.check import check_work, run_check
 from labkit.course.verdict import COULD_NOT_RUN, passed
 from labkit.errors import BadInput, CallFailed, CommandTimeout, MeasureError, WaitTimeout
@@ -105,12 +105,36 @@ def test_not_done(fake_lab: Any, script: str | None, reason: str) -> None:
 def test_scripts_that_run(fake_lab: Any) -> None:
     """The earlier tasks' scripts that a task builds on run first; then what they start is waited for."""
     fake_lab.linux = "host"
-    fake_lab.answers["settle"] = lambda *ports: fake_lab.ran.append(ports[0])
+    fake_lab.answers["settle"] = lambda *ports: fake_lab.ran.append(ports[0]) or True
     for number in (1, 2, 4):
         (fake_lab.home / f"task{number}.sh").write_text("true\n")
     fake_lab.run = lambda command, **_options: fake_lab.ran.append(command) or _Said()
     Bench(fake_lab, 4).run_scripts()
     assert fake_lab.ran == [["sh", "task1.sh"], ["sh", "task4.sh"], [8081, 8082, 8888]]
+
+
+def test_what_is_said_late_is_kept(fake_lab: Any) -> None:
+    """What a server in the background says after its script has ended is among the words, where a port stays free."""
+    fake_lab.linux = "host"
+    fake_lab.answers |= {"settle": False, "late_words": "No module named http.sever"}
+    (fake_lab.home / "task1.sh").write_text("python3 -m http.sever 8081 &\n")
+    fake_lab.run = lambda _command, **_options: _Said()
+    judged = Bench(fake_lab, 1)
+    judged.run_scripts()
+    assert "task1.sh printed: No module named http.sever" in judged.words
+
+
+SHELLS = [
+    ("true", ["sh"]), ("", ["sh"]), ("#!/bin/sh -e", ["sh"]), ("#!/bin/bash", ["bash"]), ("#! /usr/bin/env bash", ["bash"]),
+    ("#!/usr/bin/bash -eu", ["bash", "-eu"]), ("#!/usr/bin/python3", ["sh"]), ("# #!/bin/bash", ["sh"]), ("#!", ["sh"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("first", "command"), SHELLS)
+def test_shell_of_a_script(first: str, command: list[str]) -> None:
+    """A script is run with sh, and with bash where its first line asks for it."""
+    assert shell_of([first, "true"]) == command
+    assert shell_of([]) == ["sh"]
 
 
 class _Said:
@@ -129,6 +153,7 @@ def test_script_that_never_ends_says_so(fake_lab: Any) -> None:
         raise CommandTimeout("x", words="Serving HTTP on 0.0.0.0 port 8081")
 
     fake_lab.linux, fake_lab.run = "host", run
+    (fake_lab.home / "task1.sh").write_text("python3 -m http.server 8081\n")
     judged = Bench(fake_lab, 1)
     judged.said[1] = judged.run_script("task1.sh")
     assert "Serving HTTP" in judged.words and "task1.sh did not end within 60 s" in judged.words

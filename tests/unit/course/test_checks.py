@@ -51,8 +51,8 @@ def servers(*weights: int, method: int = 0, first: int = 8081) -> list[dict[str,
     [
         ({"scheduler": "wlc"}, "wlc"), ({"persistent": True}, "persistent"), ({"servers": servers(1)}, "127.0.0.1:8081"),
         ({"servers": []}, "none"), ({"servers": servers(1, 1, 1)}, "8083"), ({"servers": servers(1, 1, first=8082)}, "8083"),
-        ({"servers": servers(1, 1, method=3)}, "masquerading"), ({"servers": servers(1, 2)}, "weights"),
-        ({"servers": servers(0, 0)}, "weights"),
+        ({"servers": servers(1, 1, method=3)}, "masquerading"), ({"servers": servers(1, 2)}, "not equal"),
+        ({"servers": servers(0, 0)}, "weight 0"), ({"servers": servers(1, 0)}, "weight 0"),
     ],
 )  # fmt: skip
 def test_service_fault(changes: dict[str, Any], word: str) -> None:

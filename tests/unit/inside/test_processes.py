@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from labkit.commands import finish
-from labkit.inside.processes import exists, poll, run, send_signal, start, stop
+from labkit.inside.processes import LATE_LIMIT, exists, late_words, poll, run, send_signal, start, stop
 from labkit.wait import wait_until
 
 
@@ -42,6 +42,13 @@ def test_command_ended_by_a_signal_has_its_number() -> None:
 def test_command_has_no_input() -> None:
     """A command that reads its input finds its end at once."""
     assert run_shell("cat; echo $?") == (0, "0\n", "")
+
+
+def test_late_words_of_a_server_in_the_background_are_kept() -> None:
+    """What is printed after the command has ended is not its output, and the end of it is kept."""
+    assert run_shell(f"(sleep 0.2; printf %{2 * LATE_LIMIT}s x; echo late) & echo soon")[1] == "soon\n"
+    wait_until(lambda: "late\n" in late_words(), reason="the late words", timeout=10)
+    wait_until(lambda: len(late_words()) == LATE_LIMIT, reason="the limit", timeout=10)
 
 
 def test_output_comes_while_the_command_runs() -> None:

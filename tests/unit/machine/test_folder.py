@@ -25,6 +25,20 @@ def test_folder_has_the_labs_own_etc() -> None:
     assert {"root", "nobody", "www-data"} <= names
 
 
+def test_configuration_of_nginx_is_a_copy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What people edit in /etc is the lab's own, with its links; what the host does not have is left out."""
+    monkeypatch.setattr("labkit.machine.folder.HOST_ETC", tmp_path / "host")
+    (tmp_path / "host" / "nginx").mkdir(parents=True)
+    (tmp_path / "host" / "nginx" / "nginx.conf").write_text("events {}")
+    (tmp_path / "host" / "nginx" / "default").symlink_to("/etc/nginx/sites-available/default")
+    etc = LabFolder.create("x", tmp_path).path / "etc"
+    (etc / "nginx" / "nginx.conf").write_text("mine")
+    assert (etc / "nginx" / "default").is_symlink()
+    assert (tmp_path / "host" / "nginx" / "nginx.conf").read_text() == "events {}"
+    (tmp_path / "host" / "nginx").rename(tmp_path / "host" / "elsewhere")
+    assert not (LabFolder.create("y", tmp_path).path / "etc" / "nginx").exists()
+
+
 def test_two_labs_of_one_name_have_two_folders() -> None:
     """Labs of the same name do not meet."""
     assert LabFolder.create("x", None).path != LabFolder.create("x", None).path
