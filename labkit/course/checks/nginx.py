@@ -14,7 +14,7 @@ from .tshark import both_hops
 ADDRESS, PORT = "127.0.0.1", 8888
 # A few, each on its own connection; and a crowd on one, in which even a plain server of weight 1 beside 1000 has its turn
 # (smooth weighted round robin: it comes after about half the sum of the weights).
-ALIVE, CROWD, CROWD_SECONDS = 20, 600, 10.0
+ALIVE, CROWD, CROWD_SECONDS = 20, 600, 60.0
 # How often the failover is measured at the most.
 TIMES = 3
 

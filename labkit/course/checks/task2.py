@@ -44,7 +44,9 @@ def records(bench: Bench) -> Finding:
     rows += over_tcp
     for row in rows:
         if row["alias"]:
-            return failed(f"{NAME} is an alias of {row['alias'].rstrip('.')}", f"{NAME} has no A records of its own: it is an alias (CNAME)")
+            return failed(
+                f"{NAME} is an alias of {row['alias'].rstrip('.')}", f"{NAME} has no A records of its own: it is an alias (CNAME)"
+            )
         if sorted(row["answers"]) != ADDRESSES:
             got = ", ".join(row["answers"]) or f"no A record ({row['rcode'] or row['error']})"
             return failed(f"{NAME}: {got}", f"the A records of {NAME} are not the two asked ones: {got}")
