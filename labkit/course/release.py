@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +13,50 @@ import nbformat
 from ..errors import BadInput
 from .report import find
 
-STUB = "# write here: native commands in a %%lab cell, or the helpers named above"
+STUB = "# write here"
+WORK = f"{STUB}: the helpers named above; or %%lab as the first line of this cell, and native commands below it"
+SOLUTION = re.compile(r"### BEGIN SOLUTION\n(.*?)### END SOLUTION", re.DOTALL)
+# The tag of cells that answer what the learner is asked.
+REFERENCE = "reference"
 
 
 def preprocessors() -> list[Any]:
     """nbgrader's steps, in the order of `nbgrader generate_assignment`, without those that need its database."""
+    from nbconvert.preprocessors import TagRemovePreprocessor
     from nbgrader.preprocessors import ClearOutput, ClearSolutions, LockCells
     from traitlets.config import Config
 
     config = Config(ClearSolutions={"code_stub": {"python": STUB}, "text_stub": "*Write your answer here.*"})
-    return [LockCells(config=config), ClearSolutions(config=config), ClearOutput(config=config)]
+    without = TagRemovePreprocessor(enabled=True, remove_cell_tags={REFERENCE})
+    return [without, LockCells(config=config), ClearSolutions(config=config), ClearOutput(config=config)]
 
 
-def calm(notebook: Any) -> None:
+def names(code: str, kind: type[ast.expr_context]) -> set[str]:
+    """The variables that Python code stores (ast.Store) or reads (ast.Load); lines of magics are left out."""
+    plain = "\n".join(line for line in code.splitlines() if not line.startswith("%"))
+    return {node.id for node in ast.walk(ast.parse(plain)) if isinstance(node, ast.Name) and isinstance(node.ctx, kind)}
+
+
+def stub(solution: str, rest: Iterable[str]) -> str:
+    """What stands in the place of a solution: where to write, and which of its variables the `rest` of the code uses."""
+    used = sorted(names(solution, ast.Store) & {name for code in rest for name in names(code, ast.Load)})
+    if used == ["answer"]:
+        return f"{STUB}: answer = …"
+    return f"{WORK}\n# the cells below use: {', '.join(used)}" if used else WORK
+
+
+def stubs(code: list[str]) -> list[str]:
+    """The stub for each code cell with a solution, in order."""
+    found = []
+    for number, source in enumerate(code):
+        solution = SOLUTION.search(source)
+        if solution:
+            found.append(stub(solution[1], [source[solution.end() :], *code[number + 1 :]]))
+    return found
+
+
+def calm(code: list[Any]) -> None:
     """Let the cells that build on a solution say calmly that it is missing: %%once_done before each but the first."""
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     for cell in code[1:]:
         if "nbgrader" not in cell.metadata and not cell.source.startswith("%%"):
             cell.source = f"%%once_done\n{cell.source}"
@@ -33,10 +65,14 @@ def calm(notebook: Any) -> None:
 def learners_edition(path: Path) -> Any:
     """The learner's edition of one notebook."""
     notebook = nbformat.read(path, as_version=4)
+    texts = iter(stubs([cell.source for cell in notebook.cells if cell.cell_type == "code"]))
     resources: dict[str, Any] = {"metadata": {"name": path.stem}}
     for step in preprocessors():
         notebook, resources = step.preprocess(notebook, resources)
-    calm(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell in code:
+        cell.source = re.sub(rf"^{STUB}$", lambda _: next(texts), cell.source, flags=re.MULTILINE)
+    calm(code)
     return notebook
 
 
