@@ -54,7 +54,10 @@ def once_done(_line: str, cell: str) -> None:
         shell.showtraceback = show  # type: ignore[method-assign]
     error = result.error_before_exec or result.error_in_exec
     if error:
-        print(f"Not done yet: this cell needs your solution above ({type(error).__name__}: {str(error).splitlines()[0]}).")
+        reason = f"{type(error).__name__}: {[*str(error).splitlines(), ''][0]}"
+        if isinstance(error, NameError) and error.name:
+            reason = f"it uses `{error.name}`, which no cell above has made"
+        print(f"Not done yet: this cell needs your solution above ({reason}).")
 
 
 def load_ipython_extension(shell: InteractiveShell | None = None) -> None:

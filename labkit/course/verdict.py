@@ -120,6 +120,7 @@ def with_dependencies(findings: dict[str, Finding]) -> dict[str, Finding]:
 
 
 COLOURS = {PASSED: "#00795a", FAILED: "#b23c00", COULD_NOT_RUN: "#6b6b6b", BY_HAND: "#0060a0"}
+MARGIN = 29 * " "  # where the sentences stand in the table of words
 MARKS = {PASSED: "✓", FAILED: "✗", COULD_NOT_RUN: "?", BY_HAND: "…"}
 
 
@@ -135,7 +136,7 @@ class Verdicts:
 
     @property
     def points(self) -> int:
-        """The points earned; those that wait for a hand are not among them."""
+        """The points earned."""
         return sum(row.points for row in self.rows)
 
     @property
@@ -174,7 +175,10 @@ class Verdicts:
         for row in self.rows:
             points = f"{row.points:>2}/{row.of:<2}" if row.verdict != BY_HAND else f" ?/{row.of:<2}"
             lines.append(f"{row.requirement}  {MARKS[row.verdict]} {row.verdict:13}  {points}  {row.sentence}")
-            lines += [f"       {'':13}         → {row.hint}"] if row.hint else []
+            said = [f"→ {row.hint}"] if row.hint else []
+            if row.verdict == FAILED and row.evidence != row.hint:
+                said.append(f"  measured: {row.evidence}")
+            lines += [f"{MARGIN}{line}" for text in said for line in text.splitlines()]
         return "\n".join([*lines, self.total()])
 
     __repr__ = __str__

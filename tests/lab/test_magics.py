@@ -95,6 +95,16 @@ def test_cell_that_no_shell_can_read_is_not_kept(
     assert text.splitlines()[2:] == ["echo three"]
 
 
+def test_cell_that_needs_a_solution(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    """Under %%once_done a missing name, or an error, is one line that says what is missing, and no traceback."""
+    shell.run_cell_magic("once_done", "", "pool.stop()")
+    assert capsys.readouterr() == (
+        "Not done yet: this cell needs your solution above (it uses `pool`, which no cell above has made).\n", "",
+    )  # fmt: skip
+    shell.run_cell_magic("once_done", "", "raise ValueError")
+    assert "(ValueError: )" in capsys.readouterr().out
+
+
 def test_code_that_is_not_zero_is_told(shell: InteractiveShell, current: Lab, capsys: pytest.CaptureFixture[str]) -> None:
     """A failed command is no traceback, and its code is told."""
     shell.run_line_magic("lab", "echo out; exit 3")

@@ -56,8 +56,10 @@ def records(bench: Bench) -> Finding:
 
 def server(bench: Bench) -> Finding:
     """2.2: a process of dnsmasq has port 53, and dig at 127.0.0.1 gets an answer."""
-    programs = sorted({row["program"] for row in bench.listening("udp", 53)})
     done = bench.lab.run(["dig", f"@{SERVER}", NAME, "+tries=2", f"+time={TIMEOUT:g}"], check=False)
+    # Who listens by now may have been slow to start, and be the one that answered.
+    rows = [*bench.listeners, *bench.inside("programs")]
+    programs = sorted({row["program"] for row in rows if (row["protocol"], row["port"]) == ("udp", 53)})
     status = re.search(r"status: (\w+)", done.stdout)
     elsewhere = {row["port"] for row in bench.listeners if row["program"] == "dnsmasq"} - {53}
     if not programs and elsewhere:

@@ -97,6 +97,17 @@ def test_verdict_is_in_words(kind: str) -> None:
     assert "? / 6" in found._repr_html_() if kind == BY_HAND else "? / 6" not in found._repr_html_()
 
 
+def test_table_of_words_says_what_was_measured() -> None:
+    """A failure has its hint and its evidence, each line of them in the same column; what says the same is said once."""
+    found = Verdicts(
+        [verdict("1.3", failed("nobody; printed:\nno module", "no server")), verdict("1.4", failed("same", "same"))], "host"
+    )
+    lines = str(found).splitlines()
+    column = lines[0].index("a Python")
+    assert [line[column:] for line in lines[1:4]] == ["→ no server", "  measured: nobody; printed:", "no module"]
+    assert [line[column:] for line in lines[5:-1]] == ["→ same"]
+
+
 def test_failure_behind_another_could_not_run() -> None:
     """What fails while its prerequisite has not passed could not run, and names it."""
     judged = with_dependencies({"1.1": failed("e", "no folder"), "1.3": passed("e"), "1.4": failed("e4", "no page")})
