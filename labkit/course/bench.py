@@ -115,7 +115,7 @@ class Bench:
 
     def script_lines(self, name: str) -> list[str]:
         """The lines of a script of the home."""
-        with (self.lab.home / name).open(errors="replace") as file:  # it may be a link to anything
+        with (self.lab.home / name).open(encoding="utf-8", errors="replace") as file:  # it may be a link to anything
             return file.read(MAX_BYTES).splitlines()
 
     @property

@@ -42,9 +42,7 @@ class LabFolder:
             (path / part).mkdir()
         for file, text in ETC.items():
             (path / "etc" / file).write_text(text)
-        for name in ETC_COPIED:
-            with contextlib.suppress(OSError):  # not there, or a part of it that this user may not read
-                shutil.copytree(HOST_ETC / name, path / "etc" / name, symlinks=True)
+        copy_from_host(path / "etc")
         if home is None:
             home = path / "home"
         home.mkdir(parents=True, exist_ok=True)
@@ -73,3 +71,10 @@ def write_below(home: Path, name: str, text: str) -> None:
         raise BadInput(f"~/{name} is a link that leads out of the lab's home.", way_out="delete the link: %lab rm")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
+
+
+def copy_from_host(etc: Path) -> None:
+    """Copy what a lab has a copy of from the host's /etc into a lab's, as far as it is there and this user may read it."""
+    for name in ETC_COPIED:
+        with contextlib.suppress(OSError):
+            shutil.copytree(HOST_ETC / name, etc / name, symlinks=True)
