@@ -8,7 +8,8 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from ..errors import BadInput, CallFailed, CommandTimeout, MeasureError, tail
+from ..commands import Result
+from ..errors import BadInput, CallFailed, CommandTimeout, MeasureError, MissingProgram, tail
 from ..lab import Lab
 from ..machine.cell import cell_command
 from .verdict import Finding
@@ -138,6 +139,13 @@ class Bench:
         """Who listened when the scripts had run."""
         rows: list[dict[str, Any]] = self.inside("programs")
         return rows
+
+    def instrument(self, *command: str) -> Result:
+        """Run a program that measures. Raises MissingProgram when it is not there: that is not the work's fault."""
+        done = self.lab.run(list(command), check=False)
+        if done.code in (126, 127):
+            raise MissingProgram(f"`{command[0]}`, with which this is measured, cannot be run.", words=str(done))
+        return done
 
     def inside(self, function: str, *args: Any, timeout: float = LONG) -> Any:
         """Call a function of labkit.course.checks.inside in the lab."""

@@ -130,7 +130,7 @@ def test_nothing_done_is_not_done_yet(script: str | None, tmp_path: Path, monkey
 
 def test_work_is_left_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The scripts run in a copy: what they write, and the modes that they need, stay there."""
-    work = right("writes", 1, ("task1.sh", RIGHT["task1.sh"] + "echo x > ~/backend1/x; rm ~/nginx.conf\n"))
+    work = right("writes", 1, ("task1.sh", RIGHT["task1.sh"] + "echo x > ~/backend1/x; rm ~/nginx.conf ~/backend2/index.html\n"))
     (work.write(tmp_path) / "answers.md").chmod(0o600)
     verdicts = judged(work, tmp_path, "host", monkeypatch)
     assert next(row for row in verdicts if row.requirement == "1.1").verdict == FAILED

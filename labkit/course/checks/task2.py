@@ -56,7 +56,7 @@ def records(bench: Bench) -> Finding:
 
 def server(bench: Bench) -> Finding:
     """2.2: a process of dnsmasq has port 53, and dig at 127.0.0.1 gets an answer."""
-    done = bench.lab.run(["dig", f"@{SERVER}", NAME, "+tries=2", f"+time={TIMEOUT:g}"], check=False)
+    done = bench.instrument("dig", f"@{SERVER}", NAME, "+tries=2", f"+time={TIMEOUT:g}")
     # Who listens by now may have been slow to start, and be the one that answered.
     rows = [*bench.listeners, *bench.inside("programs")]
     programs = sorted({row["program"] for row in rows if (row["protocol"], row["port"]) == ("udp", 53)})

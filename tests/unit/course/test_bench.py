@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from labkit.commands import Result
 from labkit.course import bench
 from labkit.course.bench import Bench, copy_work, shell_of
 from labkit.course.check import check_work, run_check
@@ -157,6 +158,15 @@ def test_script_that_never_ends_says_so(fake_lab: Any) -> None:
     judged = Bench(fake_lab, 1)
     judged.said[1] = judged.run_script("task1.sh")
     assert "Serving HTTP" in judged.words and "task1.sh did not end within 60 s" in judged.words
+
+
+def test_instrument_that_is_missing_is_not_the_works_fault(fake_lab: Any) -> None:
+    """Without curl or dig what they measure could not run; another code is theirs to tell."""
+    fake_lab.run = lambda command, **_options: Result(command[0], 127 if command[0] == "curl" else 9, "", "", 0.0)
+    judged = Bench(fake_lab, 1)
+    assert judged.instrument("dig", "@127.0.0.1").code == 9
+    found = run_check(judged, lambda bench: passed(str(bench.instrument("curl", "-s"))))
+    assert found.verdict == COULD_NOT_RUN and "`curl`" in found.hint
 
 
 def test_once(fake_lab: Any) -> None:
