@@ -17,8 +17,8 @@ from hostile import NOTHING, SPIES, WORKS, Hostile
 from hostile_pages import page
 from works import right
 
+from labkit.course.batch import grade_files
 from labkit.course.check import check_work
-from labkit.course.grade import grade_files
 from labkit.course.submission import as_block, build
 from labkit.course.verdict import BY_HAND, Verdicts
 from labkit.lab import Lab

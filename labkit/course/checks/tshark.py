@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
-
 from ...measure.capture import PORTS, Capture
 from ..bench import Bench
+from ..evidence import CAPTURE, MAX_CAPTURE, packed
 
 
 def both_hops(bench: Bench, address: str, port: int) -> list[str]:
@@ -14,7 +12,8 @@ def both_hops(bench: Bench, address: str, port: int) -> list[str]:
     with Capture(bench.lab, PORTS) as capture:
         bench.call("fetch:fetch", address, port)
     exchanges = capture.exchanges(fast=True)
-    bench.evidence["capture"] = base64.b64encode(gzip.compress(capture.file.read_bytes())).decode()
+    if capture.file.stat().st_size <= MAX_CAPTURE:
+        bench.evidence[CAPTURE] = packed(capture.file.read_bytes())
     return [
         f"{row.hop}: {row.method} {row.uri} → {row.status} ({row.ms:.1f} ms)"
         for row in exchanges.itertuples()
