@@ -22,6 +22,8 @@ MAX_BLOCK = 48 * 1024 * 1024
 # Numbers, texts and the like in it: a report has thousands, each takes memory here.
 MAX_VALUES = 500_000
 MAX_POINTS = 1000
+# What of a work is handed in, bytes, so that a page stays below 5 MB: base64 takes a third more, pictures 1.5 MB.
+MAX_WORK = 2_000_000
 # The requirements that are answered in words.
 QUESTIONS = ("2.3",)
 PARTS = ("who", "work", "answers", "verdicts", "evidence", "versions")
@@ -45,8 +47,9 @@ def pack_work(work: Path) -> dict[str, Any]:
             continue
         data = path.read_bytes()
         size += len(data)
-        if len(files) >= MAX_FILES or size > MAX_BYTES:
-            raise BadInput(f"{work} is too large to hand in.", way_out=f"{MAX_FILES} files and {MAX_BYTES:,} bytes at the most")
+        if len(files) >= MAX_FILES or size > MAX_WORK:
+            most = f"{MAX_FILES} files and {MAX_WORK:,} bytes are the most; here it is {path.relative_to(work)} that is too much"
+            raise BadInput(f"{work} is too large to hand in.", way_out=f"delete what does not belong to it: {most}")
         name = path.relative_to(work).as_posix()
         files[name] = {"data": base64.b64encode(data).decode(), "executable": bool(path.stat().st_mode & 0o100)}
     return files

@@ -111,7 +111,7 @@ class Capture:
 
     def exchanges(self, *, fast: bool | None = None) -> pd.DataFrame:
         """The HTTP exchanges, as `measure.exchanges.read_exchanges` describes them."""
-        return read_exchanges(self._finished(), self.ports, fast=fast)
+        return read_exchanges(self._finished(), self.ports, fast=fast, apart=not self.lab.trusted)
 
     def syns(self) -> pd.DataFrame:
         """The TCP connection attempts, as `measure.exchanges.read_syns` describes them."""

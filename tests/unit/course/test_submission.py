@@ -11,9 +11,8 @@ import pytest
 from hostile_pages import START, page, sealed
 from nbformat.v4 import new_notebook
 
-from labkit.course.bench import MAX_BYTES
 from labkit.course.html import to_html
-from labkit.course.submission import BLOCK, PARTS, altered, as_block, build, digest, pack_work, read, safe_path, unpack
+from labkit.course.submission import BLOCK, MAX_WORK, PARTS, altered, as_block, build, digest, pack_work, read, safe_path, unpack
 from labkit.errors import BadInput
 
 EVIL = "</script><script>alert(1)</script><!--<script> ]]> &lt; \u2028 \\u003c"
@@ -173,7 +172,7 @@ def test_full_folder_is_left_alone(data: dict[str, Any], work: Path) -> None:
 
 def test_too_large_work_is_not_packed(tmp_path: Path) -> None:
     """The limit is said before anything is handed in."""
-    (tmp_path / "big").write_bytes(bytes(MAX_BYTES + 1))
+    (tmp_path / "big").write_bytes(bytes(MAX_WORK + 1))
     with pytest.raises(BadInput, match="too large"):
         pack_work(tmp_path)
 
