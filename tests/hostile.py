@@ -56,13 +56,14 @@ import socket, time
 def up():
     with socket.socket() as line:
         return not line.connect_ex(("127.0.0.1", 8081))
-for _ in range(2):  # the work's own server goes when a recorder takes its place; the second time it is the recorder
+while True:
     while not up():
         time.sleep(0.001)
     while up():
         time.sleep(0.001)
-for _ in range(5):
-    up()
+    time.sleep(0.05)
+    for _ in range(6):
+        up()
 """
 LATE = """\
 until curl -s 127.0.0.1:8081 127.0.0.1:8082 >/dev/null; do sleep 0.2; done
@@ -83,7 +84,10 @@ PROFILE = "export LD_PRELOAD=/root/evil.so PATH=/root/bin\nalias curl=true ip=tr
 
 @dataclass(frozen=True)
 class Hostile:
-    """A work whose `script` is that of `task`, with `files` besides; it gets from `least` to `most` points, no more."""
+    """A work whose `script` is that of `task`, with `files` besides; it gets from `least` to `most` points, no more.
+
+    `says` stands in a hint of its verdicts.
+    """
 
     name: str
     script: str
@@ -92,6 +96,7 @@ class Hostile:
     task: int = 1
     files: dict[str, str] = field(default_factory=dict)
     quick: bool = False
+    says: str = ""
 
     def write(self, folder: Path, words: dict[str, str]) -> Path:
         """Write it into `folder`, the words in their places, and return that."""
@@ -139,8 +144,8 @@ HARMLESS = [
     harmless("profile-and-aliases", "", files=dict.fromkeys((".profile", ".bashrc", ".bash_profile", ".shinit"), PROFILE)),
     harmless("programs-in-home", "cp /bin/true ~/curl; cp /bin/true ~/sh; cp /bin/true ~/ip; cp /bin/true ~/python3\n"),
     harmless("abstract-sockets", "python3 -c 'import socket; [socket.socket(socket.AF_UNIX).connect_ex(chr(0) + name) for name in (\"agent\", \"labkit\")]'; grep -c @ /proc/net/unix\n"),
-    Hostile("fake-the-attempts", f"cat >faker.py <<'END'\n{FAKER}END\npython3 faker.py &\n" + RIGHT["task4.sh"], 25, 25, task=4, files={"nginx.conf": RIGHT["nginx.conf"].replace("max_fails=7", "max_fails=1")}, quick=True),
-    Hostile("repair-when-asked", "(while [ -z \"$(pgrep -x dumpcap)\" ]; do sleep 0.1; done; sed -i s/=1/=7/ nginx.conf; nginx -c ~/nginx.conf -s reload) &\n" + RIGHT["task4.sh"], 25, 25, task=4, files={"nginx.conf": RIGHT["nginx.conf"].replace("max_fails=7", "max_fails=1")}),
+    Hostile("fake-the-attempts", f"cat >faker.py <<'END'\n{FAKER}END\npython3 faker.py &\n" + RIGHT["task4.sh"], 25, 25, task=4, files={"nginx.conf": RIGHT["nginx.conf"].replace("max_fails=7", "max_fails=1")}, quick=True, says="after 1 failure;"),
+    Hostile("repair-when-asked", "(while [ -z \"$(pgrep -x dumpcap)\" ]; do sleep 0.1; done; sed -i s/=1/=7/ nginx.conf; nginx -c ~/nginx.conf -s reload) &\n" + RIGHT["task4.sh"], 25, 25, task=4, files={"nginx.conf": RIGHT["nginx.conf"].replace("max_fails=7", "max_fails=1")}, says="after 1 failure;"),
     harmless("kill-everything", "kill -9 -1\n"),
     harmless("kill-the-agent", "for one in $(seq 1 300); do [ $one = $$ ] || kill -9 $one; done\n", quick=True),
     harmless("trace-the-agent", "python3 -c 'import ctypes; c = ctypes.CDLL(None); [c.ptrace(0x4206, pid, 0, 0) for pid in range(1, 300)]'\n"),
