@@ -55,7 +55,7 @@ def total(grade: Grade, verdicts: Verdicts) -> str:
         if not away
         else f"its report claims {grade.claimed}, {abs(away)} {'more' if away > 0 else 'fewer'}"
     )
-    return f"{verdicts.total()} were measured; {claim}."
+    return f"Measured: {verdicts.total()}; {claim}."
 
 
 def page(grade: Grade) -> str:
