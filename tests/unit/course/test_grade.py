@@ -24,6 +24,7 @@ from labkit.course.submission import as_block, build
 from labkit.course.table import as_text, to_csv
 from labkit.course.verdict import Verdicts, failed, verdict
 from labkit.errors import BadInput
+from labkit.wait import wait_until
 
 Report = dict[str, Any]
 
@@ -178,6 +179,7 @@ def test_interrupt_ends_the_batch_and_notes_nothing_more(
 
     def check_work(work: Path, *, trusted: bool) -> Verdicts:
         if judged:
+            wait_until(Notes(tmp_path / "notes").known, reason="the note of the first work", timeout=60)
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
             assert stopped.wait(60)
         return real(work, trusted=trusted)
