@@ -54,6 +54,11 @@ def unpack(options: argparse.Namespace) -> int:
     data = read(options.file)
     for path in run(data, options.to):
         print(path)
+    if options.evidence:
+        from .course.evidence import write_evidence
+
+        for path in write_evidence(data["evidence"], options.evidence):
+            print(path)
     for part in altered(data):
         print(f"edited after it was made: {part}", file=sys.stderr)
     return 0
@@ -61,16 +66,31 @@ def unpack(options: argparse.Namespace) -> int:
 
 def grade(options: argparse.Namespace) -> int:
     """Grade reports."""
-    from .course.feedback import write_pages
-    from .course.grade import as_table, grade_files, to_csv
+    from .course.batch import grade_files, reports_in
+    from .course.feedback import INDEX, write_pages
+    from .course.table import as_text, to_csv
 
-    grades = grade_files(options.files, jobs=options.jobs, notes=options.notes)
-    print(as_table(grades).drop(columns="verdicts").to_string(index=False))
+    notes = notes_of(options)
+    if notes and options.fresh:
+        notes.unlink(missing_ok=True)
+    grades = grade_files(reports_in(options.files), jobs=options.jobs, notes=notes)
+    print(as_text(grades))
     if options.csv:
         to_csv(grades, options.csv)
+        print(options.csv)
     if options.html:
         write_pages(grades, options.html)
+        print(options.html / INDEX)
     return 0
+
+
+def notes_of(options: argparse.Namespace) -> Path | None:
+    """Where the grades so far are kept: where one says, else beside what is written; nowhere when nothing is."""
+    if options.notes:
+        return Path(options.notes)
+    if options.csv:
+        return Path(f"{options.csv}.notes")
+    return options.html / "grades.notes" if options.html else None
 
 
 def check(options: argparse.Namespace) -> int:
@@ -133,13 +153,18 @@ def parser() -> argparse.ArgumentParser:
     add = commands.add_parser("unpack", help="give the work in a report back as files")
     add.add_argument("file", type=Path, metavar="FILE")
     add.add_argument("--to", type=Path, required=True, metavar="DIR", help="an empty folder")
+    add.add_argument(
+        "--evidence", type=Path, metavar="DIR", help="also write counters, requests and the capture to this empty folder"
+    )
     add.set_defaults(run=unpack)
     add = commands.add_parser("grade", help="run the works in reports again, and compare with what they claim")
-    add.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    add.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a report, a folder of reports, or a pattern")
     add.add_argument("--jobs", type=int, default=1, metavar="N", help="how many at once; each runs two labs (default: 1)")
     add.add_argument("--csv", type=Path, metavar="FILE", help="also write the table for a spreadsheet")
-    add.add_argument("--html", type=Path, metavar="DIR", help="also write a feedback page each")
-    add.add_argument("--notes", type=Path, metavar="FILE", help="keep the grades there, and go on from them when interrupted")
+    add.add_argument("--html", type=Path, metavar="DIR", help="also write a feedback page each, and a list")
+    where = "where an interrupted batch goes on from (default: beside --csv, else in --html)"
+    add.add_argument("--notes", type=Path, metavar="FILE", help=where)
+    add.add_argument("--fresh", action="store_true", help="forget the notes and grade all again")
     add.set_defaults(run=grade)
     add = commands.add_parser("release", help="write the learner's edition of the notebooks")
     add.add_argument("--to", type=Path, required=True, metavar="DIR", help="an empty folder")

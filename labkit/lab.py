@@ -43,7 +43,7 @@ class Lab:
     ) -> None:  # fmt: skip
         if not re.fullmatch(r"[\w.-]{1,40}", name):
             raise BadInput(f"{name!r} is no name for a lab.", way_out="letters, digits, - _ and . only, 40 at the most")
-        self.name = name
+        self.name, self.trusted = name, trusted
         self.folder = LabFolder.create(name, Path("work") if home is None else Path(home))
         self._closed, self._closing = False, threading.RLock()
         self._processes = 0

@@ -50,9 +50,44 @@ python3 -c 'import fcntl, os, termios; [fcntl.ioctl(os.open("/dev/tty", 2), term
 """
 
 
+# Makes up for an nginx that gives up after one failure: once the active server is dead it fails the other six times.
+FAKER = """\
+import socket, time
+def up():
+    with socket.socket() as line:
+        return not line.connect_ex(("127.0.0.1", 8081))
+while True:
+    while not up():
+        time.sleep(0.001)
+    while up():
+        time.sleep(0.001)
+    time.sleep(0.05)
+    for _ in range(6):
+        up()
+"""
+LATE = """\
+until curl -s 127.0.0.1:8081 127.0.0.1:8082 >/dev/null; do sleep 0.2; done
+"""
+SWAP = """\
+import os
+evil = open("/usr/bin/true", "rb").read()
+for link in ("/lib64", "/lib", "/bin", "/sbin"):
+    os.remove(link)
+    os.mkdir(link)
+    for name in ("ld-linux-x86-64.so.2", "sh", "curl", "ip"):
+        open(f"{link}/{name}", "wb").write(evil)
+        os.chmod(f"{link}/{name}", 0o755)
+"""
+LINK = "for one in /cell-etc /run/cell-etc /tmp/cell-etc; do rm -rf $one; ln -s /lab $one; done\n"
+PROFILE = "export LD_PRELOAD=/root/evil.so PATH=/root/bin\nalias curl=true ip=true\n"
+
+
 @dataclass(frozen=True)
 class Hostile:
-    """A work whose `script` is that of `task`, with `files` besides; it gets from `least` to `most` points, no more."""
+    """A work whose `script` is that of `task`, with `files` besides; it gets from `least` to `most` points, no more.
+
+    `says` stands in a hint of its verdicts.
+    """
 
     name: str
     script: str
@@ -61,6 +96,7 @@ class Hostile:
     task: int = 1
     files: dict[str, str] = field(default_factory=dict)
     quick: bool = False
+    says: str = ""
 
     def write(self, folder: Path, words: dict[str, str]) -> Path:
         """Write it into `folder`, the words in their places, and return that."""
@@ -103,6 +139,13 @@ SPIES = [
 ]  # fmt: skip
 HARMLESS = [
     harmless("write-outside", "for one in / /usr /usr/local/bin /opt /opt/labkit /opt/labkit/labkit /opt/handed-in /lab /lab/logs /root/.. ../../../../.. /home /boot /dev /tmp /var/tmp; do echo x >$one/@MARK@; done\ncp /bin/sh @SECRET@; rm -f @SECRET@\n"),
+    Hostile("swap-the-loader", SERVE + LATE + f"cat >swap.py <<'END'\n{SWAP}END\npython3 swap.py\n", 10, 10, quick=True),
+    Hostile("etc-by-a-link", "echo 0.0.0.0 localhost >/etc/etc/hosts; echo x >/etc/@MARK@; echo /root/evil.so >/etc/etc/ld.so.preload\n" + RIGHT["task3.sh"], 35, 35, task=3, files={"task1.sh": LINK + SERVE}),
+    harmless("profile-and-aliases", "", files=dict.fromkeys((".profile", ".bashrc", ".bash_profile", ".shinit"), PROFILE)),
+    harmless("programs-in-home", "cp /bin/true ~/curl; cp /bin/true ~/sh; cp /bin/true ~/ip; cp /bin/true ~/python3\n"),
+    harmless("abstract-sockets", "python3 -c 'import socket; [socket.socket(socket.AF_UNIX).connect_ex(chr(0) + name) for name in (\"agent\", \"labkit\")]'; grep -c @ /proc/net/unix\n"),
+    Hostile("fake-the-attempts", f"cat >faker.py <<'END'\n{FAKER}END\npython3 faker.py &\n" + RIGHT["task4.sh"], 25, 25, task=4, files={"nginx.conf": RIGHT["nginx.conf"].replace("max_fails=7", "max_fails=1")}, quick=True, says="after 1 failure;"),
+    Hostile("repair-when-asked", "(while [ -z \"$(pgrep -x dumpcap)\" ]; do sleep 0.1; done; sed -i s/=1/=7/ nginx.conf; nginx -c ~/nginx.conf -s reload) &\n" + RIGHT["task4.sh"], 25, 25, task=4, files={"nginx.conf": RIGHT["nginx.conf"].replace("max_fails=7", "max_fails=1")}, says="after 1 failure;"),
     harmless("kill-everything", "kill -9 -1\n"),
     harmless("kill-the-agent", "for one in $(seq 1 300); do [ $one = $$ ] || kill -9 $one; done\n", quick=True),
     harmless("trace-the-agent", "python3 -c 'import ctypes; c = ctypes.CDLL(None); [c.ptrace(0x4206, pid, 0, 0) for pid in range(1, 300)]'\n"),

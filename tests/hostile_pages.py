@@ -3,12 +3,22 @@
 # ruff: noqa: E501 (a page a line)
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from labkit.course.submission import BLOCK, PARTS, as_block, digest
+from labkit.course.submission import BLOCK, as_block, digests
+
+
+def bomb(size: int) -> dict[str, Any]:
+    """A capture of a few kilobytes that unpacks to `size` zeros."""
+    squeezer = zlib.compressobj(9)
+    parts = [squeezer.compress(bytes(1 << 20)) for _ in range(size >> 20)]
+    return {"pcapng": base64.b64encode(b"".join([*parts, squeezer.flush()])).decode(), "bytes": 5}
+
 
 START = f'<script type="application/json" id="{BLOCK}">'
 
@@ -20,7 +30,7 @@ def page(block: str) -> bytes:
 
 def sealed(data: dict[str, Any]) -> dict[str, Any]:
     """The data with the digests that fit it: whoever forges a report can make them too."""
-    return data | {"digests": {name: digest(data[name]) for name in PARTS}}
+    return data | {"digests": digests(data)}
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,8 @@ UNREADABLE = [
     edited("points-huge", FORM, lambda data: data["verdicts"].update(points=10**4000)),
     edited("points-text", FORM, lambda data: data["verdicts"].update(points="100")),
     edited("verdicts-object", FORM, lambda data: data["verdicts"].update(verdicts={"1.1": "passed"})),
+    edited("answers-a-text", FORM, lambda data: data.update(answers="Nothing.")),
+    edited("evidence-a-list", FORM, lambda data: data.update(evidence=[1]), seal=False),
     edited("name-a-list", FORM, lambda data: data["who"].update(name=["Ann"])),
     edited("file-a-text", FORM, lambda data: data["work"].update({"task1.sh": "true"})),
     edited("file-a-number", FORM, lambda data: data["work"].update({"task1.sh": {"data": 5}})),
@@ -100,6 +112,11 @@ READABLE = [
     edited("edited-work", "edited after it was made: work", lambda data: data["work"].update({"task1.sh": {"data": ""}}), seal=False),
     edited("edited-name", "edited after it was made: who", lambda data: data["who"].update(name="Bob"), seal=False),
     edited("edited-evidence", "edited after it was made: evidence", lambda data: data["evidence"].update(x=1), seal=False),
+    edited("answers-of-another", "answers shown are not those", lambda data: data["answers"].update({"2.3": "<script>alert(1)</script>"})),
+    edited("edited-answers", "edited after it was made: answers", lambda data: data["answers"].update({"2.3": "x"}), seal=False),
+    edited("bomb-in-the-capture", "claims 1 points", lambda data: (data["evidence"].update(task4={"capture": bomb(1 << 28)}), data["verdicts"].update(points=1))),
+    edited("many-edits", "edited after it was made: 4990 more", lambda data: data["digests"].update({f"work/{n}": "" for n in range(5000)}), seal=False),
+    edited("evidence-of-any-type", "claims 1 points", lambda data: (data["evidence"].update(task1=[None], task2={"": 1}, task9="x"), data["verdicts"].update(points=1))),
     edited("edited-versions", "edited after it was made: versions", lambda data: data["versions"].update(x="1"), seal=False),
     edited("no-digests", "edited after it was made: who", lambda data: data.update(digests={}), seal=False),
 ]  # fmt: skip

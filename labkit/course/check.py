@@ -18,6 +18,8 @@ CHECKS: dict[int, dict[str, Callable[[Bench], Finding]]] = {
 }  # fmt: skip
 # Two labs at once are as many as two cores carry.
 AT_ONCE = 2
+# So that neither core is idle at the end.
+LONGEST_FIRST = (4, 3, 1, 2)
 
 
 def run_check(bench: Bench, check: Callable[[Bench], Finding]) -> Finding:
@@ -65,7 +67,8 @@ def check_work(work: str | Path, tasks: Sequence[int] = (1, 2, 3, 4), *, trusted
         raise BadInput(f"{work} is no folder.", way_out="name the folder that holds task1.sh … task4.sh")
     needs = sorted({need for task in tasks for need in NEEDS[task]})
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        results = list(pool.map(lambda task: check_task(Path(work), task, needs, trusted), sorted(set(tasks))))
+        waiting = {task: pool.submit(check_task, Path(work), task, needs, trusted) for task in LONGEST_FIRST if task in tasks}
+    results = [waiting[task].result() for task in sorted(waiting)]
     linux = next((part.linux for part in results if part.linux != "none"), "none")
     evidence = {f"task{part.rows[0].task}": part.evidence for part in results}
     return Verdicts([row for part in results for row in part], linux, evidence)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 import importlib.metadata
+import platform
+import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -28,27 +30,31 @@ PROGRAMS = {
     "nginx": ["nginx", "-v"], "dnsmasq": ["dnsmasq", "--version"], "dig": ["dig", "-v"], "ip": ["ip", "-V"],
     "tshark": ["tshark", "--version"], "curl": ["curl", "--version"], "bubblewrap": ["bwrap", "--version"],
 }  # fmt: skip
+LINUXES = {"host": "the running kernel", "uml": "User-Mode Linux", "none": "none opened"}
 PACKAGES = ("pandas", "matplotlib", "pyshark", "pyroute2", "dnspython", "nbconvert")
 
 
 def versions() -> dict[str, str]:
-    """The first words of each program about itself, and the versions of the Python packages."""
-    found = {name: importlib.metadata.version(name) for name in PACKAGES}
+    """The versions of the kernel, of Python and its packages, and of each program as its first words about itself say."""
+    found = {"kernel": platform.release(), "Python": platform.python_version()}
+    found |= {name: importlib.metadata.version(name) for name in PACKAGES}
     for name, command in PROGRAMS.items():
         if shutil.which(command[0]):
             done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-            found[name] = next(iter((done.stdout + done.stderr).strip().splitlines()), "")[:100]
+            words = next(iter((done.stdout + done.stderr).strip().splitlines()), "")
+            number = re.search(r"\d+\.[\w.+~-]*\w", words)
+            found[name] = number[0] if number else words[:100]
     return found
 
 
-def table(rows: Iterable[tuple[str, ...]], head: tuple[str, ...]) -> NotebookNode:
-    """A table as an output, all texts escaped."""
+def table(rows: Iterable[tuple[str, ...]], head: tuple[str, ...], kind: str) -> NotebookNode:
+    """A table as an output, all texts escaped; report.css knows the `kind`s."""
 
     def line(cells: tuple[str, ...], tag: str) -> str:
-        return "<tr>" + "".join(f'<{tag} style="text-align:left">{html.escape(cell)}</{tag}>' for cell in cells) + "</tr>"
+        return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
     body = "".join(line(row, "td") for row in rows)
-    return shown(f"<table><thead>{line(head, 'th')}</thead><tbody>{body}</tbody></table>")
+    return shown(f'<table class="{kind}"><thead>{line(head, "th")}</thead><tbody>{body}</tbody></table>')
 
 
 def shown(page: str, plain: str = "") -> NotebookNode:
@@ -72,8 +78,8 @@ def cover(who: Mapping[str, str], linux: str, tools: Mapping[str, str]) -> list[
     head = f'<h1>Load balancing, four times</h1><p style="font-size:140%"><b>{name}</b></p>'
     page = f"{head}{group}<p>{html.escape(who.get('date', ''))}</p>"
     title = new_markdown_cell("## Made with")
-    rows = [("Linux of the labs", linux), *tools.items()]
-    return [shown(page), new_markdown_cell("## Points"), title, table(rows, ("", "version"))]
+    rows = [("Linux of the labs", LINUXES.get(linux, linux)), *tools.items()]
+    return [shown(page), new_markdown_cell("## Points"), title, table(rows, ("", "version"), "tools")]
 
 
 def points_table(verdicts: Verdicts) -> NotebookNode:
@@ -83,12 +89,12 @@ def points_table(verdicts: Verdicts) -> NotebookNode:
         part = Verdicts([row for row in verdicts if row.task == task], verdicts.linux)
         rows.append((f"Task {task} · {title}", str(part.points), str(part.of), str(part.by_hand or "")))
     rows.append(("Sum", str(verdicts.points), str(verdicts.of), str(verdicts.by_hand or "")))
-    return table(rows, ("", "points", "of", "more by hand"))
+    return table(rows, ("", "points", "of", "more by hand"), "points")
 
 
 def task_part(task: int, work: Path, verdicts: Verdicts, story: Any | None) -> list[NotebookNode]:
     """One task: the work's files, the verdicts, and the notebook's cells with their figures and tables."""
-    cells = [new_markdown_cell(f"# Task {task} · {TITLES[task]}"), new_markdown_cell("## The work")]
+    cells = [shown(f'<h1 id="task-{task}">Task {task} · {TITLES[task]}</h1>'), new_markdown_cell("## The work")]
     for name in FILES[task]:
         file = work / name
         text = file.read_text(errors="replace") if file.is_file() else "(not there)"

@@ -1,17 +1,61 @@
-"""The feedback page of one grade: the points and verdicts measured, the hints, and what a teacher should look at."""
+"""The feedback pages: one for each grade, with what was measured beside what is claimed, and a list of all for the teacher."""
 
 from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
+from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_notebook
 
 from .document import shown
 from .grade import Grade
 from .html import to_html
-from .verdict import Verdict, Verdicts
+from .verdict import BY_HAND, COLOURS, MARKS, Verdict, Verdicts
+
+INDEX = "index.html"
+HEAD = ("", "measured", "claimed", "points", "requirement", "what was seen")
+LIST_HEAD = ("file", "name", "group", "measured", "claimed", "by hand", "to look at", "seconds")
+
+
+def marked(verdict: str) -> str:
+    """A verdict with its mark and colour."""
+    return f'<b style="color:{COLOURS[verdict]}">{MARKS[verdict]} {html.escape(verdict)}</b>'
+
+
+def line(cells: Sequence[str], *, tag: str = "td", striking: bool = False) -> str:
+    """A row of a table from pieces of HTML."""
+    inside = "".join(f"<{tag}>{cell}</{tag}>" for cell in cells)
+    return f'<tr class="differs">{inside}</tr>' if striking else f"<tr>{inside}</tr>"
+
+
+def table(head: Sequence[str], lines: Sequence[str]) -> NotebookNode:
+    """A table from its lines."""
+    return shown(f'<table class="grades"><thead>{line(head, tag="th")}</thead><tbody>{"".join(lines)}</tbody></table>')
+
+
+def verdict_line(row: Verdict, claimed: str) -> str:
+    """One requirement: what was measured, and what the report claims where that is something else."""
+    points = f"? / {row.of}" if row.verdict == BY_HAND else f"{row.points} / {row.of}"
+    differs = claimed != row.verdict
+    said = html.escape(row.evidence) if row.verdict != BY_HAND else "the answer below"
+    hint = f"<br><b>{html.escape(row.hint)}</b>" if row.hint and row.hint != row.evidence else ""
+    told = f"<b>{html.escape(claimed)}</b>" if differs else "the same"
+    cells = (row.requirement, marked(row.verdict), told, points, html.escape(row.sentence), said + hint)
+    return line(cells, striking=differs)
+
+
+def total(grade: Grade, verdicts: Verdicts) -> str:
+    """The points in words, and how far the claim is from them."""
+    away = grade.claimed - grade.measured
+    claim = (
+        "as its report claims"
+        if not away
+        else f"its report claims {grade.claimed}, {abs(away)} {'more' if away > 0 else 'fewer'}"
+    )
+    return f"Measured: {verdicts.total()}; {claim}."
 
 
 def page(grade: Grade) -> str:
@@ -23,21 +67,41 @@ def page(grade: Grade) -> str:
     if flags:
         cells.append(shown(f"<p><b>To look at</b></p><ul>{flags}</ul>"))
     if grade.verdicts:
-        cells += [new_markdown_cell("## Measured"), shown(verdicts._repr_html_())]
-        cells.append(shown(f"<p>The report claims {grade.claimed} points.</p>"))
+        rows = [verdict_line(row, grade.claims.get(row.requirement, "nothing")) for row in verdicts]
+        cells += [new_markdown_cell("## Measured"), shown(f"<p><b>{html.escape(total(grade, verdicts))}</b></p>")]
+        cells.append(table(HEAD, rows))
     if grade.answer:
         cells += [new_markdown_cell("## The answer to 2.3, to be read"), shown(f"<pre>{html.escape(grade.answer)}</pre>")]
+    return numbered(cells, "Feedback")
+
+
+def numbered(cells: list[NotebookNode], title: str) -> str:
+    """The cells as a page."""
     for number, cell in enumerate(cells):
         cell["id"] = f"cell-{number}"
-    return to_html(new_notebook(cells=cells), "Feedback")
+    return to_html(new_notebook(cells=cells), title)
 
 
-def write_pages(grades: list[Grade], folder: Path) -> list[Path]:
-    """Write a page for each grade into `folder`; the files' names are made of harmless letters only."""
+def index(grades: Sequence[Grade], names: Sequence[str]) -> str:
+    """The list of all grades, those to look at first; `names` are the files of their pages."""
+    listed = sorted(zip(grades, names, strict=True), key=lambda pair: not pair[0].flags)
+    lines = []
+    for grade, name in listed:
+        texts = [grade.name or "(no name)", grade.group, f"{grade.measured} / {grade.of}", str(grade.claimed)]
+        texts += [str(grade.by_hand or ""), "; ".join(grade.flags), f"{grade.seconds:.0f}"]
+        link = f'<a href="{html.escape(name)}">{html.escape(grade.file)}</a>'
+        lines.append(line([link, *map(html.escape, texts)], striking=bool(grade.flags)))
+    flagged = sum(bool(grade.flags) for grade in grades)
+    cells = [shown(f"<h1>Grades</h1><p>{len(grades)} works, {flagged} to look at.</p>"), table(LIST_HEAD, lines)]
+    return numbered(cells, "Grades")
+
+
+def write_pages(grades: Sequence[Grade], folder: Path) -> list[Path]:
+    """Write a page for each grade into `folder`, and the list of all; the files' names are made of harmless letters only."""
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for number, grade in enumerate(grades, 1):
-        path = folder / f"{number:03}-{re.sub(r'[^A-Za-z0-9_-]+', '_', Path(grade.file).stem)[:60]}.html"
-        path.write_text(page(grade), encoding="utf-8")
-        written.append(path)
-    return written
+    stems = [re.sub(r"[^A-Za-z0-9_-]+", "_", Path(grade.file).stem)[:60] for grade in grades]
+    names = [f"{number:03}-{stem}.html" for number, stem in enumerate(stems, 1)]
+    texts = {**dict(zip(names, map(page, grades), strict=True)), INDEX: index(grades, names)}
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in texts]

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import tempfile
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-from tqdm import tqdm
-
-from ..errors import BadInput, LabkitError
+from ..errors import LabkitError
 from .check import check_work
 from .similar import fingerprint
-from .submission import MAX_PAGE, altered, read, unpack
+from .submission import altered, answers_in, read, unpack
 from .verdict import BY_HAND
 
-# Names and sentences of a submission are shown to the teacher this long at the most, characters.
-SHOWN = 200
+# Names and sentences of a submission are shown to the teacher this long at the most, characters; and so many edits.
+SHOWN, EDITS = 200, 10
 
 
 @dataclass
 class Grade:
-    """What came of one file. `flags` say what a teacher should look at; `verdicts` are those measured now."""
+    """What came of one file. `flags` say what a teacher should look at; `verdicts` are those measured now.
+
+    `claims` are the verdicts in the report, by requirement, shortened; `linux` is where it was measured, "none" where no lab
+    opened.
+    """
 
     file: str
     name: str = ""
@@ -41,6 +39,8 @@ class Grade:
     verdicts: list[dict[str, Any]] = field(default_factory=list)
     answer: str = ""
     fingerprint: str = ""
+    claims: dict[str, str] = field(default_factory=dict)
+    linux: str = ""
 
     def row(self) -> dict[str, Any]:
         """The row of the table: numbers, verdicts in short, flags."""
@@ -58,18 +58,28 @@ def printable(text: object) -> str:
     return clean.strip()[:SHOWN]
 
 
-def claims(data: dict[str, Any], measured: Sequence[dict[str, Any]]) -> list[str]:
+def claims(verdicts: Mapping[str, Any]) -> dict[str, str]:
+    """The verdicts that a report claims, by requirement."""
+    rows = [row for row in verdicts["verdicts"] if isinstance(row, dict)][: 2 * SHOWN]
+    return {printable(row.get("requirement")): printable(row.get("verdict")) for row in rows}
+
+
+def differences(claimed: Mapping[str, str], points: int, measured: Sequence[dict[str, Any]]) -> list[str]:
     """How the points and verdicts in the report differ from those measured."""
-    points = sum(row["points"] for row in measured)
-    sums = [] if data["verdicts"]["points"] == points else [f"claims {data['verdicts']['points']} points, measured {points}"]
-    claimed = {
-        str(row.get("requirement")): str(row.get("verdict")) for row in data["verdicts"]["verdicts"] if isinstance(row, dict)
-    }
+    earned = sum(row["points"] for row in measured)
+    sums = [] if points == earned else [f"claims {points} points, measured {earned}"]
     return sums + [
-        f"{row['requirement']} claims {printable(claimed.get(row['requirement'], 'nothing'))}, measured {row['verdict']}"
+        f"{row['requirement']} claims {claimed.get(row['requirement'], 'nothing')}, measured {row['verdict']}"
         for row in measured
         if claimed.get(row["requirement"]) != row["verdict"]
     ]
+
+
+def edits(data: dict[str, Any]) -> list[str]:
+    """What in the report does not fit its digest, the first few by name."""
+    names = altered(data)
+    more = [f"edited after it was made: {len(names) - EDITS} more"] if len(names) > EDITS else []
+    return [f"edited after it was made: {printable(name)}" for name in names[:EDITS]] + more
 
 
 def grade_one(page: Path) -> Grade:
@@ -79,7 +89,8 @@ def grade_one(page: Path) -> Grade:
         data = read(page)
         grade.name, grade.group = printable(data["who"].get("name", "")), printable(data["who"].get("group", ""))
         grade.claimed = int(data["verdicts"]["points"])
-        grade.flags += [f"edited after it was made: {part}" for part in altered(data)]
+        grade.claims = claims(data["verdicts"])
+        grade.flags += edits(data)
         measure(grade, data)
     except LabkitError as error:
         grade.flags.append(printable(f"{error.tried} {error.words}"))
@@ -95,11 +106,16 @@ def measure(grade: Grade, data: dict[str, Any]) -> None:
         work = Path(folder) / "work"
         unpack(data, work)
         grade.fingerprint = fingerprint(data["work"])
+        if data["answers"] != answers_in(work):
+            grade.flags.append("the answers shown are not those in its work")
         verdicts = check_work(work, trusted=False)
     grade.measured, grade.of, grade.by_hand = verdicts.points, verdicts.of, verdicts.by_hand
     grade.verdicts = [asdict(row) for row in verdicts]
     grade.answer = next((row.evidence for row in verdicts if row.verdict == BY_HAND), "")
-    grade.flags += claims(data, grade.verdicts)
+    grade.linux = verdicts.linux
+    grade.flags += differences(grade.claims, grade.claimed, grade.verdicts)
+    if grade.linux == "none":
+        grade.flags.append("no lab opened on this machine, so nothing was measured")
 
 
 def pairs(grades: Sequence[Grade]) -> None:
@@ -110,80 +126,3 @@ def pairs(grades: Sequence[Grade]) -> None:
         ]
         if same:
             grade.flags.append(f"the same work as {', '.join(map(printable, same))}")
-
-
-class Notes:
-    """The grades so far, a line of JSON each, so that an interrupted batch goes on where it stopped."""
-
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-
-    def known(self) -> dict[str, Grade]:
-        """The grades by the digest of their file."""
-        if self._path is None or not self._path.exists():
-            return {}
-        found = {}
-        for line in self._path.read_text().splitlines():
-            try:
-                note = json.loads(line)
-                found[note["digest"]] = Grade(**note["grade"])
-            except (ValueError, KeyError, TypeError):
-                continue  # the line that an interruption cut off
-        return found
-
-    def add(self, digest: str, grade: Grade) -> None:
-        """Note one more."""
-        if self._path is not None:
-            with self._path.open("a") as file:  # on a line of its own, also after one that was cut off
-                file.write("\n" + json.dumps({"digest": digest, "grade": asdict(grade)}) + "\n")
-
-
-def file_digest(page: Path) -> str:
-    """What names a file's content: its SHA-256, or its path when it cannot be a report."""
-    try:
-        if page.is_file() and page.stat().st_size <= MAX_PAGE:
-            with page.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        pass
-    return f"unreadable {page}"
-
-
-def grade_files(pages: Sequence[Path], *, jobs: int = 1, notes: Path | None = None) -> list[Grade]:
-    """Grade reports, `jobs` at once (each runs two labs), with a progress bar; grades in `notes` are not made again.
-
-    Raises BadInput for no files or impossible jobs; a file that cannot be graded is a row that says why.
-    """
-    if not pages or not 1 <= jobs <= 64:
-        raise BadInput("There is nothing to grade, or jobs is not from 1 to 64.", way_out="labkit grade FILE… --jobs 1")
-    book = Notes(notes)
-    known = book.known()
-    digests = {page: file_digest(page) for page in pages}
-    # A copy for each page: two may have the same content.
-    grades = {
-        page: Grade(**asdict(known[digests[page]]) | {"file": printable(page.name)}) for page in pages if digests[page] in known
-    }
-    with ThreadPoolExecutor(jobs) as pool, tqdm(total=len(pages), initial=len(grades), unit="work", disable=None) as bar:
-        waiting = {pool.submit(grade_one, page): page for page in pages if page not in grades}
-        for done in as_completed(waiting):
-            page = waiting[done]
-            grades[page] = done.result()
-            book.add(digests[page], grades[page])
-            bar.update()
-    result = [grades[page] for page in pages]
-    pairs(result)
-    return result
-
-
-def as_table(grades: Sequence[Grade]) -> pd.DataFrame:
-    """A row a file: file, name, group, points measured and claimed, difference, of, by hand, verdicts, flags, seconds."""
-    return pd.DataFrame([grade.row() for grade in grades])
-
-
-def to_csv(grades: Sequence[Grade], path: Path) -> None:
-    """Write the table for a spreadsheet: UTF-8 with its mark, and no cell that a spreadsheet would take for a formula."""
-
-    def harmless(value: Any) -> Any:
-        return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
-
-    as_table(grades).map(harmless).to_csv(path, index=False, encoding="utf-8-sig")

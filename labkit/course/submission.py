@@ -12,8 +12,9 @@ from typing import Any
 
 from ..errors import BadInput
 from .bench import MAX_BYTES, MAX_FILES
+from .checks.task2 import written_answer
 
-FORMAT = 1
+FORMAT = 2
 BLOCK = "labkit-submission"
 # A report with pictures has about 2 MB.
 MAX_PAGE = 64 * 1024 * 1024
@@ -21,7 +22,11 @@ MAX_BLOCK = 48 * 1024 * 1024
 # Numbers, texts and the like in it: a report has thousands, each takes memory here.
 MAX_VALUES = 500_000
 MAX_POINTS = 1000
-PARTS = ("who", "work", "verdicts", "evidence", "versions")
+# What of a work is handed in, bytes, so that a page stays below 5 MB: base64 takes a third more, pictures 1.5 MB.
+MAX_WORK = 2_000_000
+# The requirements that are answered in words.
+QUESTIONS = ("2.3",)
+PARTS = ("who", "work", "answers", "verdicts", "evidence", "versions")
 
 
 # The element that as_block's text stands in: there is no "<" in that text, and the search takes time in proportion to the page.
@@ -42,8 +47,9 @@ def pack_work(work: Path) -> dict[str, Any]:
             continue
         data = path.read_bytes()
         size += len(data)
-        if len(files) >= MAX_FILES or size > MAX_BYTES:
-            raise BadInput(f"{work} is too large to hand in.", way_out=f"{MAX_FILES} files and {MAX_BYTES:,} bytes at the most")
+        if len(files) >= MAX_FILES or size > MAX_WORK:
+            most = f"{MAX_FILES} files and {MAX_WORK:,} bytes are the most; here it is {path.relative_to(work)} that is too much"
+            raise BadInput(f"{work} is too large to hand in.", way_out=f"delete what does not belong to it: {most}")
         name = path.relative_to(work).as_posix()
         files[name] = {"data": base64.b64encode(data).decode(), "executable": bool(path.stat().st_mode & 0o100)}
     return files
@@ -54,9 +60,27 @@ def build(
 ) -> dict[str, Any]:
     """The machine part of a report."""
     parts: dict[str, Any] = {
-        "who": dict(who), "work": pack_work(work), "verdicts": dict(verdicts), "evidence": evidence, "versions": dict(versions),
+        "who": dict(who), "work": pack_work(work), "answers": answers_in(work), "verdicts": dict(verdicts),
+        "evidence": evidence, "versions": dict(versions),
     }  # fmt: skip
-    return {"format": FORMAT, **parts, "digests": {name: digest(parts[name]) for name in PARTS}}
+    return {"format": FORMAT, **parts, "digests": digests(parts)}
+
+
+def answers_in(work: Path) -> dict[str, str]:
+    """The written answers in a work, by the number of their question."""
+    file = work / "answers.md"
+    text = file.read_text(errors="replace") if file.is_file() and not file.is_symlink() else ""
+    return {number: written_answer(text, number) for number in QUESTIONS}
+
+
+def digests(data: Mapping[str, Any]) -> dict[str, str]:
+    """The digest of every part, of every file of the work, and of every piece of each task's evidence."""
+    found = {name: digest(data[name]) for name in PARTS}
+    found |= {f"work/{name}": digest(file) for name, file in data["work"].items()}
+    for task, pieces in data["evidence"].items():
+        if isinstance(pieces, dict):
+            found |= {f"evidence/{task}/{name}": digest(piece) for name, piece in pieces.items()}
+    return found
 
 
 def as_block(data: Mapping[str, Any]) -> str:
@@ -70,8 +94,6 @@ def read(page: Path) -> dict[str, Any]:
     try:
         if page.exists() and not page.is_file():  # reading a pipe would wait for ever
             raise OSError("it is no file")
-        if page.exists() and not page.is_file():
-            raise BadInput(f"{page.name} is no file.")
         size = page.stat().st_size
         if size > MAX_PAGE:
             raise BadInput(f"{page.name} has {size:,} bytes; a report has {MAX_PAGE:,} at the most.")
@@ -113,8 +135,11 @@ def check_shape(data: Any, name: str) -> None:
 
 
 def altered(data: Mapping[str, Any]) -> list[str]:
-    """The parts whose digests do not match: somebody has edited them."""
-    return [name for name in PARTS if data["digests"].get(name) != digest(data[name])]
+    """What was edited, taken out or added, as its digest says: files and pieces by their names, else the whole part."""
+    now, made = digests(data), data["digests"]
+    names = sorted(name for name in {*now, *made} if now.get(name) != made.get(name))
+    whole = [name for name in names if name in PARTS and not any(other.startswith(f"{name}/") for other in names)]
+    return [*whole, *(name for name in names if name not in PARTS)]
 
 
 def safe_path(name: str, below: Path) -> Path:

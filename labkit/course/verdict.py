@@ -47,6 +47,8 @@ REQUIREMENTS = {
         Requirement("4.6", 3, "an HTTP request and its response can be seen with tshark on both sides of nginx"),
     )
 }  # fmt: skip
+# How long evidence and hint may be, characters: a hostile work could have a million interfaces to list.
+SAID = 3000
 # A requirement that fails while one of these has not passed cannot be judged by itself.
 DEPENDS = {
     "1.2": ("1.1",), "1.3": ("1.1",), "1.4": ("1.1", "1.3"), "3.3": ("3.1", "3.2"), "4.2": ("4.1",),
@@ -103,8 +105,8 @@ def verdict(number: str, finding: Finding) -> Verdict:
         points,
         requirement.points,
         requirement.sentence,
-        finding.evidence,
-        finding.hint,
+        finding.evidence[:SAID],
+        finding.hint[:SAID],
     )
 
 

@@ -1,16 +1,19 @@
 """The cell: where the commands of a work run on a Linux of the lab's own, apart from the agent that judges them.
 
-They share the lab's network and files, but not its processes: in the cell the agent and its stream cannot be seen, traced
-or ended, no device can be made, nothing be mounted, and the instruments outside read an /etc and a home of their own. All
-of a work's processes together have limits (cgroups) and one share of the processor, so that a fork bomb or a memory hog
-harms itself and not the agent.
+They share the lab's network, home, /tmp, /run and /var, but not its processes: in the cell the agent and its stream cannot
+be seen, traced or ended, no device can be made, nothing be mounted. Nothing that an instrument outside reads or runs can be
+written there: /etc is a copy, and the root folder, in which links lead to the loader and to /bin, is another one. All of a
+work's processes together have limits (cgroups) and one share of the processor, so that a fork bomb or a memory hog harms
+itself and not the agent.
 """
 
 from __future__ import annotations
 
-from .view import FOLDER, HOME
+from .view import HOME, PYTHON, USR_LINKS
 
-ETC = "/run/cell-etc"
+# In the lab's root folder, which the cell does not see.
+ETC = "/cell-etc"
+SHARED = (HOME, "/tmp", "/run", "/var")
 # What root needs to set up networks and services, and no more (capabilities(7)).
 CAPABILITIES = (
     "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_ADMIN", "NET_BIND_SERVICE", "NET_RAW", "SETFCAP", "SETGID",
@@ -42,8 +45,9 @@ def cell_command(command: list[str]) -> list[str]:
     """`command` in a cell; its processes in the background go on when it ends."""
     keep = [part for name in CAPABILITIES for part in ("--cap-add", f"CAP_{name}")]
     sandbox = [
-        *("bwrap", "--unshare-pid", "--unshare-ipc", "--cap-drop", "ALL", *keep, "--setenv", "HOME", HOME, "--bind", "/", "/"),
-        *("--dev", "/dev", "--bind", ETC, "/etc", "--tmpfs", FOLDER, "--tmpfs", GROUPS, "--proc", "/proc"),
+        *("bwrap", "--unshare-pid", "--unshare-ipc", "--cap-drop", "ALL", *keep, "--setenv", "HOME", HOME),
+        *("--ro-bind", "/usr", "/usr", *USR_LINKS, "--ro-bind-try", PYTHON, PYTHON, "--bind", ETC, "/etc"),
+        *(part for place in SHARED for part in ("--bind", place, place)), "--dir", GROUPS, "--dev", "/dev", "--proc", "/proc",
         *("--ro-bind", "/proc/sys", "/proc/sys", "--bind", "/proc/sys/net", "/proc/sys/net", "--chdir", HOME, "--"),
-    ]
+    ]  # fmt: skip
     return ["/bin/sh", "-c", ENTER, "cell", *sandbox, *command]

@@ -24,8 +24,12 @@ ETC_FROM_HOST = (
     "ld.so.conf.d", "localtime", "mime.types", "modprobe.d", "os-release", "profile", "protocols", "services",
     "ssl/openssl.cnf", "terminfo", "wireshark",
 )  # fmt: skip
+# The links of a system whose programs and libraries all lie below /usr.
+USR_LINKS = [part for name in ("bin", "sbin", "lib", "lib64", "lib32") for part in ("--symlink", f"usr/{name}", f"/{name}")]
 # Where a home that is copied can be read, and how large the copy may grow, bytes.
 HANDED_IN, COPY_SIZE = "/opt/handed-in", 64 * 1024 * 1024
+# What a program that reads an untrusted file may use: bytes of address space, seconds of the processor.
+READER_MEMORY, READER_SECONDS = 4 * 1024**3, 120
 # Directories that Debian's packages make for their programs.
 VAR = ("lib/nginx", "log/nginx", "lib/misc", "log", "tmp", "www")
 
@@ -67,9 +71,7 @@ def view_of(folder: LabFolder, *, copy_home: bool = False) -> View:
 
 def system(view: View) -> list[str]:
     """The parts that are only read: /usr, the Python prefix, the installed packages and labkit."""
-    args = ["--ro-bind", "/usr", "/usr"]
-    for name in ("bin", "sbin", "lib", "lib64", "lib32"):
-        args += ["--symlink", f"usr/{name}", f"/{name}"]
+    args = ["--ro-bind", "/usr", "/usr", *USR_LINKS]
     if view.python:
         args += ["--ro-bind", view.python, PYTHON]
     args += ["--ro-bind", view.site, SITE, "--ro-bind", view.labkit, f"{LABKIT}/labkit"]
@@ -116,6 +118,21 @@ def agent_command(view: View) -> list[str]:
     """
     moved = ["env", f"LD_LIBRARY_PATH={PYTHON}/lib"] if view.python else []
     return [*moved, view.interpreter, "-I", "-S", f"{LABKIT}/labkit/machine/agent.py", SITE, LABKIT]
+
+
+def reading_command(command: list[str], file: Path, seen_as: str) -> list[str]:
+    """`command` on the running kernel in a view of the system's programs and one file, named `seen_as`, without a network.
+
+    For a program of ours that reads what the work of others has made. Its memory and processor time are limited too.
+    """
+    etc = ("ld.so.cache", "alternatives", "wireshark")
+    return [
+        *("prlimit", f"--as={READER_MEMORY}", f"--cpu={READER_SECONDS}", "bwrap", "--unshare-all", "--cap-drop", "ALL"),
+        *("--die-with-parent", "--new-session", "--clearenv", "--setenv", "PATH", PATH, "--setenv", "HOME", "/tmp"),
+        *("--setenv", "LANG", "C.UTF-8", "--ro-bind", "/usr", "/usr", *USR_LINKS),
+        *(part for name in etc for part in ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")),
+        *("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--ro-bind", str(file), seen_as, "--", *command),
+    ]  # fmt: skip
 
 
 def machine_arguments(view: View) -> list[str]:

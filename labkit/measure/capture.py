@@ -17,6 +17,7 @@ from ..errors import BadInput, MeasureError, WaitTimeout
 from ..inside.mark import DISCARD
 from ..lab import Lab, Process
 from ..machine.view import FOLDER
+from ..wait import wait_until
 from .exchanges import read_exchanges, read_syns, tshark
 
 # tshark hands capturing to dumpcap and writes the same file. On User-Mode Linux loading tshark's dissectors takes five
@@ -26,6 +27,8 @@ PROGRAMS = {"host": "tshark", "uml": "dumpcap"}
 PORTS = {8888: "nginx", 8081: "backend1", 8082: "backend2"}
 # dumpcap passes packets on within 0.75 s (measured); a busy machine may need longer.
 MARK_TIMEOUT = 30.0
+# On User-Mode Linux each mark takes time from the program that is waited for, seconds.
+MARK_EVERY = 0.1
 
 
 def capture_command(program: str, interface: str, ports: Sequence[int], file: str) -> list[str]:
@@ -69,7 +72,7 @@ class Capture:
             return self._recording.exists() and token.encode() in self._recording.read_bytes()
 
         try:
-            self.lab.wait_until(seen, reason="a packet to appear in the capture", timeout=MARK_TIMEOUT)
+            wait_until(seen, reason="a packet to appear in the capture", timeout=MARK_TIMEOUT, interval=MARK_EVERY)
         except WaitTimeout as error:
             raise MeasureError(f"`{process.command}` records nothing.", words=process.log) from error
 
@@ -108,7 +111,7 @@ class Capture:
 
     def exchanges(self, *, fast: bool | None = None) -> pd.DataFrame:
         """The HTTP exchanges, as `measure.exchanges.read_exchanges` describes them."""
-        return read_exchanges(self._finished(), self.ports, fast=fast)
+        return read_exchanges(self._finished(), self.ports, fast=fast, apart=not self.lab.trusted)
 
     def syns(self) -> pd.DataFrame:
         """The TCP connection attempts, as `measure.exchanges.read_syns` describes them."""

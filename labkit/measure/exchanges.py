@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from ..errors import MeasureError
+from ..machine.view import reading_command
 from .messages import TIMEOUT, decode_options, message, pyshark_messages
 
 EXCHANGES = [
@@ -20,6 +21,8 @@ EXCHANGES = [
 SYNS = ["time", "source", "target", "answer", "packets", "stream"]
 # Above this size pyshark's packet objects take too long; tshark's fields are read instead (FAST_BYTES: about 1,000 exchanges).
 FAST_BYTES = 2_000_000
+# What a file is called where tshark sees nothing else.
+APART = "/tmp/capture.pcapng"
 SEPARATOR, HEADER_SEPARATOR = "\x1f", "\x1e"
 
 HTTP_FIELDS = (
@@ -32,10 +35,14 @@ SYN_FIELDS = (
 )  # fmt: skip
 
 
-def tshark(file: Path, ports: Iterable[int], options: list[str]) -> str:
-    """Run tshark over `file` and return what it prints. Raises MeasureError with its words."""
+def tshark(file: Path, ports: Iterable[int], options: list[str], *, apart: bool = False) -> str:
+    """Run tshark over `file` and return what it prints. Raises MeasureError with its words.
+
+    With `apart` it sees nothing but the file: whoever made the packets may know a fault of one of its dissectors.
+    """
     decode = [part for rule, protocol in decode_options(ports).items() for part in ("-d", f"{rule},{protocol}")]
-    command = ["tshark", "-n", "-r", str(file), *decode, *options]
+    command = ["tshark", "-n", "-r", APART if apart else str(file), *decode, *options]
+    command = reading_command(command, file, APART) if apart else command
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=TIMEOUT, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -45,17 +52,19 @@ def tshark(file: Path, ports: Iterable[int], options: list[str]) -> str:
     return done.stdout
 
 
-def fields(file: Path, ports: Iterable[int], display_filter: str, names: tuple[str, ...]) -> list[dict[str, str]]:
+def fields(
+    file: Path, ports: Iterable[int], display_filter: str, names: tuple[str, ...], *, apart: bool = False
+) -> list[dict[str, str]]:
     """The fields `names` of every packet that passes `display_filter`, as text; several values of one are joined."""
     options = ["-Y", display_filter, "-T", "fields", "-E", f"separator={SEPARATOR}", "-E", f"aggregator={HEADER_SEPARATOR}"]
     options += [part for name in names for part in ("-e", name)]
-    lines = tshark(file, ports, options).split("\n")
+    lines = tshark(file, ports, options, apart=apart).split("\n")
     return [dict(zip(names, line.split(SEPARATOR), strict=True)) for line in lines if line]
 
 
-def fast_messages(file: Path, ports: Iterable[int]) -> Iterator[dict[str, Any]]:
+def fast_messages(file: Path, ports: Iterable[int], *, apart: bool = False) -> Iterator[dict[str, Any]]:
     """Every HTTP message of the capture, by `tshark -T fields`."""
-    for row in fields(file, ports, "http.request or http.response", HTTP_FIELDS):
+    for row in fields(file, ports, "http.request or http.response", HTTP_FIELDS, apart=apart):
         lines = row["http.request.line"] or row["http.response.line"]
         # tshark writes the line ends of a header as the two characters \r and \n.
         yield message(row, [line.replace("\\r\\n", "") for line in lines.split(HEADER_SEPARATOR)])
@@ -107,15 +116,16 @@ def who(row: Mapping[str, Any], ports: Mapping[int, str]) -> str:
     return ports.get(int(row["server"].rpartition(":")[2]), row["server"])
 
 
-def read_exchanges(file: Path, ports: Mapping[int, str], *, fast: bool | None = None) -> pd.DataFrame:
+def read_exchanges(file: Path, ports: Mapping[int, str], *, fast: bool | None = None, apart: bool = False) -> pd.DataFrame:
     """The HTTP exchanges in a capture, by pyshark, or by `tshark -T fields` when `fast` (None: when the file is large).
 
     Columns: time (s since the first), hop ("client → nginx", "nginx → backend1", …), client, server ("address:port"),
     stream (tshark's number of the TCP connection), method, uri, status (NA without a response), request_headers and
-    response_headers (dict), ms (from the request to its response). Raises MeasureError.
+    response_headers (dict), ms (from the request to its response). With `apart` tshark sees nothing but the file (then it
+    is `fast`). Raises MeasureError.
     """
-    fast = file.stat().st_size > FAST_BYTES if fast is None else fast
-    exchanges = pair(fast_messages(file, ports) if fast else pyshark_messages(file, ports))
+    fast = apart or (file.stat().st_size > FAST_BYTES if fast is None else fast)
+    exchanges = pair(fast_messages(file, ports, apart=apart) if fast else pyshark_messages(file, ports))
     name_hops(exchanges, ports)
     table = pd.DataFrame(exchanges, columns=EXCHANGES)
     table["status"] = table["status"].astype("Int64")

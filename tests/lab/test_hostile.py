@@ -17,8 +17,8 @@ from hostile import NOTHING, SPIES, WORKS, Hostile
 from hostile_pages import page
 from works import right
 
+from labkit.course.batch import grade_files
 from labkit.course.check import check_work
-from labkit.course.grade import grade_files
 from labkit.course.submission import as_block, build
 from labkit.course.verdict import BY_HAND, Verdicts
 from labkit.lab import Lab
@@ -109,6 +109,7 @@ def test_hostile_work_is_contained(work: Hostile, teacher: Teacher, tmp_path: Pa
     verdicts = judged(work, teacher, tmp_path / "work")
     assert work.least <= verdicts.points <= work.most, str(verdicts)
     assert all(row.hint for row in verdicts if not row.points and row.verdict != BY_HAND)
+    assert not work.says or any(work.says in row.hint for row in verdicts), str(verdicts)
     if work in SPIES:
         assert NOTHING in next(row.evidence for row in verdicts if row.requirement == "1.2")
     teacher.assert_unharmed()

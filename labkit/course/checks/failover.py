@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..bench import Bench
+from ..evidence import request_rows
 
 LIMIT = 7
 # Enough for seven failures in each of eight workers.
@@ -67,8 +68,7 @@ class Failover:
         bench.call("recorder:take", 8082)
         self.rows = self._ask(REQUESTS)
         self.refused = [row["refused"] for row in self.rows]
-        keep = ("status", "error", "refused", "began", "ended")
-        bench.evidence["failover"] = [{name: row[name] for name in keep} for row in self.rows]
+        bench.evidence["failover"] = request_rows(self.rows)
         self.received = bench.call("recorder:take", 8082)
         self.by_backup = len(self.received)
         self.attempts, self.unclear = first_attempts(self.rows)

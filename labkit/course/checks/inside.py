@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 
 from labkit.inside.fetch import fetch, refused_attempts
+from labkit.inside.group import keep_only, members
 from labkit.inside.http_load import error_name
 from labkit.inside.sockets import listeners
 
@@ -68,12 +69,26 @@ def programs() -> list[dict[str, Any]]:
 
 
 def program(pid: int | None) -> str:
-    """The name of the program file that a process runs, with its folder when that is not the system's; "" when it is gone."""
+    """The name of the program file that a process runs, with its folder when that is not the system's; "" when it is gone.
+
+    A program of the system into which other code is loaded (LD_PRELOAD, a module of nginx) goes by the name of that.
+    """
     try:
         file = os.readlink(f"/proc/{pid}/exe")
+        with open(f"/proc/{pid}/maps") as maps:
+            rows = [line.rstrip("\n").split(maxsplit=5) for line in maps]
     except OSError:
         return ""
-    return os.path.basename(file) if file.startswith(SYSTEM) else file
+    code = [row[5] for row in rows if len(row) == 6 and "x" in row[1] and row[5].startswith("/")]
+    return next((name for name in (file, *code) if not name.startswith(SYSTEM)), os.path.basename(file))
+
+
+def end_helpers(names: list[str]) -> None:
+    """End every process of the work that runs none of the programs `names`: what is measured is these programs' doing.
+
+    Something left in the background could else watch for a check and act the part that the program does not play.
+    """
+    keep_only([pid for pid in members() if program(pid) in (*names, "bwrap")])
 
 
 def unix_sockets(name: str) -> list[str]:

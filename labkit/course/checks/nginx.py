@@ -8,6 +8,7 @@ from typing import Any
 
 from ...errors import LabkitError, MeasureError
 from ..bench import BACKENDS, LONG, Bench
+from ..evidence import request_rows
 from .failover import GIVE_UP, LIMIT, TIMEOUT, Failover, replace_workers
 from .tshark import both_hops
 
@@ -53,6 +54,8 @@ def measure(bench: Bench) -> Measured:
         raise MeasureError(f"nobody answers at {ADDRESS}:{PORT}: {alive[0]['error']}{bench.words}")
     bench.inside("crowd", ADDRESS, PORT, CROWD, TIMEOUT, CROWD_SECONDS)
     received = {port: bench.call("recorder:take", port, timeout=LONG) for port in BACKENDS}
+    bench.evidence["requests"] = request_rows(alive)
+    bench.evidence["received"] = {str(port): len(rows) for port, rows in received.items()}
     return Measured(alive, received, look(bench), Failover(bench, ADDRESS, PORT))
 
 

@@ -69,8 +69,10 @@ def said(answer: dict[str, Any]) -> str:
 
 def answers(bench: Bench) -> Finding:
     """1.4: curl gets from each server the page that lies in its folder."""
+    rows = bench.evidence["requests"] = []
     for name, port in PORTS.items():
         done = bench.instrument("curl", "-s", "-m", "5", f"http://127.0.0.1:{port}/")
+        rows.append({"port": port, "code": done.code, "page": done.stdout[:200]})
         if done.code or done.stdout != bench.lab.read(f"~/{name}/index.html"):
             evidence = f"curl of port {port}: code {done.code}, {done.stdout[:200]!r}"
             return failed(evidence, f"port {port} does not answer with the page of {name}")

@@ -28,6 +28,9 @@ def ask(bench: Bench, *, tcp: bool) -> list[dict[str, Any]]:
         rows.append(row)
         if row["error"]:
             break
+    keep = ("answers", "ttl", "rcode", "error")
+    kept = [{"tcp": tcp, "ms": round(row["ms"], 2)} | {name: row[name] for name in keep} for row in rows]
+    bench.evidence["queries"] = bench.evidence.get("queries", []) + kept
     return rows
 
 

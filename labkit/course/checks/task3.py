@@ -8,6 +8,7 @@ from typing import Any
 from ...errors import WaitTimeout
 from ...measure.counters import counters, settled
 from ..bench import BACKENDS, Bench, Check
+from ..evidence import request_rows
 from ..verdict import Finding, could_not_run, failed, passed
 
 VIP, PORT, SERVERS = "192.168.100.1", 80, ["127.0.0.1:8081", "127.0.0.1:8082"]
@@ -102,6 +103,7 @@ def balance(bench: Bench) -> Finding:
     zero(bench)
     before = entries(bench)
     rows = bench.inside("series", VIP, PORT, REQUESTS, TIMEOUT, GIVE_UP)
+    bench.evidence["requests"] = request_rows(rows)
     through = entries(bench) - before
     answered = {port: len(bench.call("recorder:take", port)) for port in BACKENDS}
     lost = [row["error"] for row in rows if row["error"]]

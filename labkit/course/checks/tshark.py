@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
-
+from ...errors import MeasureError
 from ...measure.capture import PORTS, Capture
 from ..bench import Bench
+from ..evidence import CAPTURE, MAX_CAPTURE, packed
 
 
 def both_hops(bench: Bench, address: str, port: int) -> list[str]:
     """Record one request and return a sentence for each exchange that tshark decodes with request and response."""
     with Capture(bench.lab, PORTS) as capture:
         bench.call("fetch:fetch", address, port)
+    size = capture.file.stat().st_size
+    if size > MAX_CAPTURE:
+        raise MeasureError(f"During one request {size:,} bytes were sent: too many to look for it.")
     exchanges = capture.exchanges(fast=True)
-    bench.evidence["capture"] = base64.b64encode(gzip.compress(capture.file.read_bytes())).decode()
+    bench.evidence[CAPTURE] = packed(capture.file.read_bytes())
     return [
         f"{row.hop}: {row.method} {row.uri} → {row.status} ({row.ms:.1f} ms)"
         for row in exchanges.itertuples()

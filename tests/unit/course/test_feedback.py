@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from labkit.course.feedback import page, write_pages
+from labkit.course.feedback import index, page, write_pages
 from labkit.course.grade import Grade
 from labkit.course.verdict import failed, passed, verdict
 
@@ -18,7 +18,8 @@ EVIL = "<script>alert('x')</script><img src=http://evil.example/x onerror=alert(
 def grade(text: str) -> Grade:
     """A grade that has `text` wherever a submission can put one."""
     rows = [asdict(verdict("1.1", passed(text))), asdict(verdict("1.2", failed(text, text)))]
-    return Grade(text, text, text, 2, 4, 4, 6, 1.0, [text, "edited after it was made: who"], rows, text)
+    flags = [text, "edited after it was made: who"]
+    return Grade(text, text, text, 2, 4, 4, 6, 1.0, flags, rows, text, claims={"1.1": text, "1.2": "failed"})
 
 
 class Seen(HTMLParser):
@@ -48,7 +49,7 @@ def seen() -> Seen:
 
 def test_markup_of_a_submission_is_text(seen: Seen) -> None:
     """Name, group, file, flags, evidence, hints and answer are shown letter by letter, wherever they stand."""
-    assert seen.text.count(EVIL) == 7
+    assert seen.text.count(EVIL) == 8
     assert seen.tags == [tag for tag in seen.tags if tag not in ("script", "img", "iframe", "object", "form")]
 
 
@@ -61,8 +62,28 @@ def test_page_acts_and_loads_nothing(seen: Seen) -> None:
 def test_page_says_what_counts() -> None:
     """Points measured and claimed, verdicts, hints, flags and the answer to be read by hand are there."""
     text = page(Grade("ann.html", "Ann", "G1", 2, 4, 4, 6, 1.0, ["edited"], grade("why").verdicts, "my answer"))
-    for words in ("Ann · G1 · ann.html", "To look at", "edited", "✓ passed", "✗ failed", "why", "claims 4 points", "my answer"):
+    for words in ("Ann · G1 · ann.html", "To look at", "edited", "✓ passed", "✗ failed", "why", "claims 4, 2 more", "my answer"):
         assert words in text, words
+
+
+def test_difference_stands_out_and_agreement_does_not() -> None:
+    """The row whose verdict is not the claimed one is marked and has both; the other says that they are the same."""
+    rows = grade("why").verdicts
+    text = page(Grade("a.html", "Ann", "G", 2, 4, 4, 6, 1.0, [], rows, "", claims={"1.1": "passed", "1.2": "passed"}))
+    assert text.count('<tr class="differs">') == 1
+    differing = text.partition('<tr class="differs">')[2].partition("</tr>")[0]
+    assert "✗ failed" in differing and "<b>passed</b>" in differing and "the same" not in differing
+
+
+def test_list_leads_to_each_page_those_to_look_at_first() -> None:
+    """Every work has a line with its points and a link to its page; flagged ones stand above the others; markup is text."""
+    plain, flagged = Grade("a.html", "Ann", "G", 94, 94, 94, 6), grade(EVIL)
+    text = index([plain, flagged], ["001-a.html", "002-b.html"])
+    parser = Seen()
+    parser.feed(text)
+    assert parser.acting == [("href", "002-b.html"), ("href", "001-a.html")]
+    assert parser.text.count(EVIL) == 4 and "2 works, 1 to look at" in parser.text and "94 / 94" in parser.text
+    assert "script" not in parser.tags and "img" not in parser.tags
 
 
 def test_page_of_a_broken_file_is_its_flag() -> None:
@@ -75,7 +96,6 @@ def test_files_have_harmless_names(tmp_path: Path) -> None:
     """Names of pages cannot lead elsewhere, hide, or overwrite each other."""
     names = ["../../etc/passwd.html", ".hidden.html", "a b;rm.html", "-rf.html", "same.html", "same.html", "n" * 300, "\n.html"]
     files = write_pages([Grade(name) for name in names], tmp_path / "new")
-    assert sorted(files) == sorted((tmp_path / "new").iterdir()) and len(files) == len(names)
-    assert all(
-        file.name.replace("-", "").replace("_", "").replace(".", "").isalnum() and file.name[:3].isdigit() for file in files
-    )
+    assert sorted(files) == sorted((tmp_path / "new").iterdir()) and len(files) == len(names) + 1
+    assert all(file.name.replace("-", "").replace("_", "").replace(".", "").isalnum() for file in files)
+    assert [file.name[:3].isdigit() for file in files] == [True] * len(names) + [False]

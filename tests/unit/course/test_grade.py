@@ -6,6 +6,9 @@ import csv
 import json
 import os
 import re
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +16,15 @@ import pytest
 from hostile_pages import PAGES, READABLE, UNREADABLE, Page, page, sealed
 from works import right
 
+from labkit.course import batch
 from labkit.course import grade as grading
-from labkit.course.grade import Notes, claims, grade_files, printable, to_csv
+from labkit.course.batch import Notes, edition, grade_files, reports_in
+from labkit.course.grade import claims, differences, printable
 from labkit.course.submission import as_block, build
+from labkit.course.table import as_text, to_csv
 from labkit.course.verdict import Verdicts, failed, verdict
 from labkit.errors import BadInput
+from labkit.wait import wait_until
 
 Report = dict[str, Any]
 
@@ -110,8 +117,9 @@ def test_claims_name_each_difference() -> None:
     """Points, a verdict that differs and one that is missing are each named; equal ones are not."""
     rows = [{"requirement": "1.1", "verdict": "passed", "points": 2}, {"requirement": "1.2", "verdict": "failed", "points": 0}]
     claimed = {"points": 4, "verdicts": [{"requirement": "1.1", "verdict": "passed"}]}
-    assert claims({"verdicts": claimed}, rows) == ["claims 4 points, measured 2", "1.2 claims nothing, measured failed"]
-    assert claims({"verdicts": {"points": 2, "verdicts": rows}}, rows) == []
+    told = differences(claims(claimed), 4, rows)
+    assert told == ["claims 4 points, measured 2", "1.2 claims nothing, measured failed"]
+    assert differences(claims({"verdicts": rows}), 2, rows) == []
 
 
 @pytest.mark.parametrize(
@@ -162,6 +170,62 @@ def test_interrupted_batch_goes_on(report: Report, tmp_path: Path, judged: list[
     assert len(judged) == 4
 
 
+def test_interrupt_ends_the_batch_and_notes_nothing_more(
+    report: Report, tmp_path: Path, judged: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while the second work is judged: the rest is not begun, and only what was judged whole is noted."""
+    pages = [written(tmp_path, f"{name}.html", sealed(report | {"who": {"name": name}})) for name in "abcd"]
+    real = grading.check_work
+
+    def check_work(work: Path, *, trusted: bool) -> Verdicts:
+        if judged:
+            wait_until(Notes(tmp_path / "notes").known, reason="the note of the first work", timeout=60)
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            assert stopped.wait(60)
+        return real(work, trusted=trusted)
+
+    stopped = threading.Event()
+
+    class Pool(ThreadPoolExecutor):
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+            super().shutdown(wait=False, cancel_futures=cancel_futures)
+            stopped.set()
+            super().shutdown(wait)
+
+    monkeypatch.setattr(batch, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(grading, "check_work", check_work)
+    with pytest.raises(KeyboardInterrupt):
+        grade_files(pages, notes=tmp_path / "notes")
+    assert len(judged) == 2
+    assert [grade.name for grade in Notes(tmp_path / "notes").known().values()] == ["a"]
+
+
+def test_machine_without_a_lab_is_no_grade(report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no lab opens the row says so, and is not kept: the next call measures."""
+    monkeypatch.setattr(grading, "check_work", lambda *_args, **_options: Verdicts([], "none"))
+    (grade,) = grade_files([written(tmp_path, "a.html", report)], notes=tmp_path / "notes")
+    assert "no lab opened" in " ".join(grade.flags)
+    assert Notes(tmp_path / "notes").known() == {}
+
+
+def test_folder_and_pattern_mean_their_reports(tmp_path: Path) -> None:
+    """A folder stands for its pages, a pattern for what matches, each file counts once, and what is not there stays a row."""
+    for name in ("b.html", "a.html", "notes.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "empty").mkdir()
+    pages = [tmp_path / "a.html", tmp_path / "b.html"]
+    assert reports_in([tmp_path]) == reports_in([tmp_path / "*.html"]) == reports_in([*pages, tmp_path]) == pages
+    assert reports_in([tmp_path / "empty", tmp_path / "gone.html"]) == [tmp_path / "empty", tmp_path / "gone.html"]
+
+
+def test_terminal_shows_what_to_look_at(report: Report, tmp_path: Path) -> None:
+    """Below the table each flag of a file has a line; one without flags has none."""
+    bad = written(tmp_path, "bad.html", sealed(report | {"verdicts": {"points": 7, "verdicts": []}}))
+    text = as_text(grade_files([bad, written(tmp_path, "good.html", sealed(report | {"work": {}, "answers": {"2.3": ""}}))]))
+    assert "1 of 2 to look at" in text and "\nbad.html: Ann\n  claims 7 points, measured 0\n" in text
+    assert "\ngood.html: " not in text
+
+
 def test_changed_file_is_judged_again(report: Report, tmp_path: Path, judged: list[Path]) -> None:
     """Notes are kept by what a file holds, not by its name."""
     file = written(tmp_path, "a.html", report)
@@ -187,9 +251,10 @@ def test_foreign_notes_are_no_grades(tmp_path: Path) -> None:
         "null",
         "[]",
         "{}",
-        '{"digest": "x", "grade": {"no": 1}}',
+        json.dumps({"digest": "x", "edition": edition(), "grade": {"no": 1}}),
+        json.dumps({"digest": "z", "edition": "of another labkit", "grade": {"file": "z.html"}}),
         '{"digest": "x"',
-        json.dumps({"digest": "y", "grade": 5}),
+        json.dumps({"digest": "y", "edition": edition(), "grade": 5}),
     ]
     (tmp_path / "notes").write_text("\n".join(lines))
     assert Notes(tmp_path / "notes").known() == {}

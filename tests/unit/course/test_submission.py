@@ -11,9 +11,8 @@ import pytest
 from hostile_pages import START, page, sealed
 from nbformat.v4 import new_notebook
 
-from labkit.course.bench import MAX_BYTES
 from labkit.course.html import to_html
-from labkit.course.submission import BLOCK, PARTS, altered, as_block, build, digest, pack_work, read, safe_path, unpack
+from labkit.course.submission import BLOCK, MAX_WORK, PARTS, altered, as_block, build, digest, pack_work, read, safe_path, unpack
 from labkit.errors import BadInput
 
 EVIL = "</script><script>alert(1)</script><!--<script> ]]> &lt; \u2028 \\u003c"
@@ -102,12 +101,32 @@ def test_no_text_ends_the_element(data: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("part", PARTS)
 def test_every_edit_is_seen(data: dict[str, Any], part: str) -> None:
-    """A change of any value, a new key and a missing one break the digest of their part, and of no other."""
+    """A change of any value, a new key and a missing one break the digest of their part or of a piece of it, and of no other."""
     first = next(iter(data[part]))
     without = {name: value for name, value in data[part].items() if name != first}
     for change in (without, {**data[part], "new": 1}, {**data[part], first: "x"}):
-        assert altered({**data, part: change}) == [part]
+        found = altered({**data, part: change})
+        assert found and all(name == part or name.startswith(f"{part}/") for name in found)
     assert altered(data) == []
+
+
+def test_edited_piece_is_named(data: dict[str, Any]) -> None:
+    """Of the work the file is named, of the evidence the capture or table of its task; one that is gone or new too."""
+    data = sealed(data | {"evidence": {"task4": {"capture": {"pcapng": "x"}, "requests": [1]}}})
+    work = {**data["work"], "task1.sh": {"data": ""}, "new.sh": {"data": ""}}
+    del work["empty"]
+    evidence = {"task4": {"capture": {"pcapng": "y"}, "requests": [1]}}
+    found = altered({**data, "work": work, "evidence": evidence})
+    assert found == ["evidence/task4/capture", "work/empty", "work/new.sh", "work/task1.sh"]
+
+
+def test_written_answers_are_a_part(work: Path) -> None:
+    """The answer below the heading 2.3 stands beside the work; a link in the place of answers.md is not followed."""
+    (work / "answers.md").write_text("# 2.3\nNothing happens to them.\n# 3.1\nother\n")
+    assert build(work, {}, {}, {}, {})["answers"] == {"2.3": "Nothing happens to them."}
+    (work / "answers.md").unlink()
+    (work / "answers.md").symlink_to("/etc/passwd")
+    assert build(work, {}, {}, {}, {})["answers"] == {"2.3": ""}
 
 
 def test_digest_knows_types_and_order() -> None:
@@ -118,7 +137,8 @@ def test_digest_knows_types_and_order() -> None:
 
 def test_missing_digests_are_edits(data: dict[str, Any]) -> None:
     """A report without digests counts as edited in every part."""
-    assert altered(data | {"digests": {}}) == list(PARTS)
+    found = altered(data | {"digests": {}})
+    assert all(any(name == part or name.startswith(f"{part}/") for name in found) for part in PARTS)
 
 
 @pytest.mark.parametrize("name", ["/x", "../x", "a/../../x", "", ".", "./", "a\0b", "a/" * 300])
@@ -152,7 +172,7 @@ def test_full_folder_is_left_alone(data: dict[str, Any], work: Path) -> None:
 
 def test_too_large_work_is_not_packed(tmp_path: Path) -> None:
     """The limit is said before anything is handed in."""
-    (tmp_path / "big").write_bytes(bytes(MAX_BYTES + 1))
+    (tmp_path / "big").write_bytes(bytes(MAX_WORK + 1))
     with pytest.raises(BadInput, match="too large"):
         pack_work(tmp_path)
 

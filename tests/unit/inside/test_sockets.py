@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from labkit.inside.sockets import listeners, wait_for_listener
+from labkit.inside.sockets import listeners, open_ports, wait_for_listener
 
 
 def mine() -> list[dict[str, Any]]:
@@ -70,3 +70,14 @@ def test_process_that_may_not_be_looked_at_for_a_moment_is_waited_for(monkeypatc
 
         monkeypatch.setattr(psutil.Process, "net_connections", look)
         assert wait_for_listener(os.getpid(), server.getsockname()[1], 30.0) == then
+
+
+def test_open_ports_are_those_of_the_listeners() -> None:
+    """A listening TCP socket and a bound UDP socket have their ports; a connected one's own port is not open."""
+    server = socket.create_server(("127.0.0.1", 0))
+    client, bound = socket.create_connection(server.getsockname()), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with server, client, bound:
+        bound.bind(("127.0.0.1", 0))
+        found = open_ports()
+        assert {server.getsockname()[1], bound.getsockname()[1]} <= found
+        assert client.getsockname()[1] not in found

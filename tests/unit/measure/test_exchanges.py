@@ -104,7 +104,7 @@ def test_fields_of_tshark_become_messages(monkeypatch: pytest.MonkeyPatch) -> No
     """A line of tshark's fields is one message; several header lines are one field."""
     lines = HEADER_SEPARATOR.join([r"Host: 127.0.0.1:8888\r\n", r"X-high-load-test: 123\r\n"])
     words = ["1.5", "0", "127.0.0.1", "40000", "127.0.0.1", "8888", "GET", "/", "", lines, ""]
-    monkeypatch.setattr(module, "tshark", lambda *_args: SEPARATOR.join(words) + "\n")
+    monkeypatch.setattr(module, "tshark", lambda *_args, **_options: SEPARATOR.join(words) + "\n")
     (row,) = fast_messages("file", PORTS)  # type: ignore[arg-type]
     assert row["headers"] == {"Host": "127.0.0.1:8888", "X-high-load-test": "123"}
     assert (row["source"], row["target"], row["method"], row["status"]) == ("127.0.0.1:40000", "127.0.0.1:8888", "GET", None)
@@ -123,7 +123,7 @@ def test_syns_are_accepted_refused_or_unanswered(monkeypatch: pytest.MonkeyPatch
         ("0", yes, no, no), ("0", yes, yes, no), ("0", no, yes, yes), ("1", yes, no, no), ("1", no, yes, yes),
         ("2", yes, no, no), ("2", yes, no, no), ("2", yes, no, no), ("3", no, no, yes),
     ]  # fmt: skip
-    monkeypatch.setattr(module, "tshark", lambda *_args: syn_lines(*packets))
+    monkeypatch.setattr(module, "tshark", lambda *_args, **_options: syn_lines(*packets))
     table = read_syns("file", PORTS)  # type: ignore[arg-type]
     assert table["answer"].tolist() == ["accepted", "refused", "none"]
     assert table["packets"].tolist() == [1, 1, 3]

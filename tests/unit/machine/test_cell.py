@@ -1,0 +1,52 @@
+"""The cell's command line: what the work's commands share with the agent, and what they do not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from labkit.machine.cell import CAPABILITIES, ENTER, ETC, SHARED, cell_command
+from labkit.machine.view import FOLDER, HOME, LABKIT, SITE, reading_command
+
+COMMAND = cell_command(["sh", "task1.sh"])
+
+
+def binds(command: list[str], option: str) -> list[tuple[str, str]]:
+    """The pairs of folders after each `option`."""
+    return [(command[i + 1], command[i + 2]) for i, part in enumerate(command) if part == option]
+
+
+def test_cell_writes_only_what_no_instrument_reads() -> None:
+    """Home, /tmp, /run, /var and a copy of /etc are writable; the agent's root folder, /usr and its own folders are not there."""
+    kernel = ("/proc/sys/net", "/proc/sys/net")
+    assert sorted(binds(COMMAND, "--bind")) == sorted([(ETC, "/etc"), kernel, *((place, place) for place in SHARED)])
+    assert ("/usr", "/usr") in binds(COMMAND, "--ro-bind")
+    assert not {"/", FOLDER, LABKIT, SITE} & {part for part in COMMAND if part.startswith("/")}
+
+
+def test_copy_of_etc_lies_where_the_cell_cannot_reach() -> None:
+    """A folder that the cell could write might be a link to anything when the next command enters it."""
+    assert f"cp -a /etc {ETC}" in ENTER
+    assert not any(Path(ETC).is_relative_to(place) for place in SHARED)
+
+
+def test_cell_has_few_capabilities() -> None:
+    """None that mounts, makes devices, traces, loads modules, opens files by handle or sets the clock."""
+    kept = [COMMAND[i + 1] for i, part in enumerate(COMMAND) if part == "--cap-add"]
+    assert kept == [f"CAP_{name}" for name in CAPABILITIES] and COMMAND.index("--cap-drop") < COMMAND.index("--cap-add")
+    assert not {"SYS_ADMIN", "MKNOD", "SYS_PTRACE", "SYS_MODULE", "DAC_READ_SEARCH", "SYS_TIME", "SYS_BOOT", "BPF"} & set(
+        CAPABILITIES
+    )
+
+
+def test_command_comes_last_and_begins_at_home() -> None:
+    """The work's command is run in ~, in a process namespace of its own."""
+    assert COMMAND[-5:] == ["--chdir", HOME, "--", "sh", "task1.sh"] and "--unshare-pid" in COMMAND
+
+
+def test_reader_of_a_strangers_file_sees_nothing_else() -> None:
+    """tshark on an untrusted capture has the system's programs and one file, both read-only, no network, and limits."""
+    command = reading_command(["tshark", "-r", "/tmp/x"], Path("/home/ann/c.pcapng"), "/tmp/x")
+    assert binds(command, "--bind") == []
+    assert [pair for pair in binds(command, "--ro-bind") if pair[0].startswith("/home")] == [("/home/ann/c.pcapng", "/tmp/x")]
+    assert command[0] == "prlimit" and {"--unshare-all", "--clearenv", "--die-with-parent"} <= set(command)
+    assert command[-4:] == ["--", "tshark", "-r", "/tmp/x"]
