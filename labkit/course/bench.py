@@ -109,7 +109,7 @@ class Bench:
         script = self.lab.home / f"task{self.task}.sh"
         if not script.is_file():
             return f"not done yet: there is no {script.name}"
-        with script.open(errors="replace") as file:  # it may be a link to anything
+        with script.open(encoding="utf-8", errors="replace") as file:  # it may be a link to anything
             lines = file.read(MAX_BYTES).splitlines()
         written = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
         return "" if written else f"not done yet: {script.name} holds no command"

@@ -16,6 +16,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from ..errors import BadInput, LabkitError
+from ..machine.temporary import own_folder
 from .check import check_work
 from .similar import fingerprint
 from .submission import MAX_PAGE, altered, read, unpack
@@ -91,7 +92,7 @@ def grade_one(page: Path) -> Grade:
 
 def measure(grade: Grade, data: dict[str, Any]) -> None:
     """Run the work of a report again and note what differs from its claims."""
-    with tempfile.TemporaryDirectory(prefix="labkit-grade-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="grade-", dir=own_folder(), ignore_cleanup_errors=True) as folder:
         work = Path(folder) / "work"
         unpack(data, work)
         grade.fingerprint = fingerprint(data["work"])
@@ -123,7 +124,7 @@ class Notes:
         if self._path is None or not self._path.exists():
             return {}
         found = {}
-        for line in self._path.read_text().splitlines():
+        for line in self._path.read_text(encoding="utf-8").splitlines():
             try:
                 note = json.loads(line)
                 found[note["digest"]] = Grade(**note["grade"])
@@ -134,7 +135,7 @@ class Notes:
     def add(self, digest: str, grade: Grade) -> None:
         """Note one more."""
         if self._path is not None:
-            with self._path.open("a") as file:  # on a line of its own, also after one that was cut off
+            with self._path.open("a", encoding="utf-8") as file:  # on a line of its own, also after one that was cut off
                 file.write("\n" + json.dumps({"digest": digest, "grade": asdict(grade)}) + "\n")
 
 
@@ -167,7 +168,7 @@ def grade_files(pages: Sequence[Path], *, jobs: int = 1, notes: Path | None = No
         waiting = {pool.submit(grade_one, page): page for page in pages if page not in grades}
         for done in as_completed(waiting):
             page = waiting[done]
-            grades[page] = done.result()
+            grades[page] = done.result(0)
             book.add(digests[page], grades[page])
             bar.update()
     result = [grades[page] for page in pages]

@@ -37,7 +37,7 @@ def tshark(file: Path, ports: Iterable[int], options: list[str]) -> str:
     decode = [part for rule, protocol in decode_options(ports).items() for part in ("-d", f"{rule},{protocol}")]
     command = ["tshark", "-n", "-r", str(file), *decode, *options]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=TIMEOUT, check=False)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", timeout=TIMEOUT, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise MeasureError(f"tshark could not read {file.name}.", words=str(error), way_out="apt-get install tshark") from error
     if done.returncode:
