@@ -89,7 +89,7 @@ def pythons() -> list[str]:
                 done = subprocess.run(run, capture_output=True, text=True, timeout=60, check=False)
                 if done.stdout.strip() == str(minor):
                     found[minor] = str(program)
-    return list(({sys.version_info[1]: sys.executable} | found).values())
+    return list((found | {sys.version_info[1]: sys.executable}).values())
 
 
 @pytest.mark.parametrize("candidate", ["host", "uml"])
@@ -99,6 +99,7 @@ def test_each_python_that_is_here(tmp_path: Path, python: str, candidate: str) -
     site = next(path for path in map(Path, sys.path) if (path / "execnet").is_dir())
     packages = tmp_path / "packages"
     packages.mkdir()
-    (packages / "execnet").symlink_to(site / "execnet")  # the one package that this needs, of pure Python
+    for name in ("execnet", "lazy_loader", "packaging"):  # what this needs, of pure Python
+        (packages / name).symlink_to(site / name)
     found = said([python, "-c", SCRIPT, candidate], tmp_path, PYTHONPATH=f"{TOP}:{packages}")
     assert f"'{candidate}'" in found

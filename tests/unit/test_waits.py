@@ -13,13 +13,15 @@ TOP = Path(labkit.__file__).parent
 WAITS = {"result", "wait", "join", "acquire", "communicate", "exception", "poll"}
 PROCESSES = {"run", "check_call", "check_output", "call"}
 # The warden lives as long as the notebook does; a process's state is asked for without waiting; pyshark's end is waited for
-# by asyncio.wait_for.
+# by asyncio.wait_for; a terminal waits for who types in it.
 WITHOUT = {
     "machine/ready.py: select.poll",
     "measure/messages.py: process.wait",
     "machine/warden.py: select.select",
     "inside/processes.py: process.poll",
     "inside/processes.py: _started[pid].poll",
+    "inside/terminal.py: select.select",
+    "door/terminal.py: select.select",
 }
 
 
