@@ -26,7 +26,7 @@ exec 3<&0
       -) groups="${groups%% $group *} ${groups#* $group }" ;;
     esac
   done
-  for group in $groups; do kill -9 -- "-$group"; done
+  for group in $groups; do kill -s KILL -- "-$group"; done
   n=0
   until rm -rf -- "$1" || [ $n = 100 ]; do n=$((n + 1)); sleep 0.1; done
 } <&3 &
