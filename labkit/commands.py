@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from .lab import Lab
 
 PROCESSES = "labkit.inside.processes"
+COMMAND_TIMEOUT = 60.0
+# How much longer than its command an answer may take: the serial line of User-Mode Linux, a busy machine.
+SLACK = 15.0
 Command = str | Sequence[str]
 
 

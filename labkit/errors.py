@@ -31,6 +31,21 @@ def tail(text: str, lines: int = TAIL_LINES) -> str:
     return "\n".join(text.strip().splitlines()[-lines:])
 
 
+# The words of programs and of Python (errno(3), threading) for what a machine can run out of, and what helps.
+SHORTAGES = {
+    ("temporarily unavailable", "new thread", "Cannot fork", "Cannot allocate memory"): (
+        "no more processes can be started (or memory is short): end some (`ps`, in the lab `%lab ps`), "
+        "or raise the limit (`ulimit -u`, or the container's)"
+    ),
+    ("No space left on device", "Disk quota exceeded"): "free space where it was to be written (`df`)",
+}
+
+
+def shortage(words: str) -> str:
+    """What helps when `words` tell of something that the machine has run out of, else ""."""
+    return next((way_out for signs, way_out in SHORTAGES.items() if any(sign in words for sign in signs)), "")
+
+
 def _again(kind: type[LabkitError], args: tuple[Any, ...], values: dict[str, Any]) -> LabkitError:
     """Make a copy of an error, whatever its class asks for when it is made new (copy, pickle)."""
     error = kind.__new__(kind, *args)

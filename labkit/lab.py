@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import atexit
 import re
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from .commands import PROCESSES, Command, Process, Result, argv_and_text, finish
+from .commands import COMMAND_TIMEOUT, PROCESSES, SLACK, Command, Process, Result, argv_and_text, finish
 from .door.server import Door
-from .errors import BadInput, CommandFailed, CommandTimeout, LabClosed, LabError, LabkitError
-from .machine.choose import Opened, choose
+from .errors import BadInput, CommandFailed, CommandTimeout
+from .machine.choose import Opened
 from .machine.folder import LabFolder, write_below
-from .machine.view import FOLDER, HANDED_IN, HOME
+from .machine.view import FOLDER, HOME
+from .opening import Opening
 from .wait import wait_until
-
-COMMAND_TIMEOUT = 60.0
-# How much longer than its command an answer may take: the serial line of User-Mode Linux, a busy machine.
-SLACK = 15.0
 
 
 class Lab:
@@ -45,38 +40,21 @@ class Lab:
             raise BadInput(f"{name!r} is no name for a lab.", way_out="letters, digits, - _ and . only, 40 at the most")
         self.name, self.trusted = name, trusted
         self.folder = LabFolder.create(name, Path("work") if home is None else Path(home))
-        self._closed, self._closing = False, threading.RLock()
         self._processes = 0
         self.task, self.recording = task, task is not None
         self._script: list[str] = []
-        self._opening: Future[Opened] = Future()
-        threading.Thread(target=self._open, args=(tuple(needs), trusted), name=f"labkit-open-{name}", daemon=True).start()
+        self._opening = Opening(name, self.folder, needs, trusted=trusted)
         self.door = Door(self, shell=trusted)
         atexit.register(self.close)
         if current:
             Lab.current = self
 
-    def _open(self, needs: tuple[str, ...], trusted: bool) -> None:
-        try:
-            opened = choose(needs, self.folder, trusted=trusted)
-            if not trusted:
-                command = ["cp", "-a", f"{HANDED_IN}/.", f"{HOME}/"]
-                words: list[tuple[str, str]] = []
-                stream = opened.link.stream(f"{PROCESSES}:run", (command, COMMAND_TIMEOUT), {}, COMMAND_TIMEOUT + SLACK)
-                if finish(stream, words.append):
-                    opened.stop()
-                    raise LabError("The work cannot be copied into the lab.", words="".join(text for _, text in words))
-            self._opening.set_result(opened)
-        except BaseException as error:
-            self._opening.set_exception(error)
-
     def _opened(self) -> Opened:
-        if self._closed:
-            raise LabClosed(f"The lab {self.name} is closed.", way_out="open it again: run the cell with `Lab(…)` again")
         try:
-            return self._opening.result()
-        except LabkitError:
-            self.close()
+            return self._opening.opened()
+        except BaseException:
+            if self.closed:
+                self.close()
             raise
 
     @property
@@ -87,7 +65,7 @@ class Lab:
     @property
     def closed(self) -> bool:
         """True once it has been closed."""
-        return self._closed
+        return self._opening.closed
 
     @property
     def linux(self) -> str:
@@ -97,9 +75,10 @@ class Lab:
     @property
     def state(self) -> tuple[str, int]:
         """Without waiting: opening, failed, host or uml, and the pid on this machine of its first process, 0 without one."""
-        if not self._opening.done() or self._opening.exception():
-            return ("failed" if self._opening.done() else "opening"), 0
-        return self._opening.result().linux.name, self._opening.result().machine.pid
+        opened = self._opening.without_waiting
+        if opened is None:
+            return ("failed" if self._opening.done else "opening"), 0
+        return opened.linux.name, opened.machine.pid
 
     def stream(self, function: str, *args: Any, timeout: float | None = COMMAND_TIMEOUT, **kwargs: Any) -> Iterator[Any]:
         """Call `module:function` of labkit inside the lab, yield its items and return its result.
@@ -173,18 +152,12 @@ class Lab:
         return wait_until(check, reason=reason, timeout=timeout)
 
     def close(self) -> None:
-        """End everything in the lab and delete its folder; its home stays. Calling it again only waits for that."""
-        with self._closing:
-            if self._closed:
-                return
-            self._closed = True
-            try:
-                if not self._opening.exception():
-                    self._opening.result().stop()
-            finally:
-                self.door.close()
-                self.folder.remove()
-                atexit.unregister(self.close)
+        """End everything in the lab and delete its folder; its home stays. Calling it again does nothing."""
+        try:
+            self._opening.close()
+        finally:
+            self.door.close()
+            atexit.unregister(self.close)
 
     def __enter__(self) -> Lab:
         self._opened()
@@ -194,6 +167,6 @@ class Lab:
         self.close()
 
     def __repr__(self) -> str:
-        if self._closed:
+        if self.closed:
             return f"<Lab {self.name}: closed>"
-        return f"<Lab {self.name}: {self._opened().linux.title}>" if self._opening.done() else f"<Lab {self.name}: opening>"
+        return f"<Lab {self.name}: {self._opened().linux.title}>" if self._opening.done else f"<Lab {self.name}: opening>"

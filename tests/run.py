@@ -19,6 +19,9 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parent.parent
 NBVAL = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=120"]
 
+# Long runs that nothing else is run beside.
+ALONE = {"soak": ["tests/soak"], "fresh": ["tests/fresh"]}
+
 
 @dataclass
 class Outcome:
@@ -92,7 +95,9 @@ def wrong_notebook(path: Path) -> Outcome:
 
 
 def steps(chosen: str) -> dict[str, Callable[[], Outcome]]:
-    """The steps by title, in their order; `quick` leaves out labs and notebooks."""
+    """The steps by title, in their order; `quick` leaves out labs and notebooks, `soak` and `fresh` are steps of their own."""
+    if chosen in ALONE:
+        return {chosen: lambda: pytest(chosen, "-s", *ALONE[chosen])}
     quick = ["-m", "not lab"] if chosen == "quick" else []
     result: dict[str, Callable[[], Outcome]] = {
         "ruff check": lambda: command("ruff check", "ruff", "check", "."),
@@ -134,7 +139,7 @@ def choose() -> str:
     which.add_argument("--quick", action="store_const", dest="tests", const="quick", help="no labs and no notebooks")
     which.add_argument("--all", action="store_const", dest="tests", const="all", help="the slow tests too")
     which.add_argument("--soak", action="store_const", dest="tests", const="soak", help="long runs that look for leaks")
-    which.add_argument("--fresh", action="store_const", dest="tests", const="fresh", help="setting up from nothing as well")
+    which.add_argument("--fresh", action="store_const", dest="tests", const="fresh", help="the two commands on a minimal Debian")
     return parser.parse_args().tests or ""
 
 

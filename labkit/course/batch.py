@@ -52,7 +52,7 @@ class Notes:
         if self._path is None or not self._path.exists():
             return {}
         found = {}
-        for line in self._path.read_text().splitlines():
+        for line in self._path.read_text(encoding="utf-8").splitlines():
             try:
                 note = json.loads(line)
                 if note["edition"] == edition():
@@ -66,7 +66,7 @@ class Notes:
         if self._path is not None and grade.linux != "none":
             self._path.parent.mkdir(parents=True, exist_ok=True)
             note = {"digest": digest, "edition": edition(), "grade": asdict(grade)}
-            with self._path.open("a") as file:  # on a line of its own, also after one that was cut off
+            with self._path.open("a", encoding="utf-8") as file:  # on a line of its own, also after one that was cut off
                 file.write("\n" + json.dumps(note) + "\n")
 
 
@@ -112,7 +112,7 @@ def grade_rest(rest: Sequence[Path], of: int, jobs: int, book: Notes, digests: d
         try:
             for done in as_completed(waiting):
                 page = waiting[done]
-                grades[page] = done.result()
+                grades[page] = done.result(0)
                 book.add(digests[page], grades[page])
                 bar.update()
         except BaseException:  # the works under way are ended by the same interrupt, or soon; none of them is noted

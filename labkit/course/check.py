@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import BadInput, LabkitError
 from ..lab import Lab
+from ..machine.temporary import own_folder
 from .bench import NEEDS, Bench, copy_work
 from .checks import task1, task2, task3, task4
 from .verdict import Finding, Verdicts, could_not_run, failed, verdict, with_dependencies
@@ -42,7 +43,7 @@ def judge(bench: Bench) -> dict[str, Finding]:
 
 def check_task(work: Path, task: int, needs: Iterable[str], trusted: bool) -> Verdicts:
     """Judge one task of `work` in a fresh lab; the Linux of its verdicts is "none" when no lab opened."""
-    with tempfile.TemporaryDirectory(prefix="labkit-work-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="work-", dir=own_folder(), ignore_cleanup_errors=True) as folder:
         home = Path(folder) / "home"
         copy_work(work, home)
         linux, evidence = "none", {}

@@ -40,7 +40,11 @@ def versions() -> dict[str, str]:
     found |= {name: importlib.metadata.version(name) for name in PACKAGES}
     for name, command in PROGRAMS.items():
         if shutil.which(command[0]):
-            done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+            try:
+                done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+            except (OSError, subprocess.TimeoutExpired) as error:
+                found[name] = str(error)[:100]
+                continue
             words = next(iter((done.stdout + done.stderr).strip().splitlines()), "")
             number = re.search(r"\d+\.[\w.+~-]*\w", words)
             found[name] = number[0] if number else words[:100]
@@ -97,7 +101,7 @@ def task_part(task: int, work: Path, verdicts: Verdicts, story: Any | None) -> l
     cells = [shown(f'<h1 id="task-{task}">Task {task} · {TITLES[task]}</h1>'), new_markdown_cell("## The work")]
     for name in FILES[task]:
         file = work / name
-        text = file.read_text(errors="replace") if file.is_file() else "(not there)"
+        text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else "(not there)"
         cells.append(literal(f"~/{name}", text))
     part = Verdicts([row for row in verdicts if row.task == task], verdicts.linux)
     cells += [new_markdown_cell("## Verdicts"), shown(part._repr_html_(), str(part))]

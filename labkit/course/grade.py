@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import LabkitError
+from ..machine.temporary import own_folder
 from .check import check_work
 from .similar import fingerprint
 from .submission import altered, answers_in, read, unpack
@@ -102,7 +103,7 @@ def grade_one(page: Path) -> Grade:
 
 def measure(grade: Grade, data: dict[str, Any]) -> None:
     """Run the work of a report again and note what differs from its claims."""
-    with tempfile.TemporaryDirectory(prefix="labkit-grade-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="grade-", dir=own_folder(), ignore_cleanup_errors=True) as folder:
         work = Path(folder) / "work"
         unpack(data, work)
         grade.fingerprint = fingerprint(data["work"])

@@ -73,7 +73,7 @@ def serve(lab: Lab, wire: Wire, number: int, stream: Iterator[Any], deliver: Cal
         stream.close()  # type: ignore[attr-defined]
         wire.shut_reading()
         if typing.ident:
-            typing.join()
+            typing.join(10)
 
 
 def type_in(lab: Lab, wire: Wire, number: int) -> None:

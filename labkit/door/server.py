@@ -114,7 +114,7 @@ class Door:
         place.remove(self.path)
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)  # wakes up accept()
-        self._thread.join()
+        self._thread.join(PATIENCE)
         self._socket.close()
         end = time.monotonic() + FAREWELL
         for thread, wire in list(self._callers.items()):

@@ -163,7 +163,7 @@ def typing(wire: Wire) -> Iterator[threading.Event]:
         signal.signal(signal.SIGWINCH, handler)
         os.close(writing)
         wire.shut()
-        thread.join()
+        thread.join(10)
         os.close(reading)
 
 

@@ -35,9 +35,9 @@ def requests(
             with lock:
                 if next(tickets, None) is None:
                     return
-            began = time.time()
+            began = time.monotonic()
             rows.put(one_request(host, port, path, timeout, first_record))
-            stop.wait(max(0.0, began + interval - time.time()))
+            stop.wait(max(0.0, began + interval - time.monotonic()))
 
     senders = [threading.Thread(target=send, name="sender", daemon=True) for _ in range(min(concurrency, count))]
     for sender in senders:

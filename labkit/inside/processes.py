@@ -17,6 +17,8 @@ CHUNK = 65536
 # What one command may print before the rest is dropped, bytes.
 OUTPUT_LIMIT = 4 * 1024 * 1024
 GRACE = 3.0
+# How long a process may take to go after SIGKILL, seconds.
+KILL_TIMEOUT = 30.0
 # A flood of output waits in its full pipe instead of taking the agent's time, seconds.
 DRAIN_PAUSE = 0.01
 
@@ -46,10 +48,11 @@ def run(
     finally:
         if process.poll() is None:
             _kill_group(process.pid, signal.SIGKILL)
-            process.wait()
+            process.wait(KILL_TIMEOUT)
         for stream in (process.stdout, process.stderr):
             assert stream is not None
-            threading.Thread(target=_drain, args=(stream,), daemon=True).start()
+            with contextlib.suppress(RuntimeError):  # no thread is to be had: then the pipe closes
+                threading.Thread(target=_drain, args=(stream,), daemon=True).start()
         if cancel_fd >= 0:
             os.close(cancel_fd)
 
@@ -98,7 +101,7 @@ def _output(
                         yield name, text
                     elif over and limit <= 0:
                         break  # what it left in the background may print without end
-            return process.wait()
+            return process.wait(KILL_TIMEOUT)
         finally:
             os.close(ended)
 
@@ -141,7 +144,7 @@ def stop(pid: int, grace: float = GRACE) -> int:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(grace)
     _kill_group(pid, signal.SIGKILL)
-    return process.wait()
+    return process.wait(KILL_TIMEOUT)
 
 
 def _kill_group(pid: int, number: int) -> None:

@@ -48,7 +48,7 @@ def shell(
         except subprocess.TimeoutExpired:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            process.wait(GRACE)
         if cancel_fd >= 0:
             os.close(cancel_fd)
     return process.returncode if process.returncode >= 0 else 128 - process.returncode

@@ -50,7 +50,12 @@ def take_stream(base: Any) -> Any:
 def serve_calls(control: Any) -> None:
     """Answer every call that arrives on the channel `control`, each in a thread and on a channel of its own."""
     for channel, name, args, kwargs in control:
-        threading.Thread(target=answer, args=(channel, name, args, kwargs), daemon=True).start()
+        try:
+            threading.Thread(target=answer, args=(channel, name, args, kwargs), daemon=True).start()
+        except RuntimeError as error:  # too many processes in the lab
+            channel.send(("taken", None))
+            send_error(channel, error)
+            channel.close()
 
 
 def cancel_pipe(channel: Any) -> tuple[int, int]:

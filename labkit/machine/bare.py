@@ -15,10 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-from ..errors import LabError
+from ..errors import LabError, WaitTimeout
 from .folder import LabFolder
 from .host import LOG
-from .uml import INIT, boot_command, require_uml, write_inner_view
+from .uml import INIT, MEMORY_BYTES, boot_command, require_uml, write_inner_view
 from .view import view_of
 from .xstate import xstate_library
 
@@ -36,8 +36,11 @@ class BareMachine:
             with log.open("ab") as stderr:
                 self._process = subprocess.Popen(
                     warden, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, pass_fds=(lifeline,),
-                    bufsize=0, env={**os.environ, "TMPDIR": memory_folder()},
+                    bufsize=0, env={**os.environ, "TMPDIR": memory_folder()}, process_group=0,
                 )  # fmt: skip
+        except BaseException:
+            os.close(self._lifeline)
+            raise
         finally:
             os.close(lifeline)
         self.pid = self._process.pid
@@ -47,18 +50,37 @@ class BareMachine:
 
     def stop(self) -> None:
         """End every process of it and wait until they are gone; its streams are left to who reads them."""
-        os.close(self._lifeline)
-        self._process.wait(STOP_TIMEOUT)
+        if self._lifeline >= 0:
+            os.close(self._lifeline)
+            self._lifeline = -1
+        try:
+            self._process.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired as error:
+            raise WaitTimeout(f"Waited {STOP_TIMEOUT:g} s for the end of User-Mode Linux.", words=str(error)) from None
 
 
 def memory_folder() -> str:
-    """A folder for the guest's memory: linux.uml maps it executable, which a noexec mount refuses."""
+    """A folder for the guest's memory: linux.uml maps a file there, executable, which a noexec mount refuses."""
+    tried = []
     for folder in ("/dev/shm", tempfile.gettempdir()):
-        if os.path.isdir(folder) and os.access(folder, os.W_OK) and not os.statvfs(folder).f_flag & os.ST_NOEXEC:
+        if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+            tried.append(f"{folder} cannot be written to")
+        elif os.statvfs(folder).f_flag & os.ST_NOEXEC:
+            tried.append(f"{folder} is mounted noexec")
+        elif free_bytes(folder) < MEMORY_BYTES:  # a guest whose memory cannot grow ends by SIGBUS; Docker gives 64 MiB
+            tried.append(f"{folder} has {free_bytes(folder) >> 20} MiB free")
+        else:
             return folder
     raise LabError(
-        "No folder for the memory of User-Mode Linux: all are mounted noexec.", way_out="set TMPDIR to one that is not"
-    )
+        f"No folder for the memory of User-Mode Linux, {MEMORY_BYTES >> 20} MiB.", words="\n".join(tried),
+        way_out="set TMPDIR to a folder with that much space, not mounted noexec (in Docker: `--shm-size 1g`)",
+    )  # fmt: skip
+
+
+def free_bytes(folder: str) -> int:
+    """What this user can still write below `folder`, bytes."""
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
 
 
 class BareUmlLinux:

@@ -6,7 +6,6 @@ import contextlib
 import io
 import json
 import os
-import select
 import shutil
 import signal
 import subprocess
@@ -14,8 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
-from ..errors import LabError
+from ..errors import LabError, WaitTimeout, shortage
 from .ids import IdMaps, write_maps
+from .ready import readable
+from .temporary import began, ended
 
 # bubblewrap dies with the *thread* that started it (prctl(2), PR_SET_PDEATHSIG), so one thread that lives as long as
 # the process starts them all.
@@ -32,49 +33,69 @@ class Sandbox:
             raise LabError("bubblewrap (`bwrap`) is not installed.", way_out="apt-get install bubblewrap")
         self._log = log
         self._pidfd: int | None = None
-        self.process = _spawner.submit(self._spawn, arguments, maps, pass_fds).result()
+        self._given_up = False
+        self.process = self._start(arguments, maps, pass_fds)
         try:
-            self._pidfd = os.pidfd_open(self._first_pid(maps))
+            began(self.process.pid)
+            self._await_start(maps)
         except BaseException:
             self.stop()
+            for stream in (self.process.stdin, self.process.stdout):
+                with contextlib.suppress(OSError):
+                    stream and stream.close()
             raise
         self.pid = self.process.pid
         assert self.process.stdin is not None and self.process.stdout is not None
         self.stdin: IO[bytes] = io.BufferedWriter(self.process.stdin)
         self.stdout: IO[bytes] = self.process.stdout
 
+    def _start(self, arguments: list[str], maps: IdMaps, pass_fds: tuple[int, ...]) -> subprocess.Popen[bytes]:
+        """Have the spawner start it. What is given up is not started later either. Raises LabError."""
+        try:
+            return _spawner.submit(self._spawn, arguments, maps, pass_fds).result(START_TIMEOUT)
+        except (OSError, RuntimeError) as error:  # no process, thread or pipe is to be had, or no time
+            self._given_up = True
+            words = str(error) or f"waited {START_TIMEOUT:g} s"
+            raise LabError("bubblewrap could not be started.", words=words, way_out=way_out(words)) from error
+
     def _spawn(self, arguments: list[str], maps: IdMaps, pass_fds: tuple[int, ...]) -> subprocess.Popen[bytes]:
+        if self._given_up:
+            raise RuntimeError("given up")
         self._info, info = os.pipe()
         block, self._release = os.pipe()
         options = ["bwrap", "--unshare-user", "--uid", "0", "--gid", "0", "--info-fd", str(info)]
         if maps.full:
             options += ["--userns-block-fd", str(block)]
         try:
+            # A process group of its own: Jupyter interrupts a cell, and a terminal its program, by a signal to the group.
             with self._log.open("ab") as log:
                 return subprocess.Popen(
                     [*options, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
-                    pass_fds=(info, block, *pass_fds), bufsize=0,
+                    pass_fds=(info, block, *pass_fds), bufsize=0, process_group=0,
                 )  # fmt: skip
+        except BaseException:
+            os.close(self._info)
+            os.close(self._release)
+            raise
         finally:
             os.close(info)
             os.close(block)
 
-    def _first_pid(self, maps: IdMaps) -> int:
+    def _await_start(self, maps: IdMaps) -> None:
         """Read the pid of the sandbox's first process, give it its ids and let it run."""
         try:
             text = b""
             while b"}" not in text:
-                ready, _, _ = select.select([self._info], [], [], START_TIMEOUT)
-                part = os.read(self._info, 4096) if ready else b""
+                part = os.read(self._info, 4096) if readable(self._info, START_TIMEOUT) else b""
                 if not part:
-                    words = self._log.read_text(errors="replace")
+                    words = self._log.read_text(encoding="utf-8", errors="replace")
                     raise LabError("bubblewrap could not make its namespaces.", words=words, way_out=way_out(words))
                 text += part
             pid = int(json.loads(text)["child-pid"])
+            self._pidfd = os.pidfd_open(pid)
             if maps.full:
                 write_maps(maps, pid)
                 os.write(self._release, b"x")
-            return pid
         finally:
             os.close(self._info)
             os.close(self._release)
@@ -85,12 +106,17 @@ class Sandbox:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
             # Readable when that process is gone, and as the first of its pid namespace it goes last.
-            select.select([self._pidfd], [], [], START_TIMEOUT)
+            readable(self._pidfd, START_TIMEOUT)
             os.close(self._pidfd)
             self._pidfd = None
-        else:
-            self.process.kill()
-        self.process.wait(START_TIMEOUT)
+        if self.process.returncode is None:  # not waited for: its number is still its own
+            # Also the sandbox's first process is in its group, as long as that one waits to be let run.
+            os.killpg(self.process.pid, signal.SIGKILL)
+        try:
+            self.process.wait(START_TIMEOUT)
+        except subprocess.TimeoutExpired as error:
+            raise WaitTimeout(f"Waited {START_TIMEOUT:g} s for the end of bubblewrap and its lab.", words=str(error)) from None
+        ended(self.process.pid)
 
 
 def way_out(words: str) -> str:
@@ -100,4 +126,4 @@ def way_out(words: str) -> str:
             "user namespaces are refused here; on Ubuntu 24.04 `sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0` "
             "allows them, elsewhere `sudo sysctl user.max_user_namespaces=15000`; or install user-mode-linux"
         )
-    return "see the words above; `./lab doctor` tries every candidate"
+    return shortage(words) or "see the words above; `./lab doctor` tries every candidate"

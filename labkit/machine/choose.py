@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import IO, Protocol
 
-from ..errors import BadInput, LabError, LabkitError, NoLinux
+from ..errors import BadInput, LabError, LabkitError, NoLinux, shortage
 from .bare import BareUmlLinux
+from .bwrap import way_out
 from .folder import LabFolder
 from .host import LOG, HostLinux
 from .link import Link
@@ -110,7 +111,7 @@ def probe(link: Link, need: str) -> tuple[str, bool, str]:
             output.append(next(stream)[1])
         except StopIteration as stop:
             words = "".join(output).strip() or f"`{command}` ended with code {stop.value}"
-            return (what, True, "") if stop.value == 0 else (what, False, f"{words} ({REMEDY[need]})")
+            return (what, True, "") if stop.value == 0 else (what, False, f"{words} ({shortage(words) or REMEDY[need]})")
 
 
 def attempt(linux: Linux, folder: LabFolder, needs: Iterable[str], *, stop_early: bool) -> tuple[Attempt, Opened | None]:
@@ -124,15 +125,15 @@ def attempt(linux: Linux, folder: LabFolder, needs: Iterable[str], *, stop_early
                 break
     except LabkitError as error:
         result.words, result.way_out = error.words or error.tried, error.way_out
-    except OSError as error:
-        result.words = str(error)
+    except (OSError, RuntimeError) as error:  # RuntimeError: no thread is to be had
+        result.words, result.way_out = str(error), way_out(str(error))
     except BaseException:
         if opened:
             opened.stop()
         raise
     result.seconds = time.monotonic() - began
     if opened and not result.works:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, LabError):
             opened.stop()
         opened = None
     return result, opened
@@ -149,7 +150,7 @@ def choose(needs: Iterable[str], folder: LabFolder, *, trusted: bool = True) -> 
         if opened:
             return opened
         attempts.append(result)
-    ways = [result.way_out for result in attempts if result.way_out]
+    ways = [way for result in attempts if (way := result.way_out or shortage(str(result)))]
     raise NoLinux(
         f"No Linux for a lab that needs {', '.join(wanted)}.",
         words="\n".join(map(str, attempts)),

@@ -8,7 +8,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import BadInput
+from ..errors import BadInput, LabError
+from .temporary import no_folder, own_folder
 
 ETC = {
     "hosts": "127.0.0.1 localhost lab\n::1 localhost\n",
@@ -35,18 +36,38 @@ class LabFolder:
 
     @classmethod
     def create(cls, name: str, home: Path | None) -> LabFolder:
-        """Make the folder of the lab `name`; `home` None means a home that goes with the lab."""
-        path = Path(tempfile.mkdtemp(prefix=f"labkit-{name}-"))
-        path.chmod(0o755)
-        for part in ("etc", "logs", "captures"):
-            (path / part).mkdir()
-        for file, text in ETC.items():
-            (path / "etc" / file).write_text(text)
-        copy_from_host(path / "etc")
-        if home is None:
-            home = path / "home"
-        home.mkdir(parents=True, exist_ok=True)
-        return cls(path, home.resolve())
+        """Make the folder of the lab `name`; `home` None means a home that goes with the lab.
+
+        Raises LabError when it cannot be made, and BadInput when the home cannot be.
+        """
+        top = own_folder()
+        try:
+            path = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=top))
+        except OSError as error:
+            raise no_folder(error) from error
+        folder = cls(path, (path / "home" if home is None else home).resolve())
+        try:
+            folder._fill()
+        except BaseException:
+            folder.remove()
+            raise
+        return folder
+
+    def _fill(self) -> None:
+        try:
+            self.path.chmod(0o755)
+            for part in ("etc", "logs", "captures"):
+                (self.path / part).mkdir()
+            for file, text in ETC.items():
+                (self.path / "etc" / file).write_text(text, encoding="utf-8")
+            copy_from_host(self.path / "etc")
+        except OSError as error:
+            raise no_folder(error) from error
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            way_out = "name another with home="
+            raise BadInput(f"{self.home} cannot be the lab's home.", words=str(error), way_out=way_out) from error
 
     def read(self, file: str) -> str:
         """Return the text of `file` in the folder, or nothing where there is none."""
@@ -55,7 +76,7 @@ class LabFolder:
             # The lab writes here too: a link that it makes must not show a file of the host.
             if not place.resolve().is_relative_to(self.path.resolve()):
                 return ""
-            return place.read_text(errors="replace")
+            return place.read_text(encoding="utf-8", errors="replace")
         except OSError:
             return ""
 
@@ -65,12 +86,16 @@ class LabFolder:
 
 
 def write_below(home: Path, name: str, text: str) -> None:
-    """Write a file below a home. Raises BadInput when a link in the home, which the lab can make, would lead out of it."""
+    """Write a file below a home. Raises LabError, and BadInput when a link that the lab can make would lead out of it."""
     file = home / name
     if file.is_symlink() or not file.resolve().is_relative_to(home.resolve()):
         raise BadInput(f"~/{name} is a link that leads out of the lab's home.", way_out="delete the link: %lab rm")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        way_out = f"free space or write access is needed in {home}"
+        raise LabError(f"~/{name} cannot be written.", words=str(error), way_out=way_out) from error
 
 
 def copy_from_host(etc: Path) -> None:

@@ -16,6 +16,8 @@ from pathlib import Path
 from ..errors import LabError
 
 RANGE = 65536
+MAPS = ("uid_map", "gid_map")
+TIMEOUT = 10.0
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class IdMaps:
 def subordinate(file: Path, user: str, number: int) -> int | None:
     """Return the first id of a range of at least 65,535 that `file` (subuid(5)) gives to `user`, or None."""
     try:
-        lines = file.read_text().splitlines()
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return None
     for line in lines:
@@ -44,16 +46,24 @@ def subordinate(file: Path, user: str, number: int) -> int | None:
     return None
 
 
-def root_has_range(uid_map: str) -> bool:
-    """True when the text of /proc/self/uid_map shows that ids 0 to 65535 exist here."""
-    rows = [[int(part) for part in line.split()] for line in uid_map.splitlines()]
-    return any(inside == 0 and count >= RANGE for inside, _, count in rows)
+def ranges(id_map: str) -> list[tuple[int, int]]:
+    """The ranges (first id, count) that together are the ids 0 to 65535 here, by the text of /proc/self/uid_map; else none.
+
+    The first user namespace has them in one range, the root of a rootless container in two or more; a new map has to
+    keep to them (user_namespaces(7)).
+    """
+    found, following = [], 0
+    for first, count in sorted((int(row.split()[0]), int(row.split()[2])) for row in id_map.splitlines()):
+        if first == following < RANGE:
+            found.append((first, min(count, RANGE - first)))
+            following += count
+    return found if following >= RANGE else []
 
 
 def find_id_maps() -> IdMaps:
     """Return the best maps that this user can have."""
     if os.geteuid() == 0:
-        return IdMaps("root" if root_has_range(Path("/proc/self/uid_map").read_text()) else "single")
+        return IdMaps("root" if all(ranges(Path(f"/proc/self/{file}").read_text()) for file in MAPS) else "single")
     try:
         user = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
@@ -77,14 +87,19 @@ def map_commands(maps: IdMaps, pid: int) -> list[list[str]]:
 def write_maps(maps: IdMaps, pid: int) -> None:
     """Write the id maps of the user namespace of process `pid`. Raises LabError when they are refused."""
     if maps.kind == "root":
-        for file in ("uid_map", "gid_map"):
-            Path(f"/proc/{pid}/{file}").write_text(f"0 0 {RANGE}\n")
+        for file in MAPS:
+            rows = [f"{first} {first} {count}\n" for first, count in ranges(Path(f"/proc/self/{file}").read_text())]
+            Path(f"/proc/{pid}/{file}").write_text("".join(rows))
         return
     for command in map_commands(maps, pid):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT)
+            words = (done.stderr or f"code {done.returncode}") if done.returncode else ""
+        except (OSError, subprocess.TimeoutExpired) as error:
+            words = str(error)
+        if words:
             raise LabError(
                 f"`{' '.join(command)}` could not give the lab its user ids.",
-                words=done.stderr,
+                words=words,
                 way_out="check your lines in /etc/subuid and /etc/subgid (man subuid)",
             )

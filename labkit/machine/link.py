@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import queue
-import select
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,8 +16,9 @@ from execnet.gateway import Gateway
 from execnet.gateway_base import Channel, DumpError, Popen2IO, get_execmodel
 from execnet.xspec import XSpec
 
-from ..errors import BadInput, CallFailed, LabClosed, LabError, WaitTimeout
+from ..errors import BadInput, CallFailed, LabClosed, LabError, WaitTimeout, shortage
 from .agent import READY
+from .ready import readable, writable
 
 # A serial line of User-Mode Linux loses bytes when more than its buffer (N_TTY_BUF_SIZE, 4,096) is sent in one go: 4,000
 # arrive, 8,000 do not (measured). So one message is under way at a time, and it is small; files go through the folder.
@@ -26,6 +26,11 @@ MAX_MESSAGE = 3_500
 # The most that one message from the lab may claim to hold, so that a broken stream cannot take the memory here.
 MAX_ANSWER = 64 * 1024 * 1024
 CLOSE_TIMEOUT = 10.0
+WRITE_TIMEOUT = 30.0
+# How long the lab may take to begin with a call that itself may take any time, seconds.
+TAKEN_TIMEOUT = 75.0
+SILENT_LAB = "close the lab and open it again (run its cell again)"
+SILENT = "it said nothing, as when processes or memory are short: look at `ulimit -u`, `free` and `df /dev/shm`"
 SERVE = "from labkit.machine.agent import serve_calls\nserve_calls(channel)"
 
 
@@ -38,6 +43,12 @@ class BoundedIO(Popen2IO):
             raise EOFError(f"a message of {numbytes} bytes is not one of the agent's")
         return super().read(numbytes)
 
+    def write(self, data: bytes) -> None:
+        """Write a message, which is small, once the pipe takes it. Raises TimeoutError when the lab does not read."""
+        if not writable(self.outfile, WRITE_TIMEOUT):
+            raise TimeoutError(f"waited {WRITE_TIMEOUT:g} s")
+        super().write(data)
+
 
 def await_ready(stdout: IO[bytes], timeout: float, log: Callable[[], str]) -> None:
     """Read `stdout` until the agent says that it is ready. Raises LabError with the log's words otherwise."""
@@ -45,12 +56,13 @@ def await_ready(stdout: IO[bytes], timeout: float, log: Callable[[], str]) -> No
     line = b""
     while not line.endswith(READY):
         left = deadline - time.monotonic()
-        ready = select.select([stdout], [], [], left)[0] if left > 0 else []
+        ready = left > 0 and readable(stdout, left)
         # One byte at a time: what follows the line belongs to execnet.
         byte = stdout.read(1) if ready else b""
         if not byte:
             what = "ended before its agent was ready" if ready else f"was not ready within {timeout:g} s"
-            raise LabError(f"The lab's Linux {what}.", words=log() or line.decode(errors="replace"))
+            words = log() or line.decode(errors="replace")
+            raise LabError(f"The lab's Linux {what}.", words=words, way_out=shortage(words) or ("" if words.strip() else SILENT))
         line += byte
 
 
@@ -76,9 +88,10 @@ class Link:
         except OSError as error:
             raise self._closed() from error
         try:
-            with self._sending:
+            to_begin = TAKEN_TIMEOUT if timeout is None else timeout
+            with self._turn(name, to_begin):
                 self._send((channel, name, args, kwargs))
-                self._receive(channel, name, timeout)  # ("taken", None)
+                self._receive(channel, name, to_begin)  # ("taken", None)
             while True:
                 kind, value = self._receive(channel, name, timeout)
                 if kind == "item":
@@ -86,9 +99,21 @@ class Link:
                 elif kind == "result":
                     return value
                 else:
-                    raise CallFailed(f"{name} failed in the lab: {value[0]}: {value[1]}", kind=value[0], words=value[2])
+                    tried = f"{name} failed in the lab: {value[0]}: {value[1]}"
+                    raise CallFailed(tried, kind=value[0], words=value[2], way_out=shortage(value[1]))
         finally:
-            channel.close()
+            with contextlib.suppress(OSError):  # the lab has ended, or does not read
+                channel.close()
+
+    @contextlib.contextmanager
+    def _turn(self, name: str, timeout: float) -> Iterator[None]:
+        """One message is under way at a time. Raises WaitTimeout when the one before is not taken."""
+        if not self._sending.acquire(timeout=timeout):
+            raise WaitTimeout(f"Waited {timeout:g} s to call {name}: the lab does not take the call before.", way_out=SILENT_LAB)
+        try:
+            yield
+        finally:
+            self._sending.release()
 
     def close(self) -> None:
         """Close the streams, once the machine behind them has ended.
@@ -111,13 +136,15 @@ class Link:
                 "Only plain data can be sent into the lab.", words=str(error), way_out="str, int, float, list, dict, …"
             ) from None
         except OSError as error:
+            if isinstance(error.__cause__, TimeoutError):
+                raise WaitTimeout(f"The lab does not read what is sent to it: {error.__cause__}.", way_out=SILENT_LAB) from None
             raise self._closed() from error
 
     def _receive(self, channel: Channel, name: str, timeout: float | None) -> tuple[str, Any]:
         try:
             kind, value = channel.receive(timeout)
         except channel.TimeoutError:
-            raise WaitTimeout(f"Waited {timeout:g} s for an answer of {name} from the lab.") from None
+            raise WaitTimeout(f"Waited {timeout:g} s for an answer of {name} from the lab.", way_out=SILENT_LAB) from None
         except (EOFError, queue.Empty) as error:
             raise self._closed() from error
         except (channel.RemoteError, ValueError, TypeError) as error:

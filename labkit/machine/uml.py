@@ -19,7 +19,7 @@ from .xstate import XSTATE_LIBRARY, xstate_library
 
 PROGRAM = "linux.uml"
 MODULES = Path("/usr/lib/uml/modules")
-MEMORY = "512M"
+MEMORY_BYTES = 512 << 20
 INIT = "uml_init.sh"
 # The kernel tries its RAID algorithms at boot, 0.8 s of 2.1, for file systems that no lab has (kernel-parameters.txt).
 BENCHMARKS = "raid6_select_algo,calibrate_xor_blocks"
@@ -57,7 +57,8 @@ def require_uml() -> None:
 
 def write_inner_view(folder: LabFolder, view: View) -> None:
     """Write the guest's bubblewrap command as a shell script that its first process goes on with."""
-    (folder.path / "view.sh").write_text(f"exec {shlex.join(['bwrap', *machine_arguments(view)])}\n")
+    command = shlex.join(["bwrap", *machine_arguments(view)])
+    (folder.path / "view.sh").write_text(f"exec {command}\n", encoding="utf-8")
 
 
 def boot_command(init: str, folder: str, library: str | None, *, limited: bool = False) -> list[str]:
@@ -66,7 +67,7 @@ def boot_command(init: str, folder: str, library: str | None, *, limited: bool =
     One that is `limited` ends after LIFETIME, whatever runs in it.
     """
     line = (
-        f"{PROGRAM} mem={MEMORY} rootfstype=hostfs rootflags=/ rw init={init} LABKIT_FOLDER={folder} "
+        f"{PROGRAM} mem={MEMORY_BYTES >> 20}M rootfstype=hostfs rootflags=/ rw init={init} LABKIT_FOLDER={folder} "
         f"uml_dir={folder} con=null con0=null ssl0=fd:3,fd:4 quiet initcall_blacklist={BENCHMARKS}"
     )
     preload = f"LD_PRELOAD={library} " if library else ""

@@ -30,6 +30,8 @@ USR_LINKS = [part for name in ("bin", "sbin", "lib", "lib64", "lib32") for part 
 HANDED_IN, COPY_SIZE = "/opt/handed-in", 64 * 1024 * 1024
 # What a program that reads an untrusted file may use: bytes of address space, seconds of the processor.
 READER_MEMORY, READER_SECONDS = 4 * 1024**3, 120
+# How large each of the lab's /tmp, /run and /var may grow in the host's memory, bytes; as much as a guest has by itself.
+SCRATCH_SIZE = 256 * 1024 * 1024
 # Directories that Debian's packages make for their programs.
 VAR = ("lib/nginx", "log/nginx", "lib/misc", "log", "tmp", "www")
 
@@ -100,7 +102,9 @@ def machine_files(view: View) -> list[str]:
     """All that the learner's machine consists of."""
     args = [*system(view), "--bind", f"{view.folder}/etc", "/etc", *etc_from_host()]
     args += ["--proc", "/proc", "--dev", "/dev"]
-    args += ["--perms", "1777", "--tmpfs", "/tmp", "--tmpfs", "/run", "--tmpfs", "/var", "--symlink", "/run", "/var/run"]
+    for place, mode in (("/tmp", "1777"), ("/run", "755"), ("/var", "755")):
+        args += ["--size", str(SCRATCH_SIZE), "--perms", mode, "--tmpfs", place]
+    args += ["--symlink", "/run", "/var/run"]
     args += [part for name in VAR for part in ("--dir", f"/var/{name}")]
     return args + own_inside(view)
 

@@ -16,6 +16,7 @@ import pandas as pd
 from ..errors import BadInput, MeasureError, WaitTimeout
 from ..inside.mark import DISCARD
 from ..lab import Lab, Process
+from ..machine.temporary import own_folder
 from ..machine.view import FOLDER
 from ..wait import wait_until
 from .exchanges import read_exchanges, read_syns, tshark
@@ -48,7 +49,7 @@ class Capture:
         self.lab, self.ports, self.interface = lab, ports or PORTS, interface
         if not re.fullmatch(r"[\w.][\w.-]{0,14}", interface):
             raise BadInput(f"{interface!r} is no name of an interface.", way_out="lo")
-        self._folder = tempfile.TemporaryDirectory(prefix="labkit-capture-")
+        self._folder = tempfile.TemporaryDirectory(prefix="capture-", dir=own_folder())
         self.file = Path(self._folder.name) / "capture.pcapng"
         self._name = f"{uuid.uuid4().hex[:8]}.pcapng"
         self._process: Process | None = None

@@ -44,7 +44,7 @@ def tshark(file: Path, ports: Iterable[int], options: list[str], *, apart: bool 
     command = ["tshark", "-n", "-r", APART if apart else str(file), *decode, *options]
     command = reading_command(command, file, APART) if apart else command
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=TIMEOUT, check=False)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", timeout=TIMEOUT, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise MeasureError(f"tshark could not read {file.name}.", words=str(error), way_out="apt-get install tshark") from error
     if done.returncode:

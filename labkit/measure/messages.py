@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +53,20 @@ def pyshark_messages(file: Path, ports: Iterable[int]) -> list[dict[str, Any]]:
             capture.close()
             loop.close()
 
+    done: Future[list[dict[str, Any]]] = Future()
+
+    def work() -> None:
+        try:
+            done.set_result(read())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=work, name="labkit-pyshark", daemon=True).start()
     try:
-        with ThreadPoolExecutor(1) as worker:
-            return worker.submit(read).result(TIMEOUT)
+        return done.result(TIMEOUT)
+    except TimeoutError:
+        way_out = "capture less, or read it with fast=True"
+        raise MeasureError(f"pyshark did not read the capture within {TIMEOUT:g} s.", way_out=way_out) from None
     except Exception as error:
         raise MeasureError("pyshark could not read the capture.", words=str(error)) from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,31 +13,9 @@ from labkit.errors import NoLinux
 from labkit.lab import Lab
 from labkit.machine import xstate
 
-from .helpers import CANDIDATES, LabFactory, python, running
+from .helpers import CANDIDATES, LabFactory, running
 
 pytestmark = pytest.mark.lab
-
-# Opens a lab by the usual choice and on each candidate alone, and prints what came of each.
-EVERY_WAY = """
-import json, sys
-from labkit.errors import NoLinux
-from labkit.lab import Lab
-from labkit.machine import choose
-found = {}
-every = choose.candidates()
-for title, ways in [("chosen", every)] + [(one.title, [one]) for one in every]:
-    choose.candidates = lambda: ways
-    lab = Lab("refused", home=sys.argv[1])
-    try:
-        user = lab.run("setpriv --reuid=65534 --regid=65534 --clear-groups id -u").stdout.strip()
-        found[title] = [lab._opened().linux.title, user]
-    except NoLinux as error:
-        found[title] = ["", str(error)]
-    lab.close()
-    assert not lab.folder.path.exists()
-print(json.dumps(found))
-"""
-REFUSED = ("unshare", "--user", "--map-root-user", "sh", "-c", 'echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"', "sh")
 
 
 def words_of_no_linux(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **options: object) -> NoLinux:
@@ -111,21 +88,6 @@ def test_linux_that_dies_while_booting_is_told_with_its_words(tmp_path: Path, mo
     monkeypatch.setattr("labkit.machine.choose.candidates", lambda: [CANDIDATES["bare"]()])
     error = words_of_no_linux(tmp_path, monkeypatch)
     assert "no luck today" in error.words
-
-
-def test_where_user_namespaces_are_refused_the_bare_candidate_works(tmp_path: Path) -> None:
-    """With no user namespace to be had, the first two candidates say so and the third carries the lab, users and all."""
-    with python(EVERY_WAY, str(tmp_path / "home"), before=REFUSED) as child:
-        assert child.stdout
-        said = child.stdout.read()
-    assert child.returncode == 0, said
-    found = json.loads(said.splitlines()[-1])
-    host, uml, bare = (CANDIDATES[name].title for name in ("host", "uml", "bare"))
-    assert found["chosen"] == found[bare] == [bare, "65534"]
-    for title in (host, uml):
-        chosen, words = found[title]
-        assert chosen == ""
-        assert "namespace" in words and "Way out:" in words
 
 
 @pytest.mark.parametrize("candidate", ["uml", "bare"])

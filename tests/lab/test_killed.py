@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 from pathlib import Path
 
@@ -28,6 +27,39 @@ print(lab.folder.path, flush=True)
 sys.stdin.read()
 """
 
+# The moment at which bubblewrap has made its sandbox and not yet let it run: who is killed then is named by the argument.
+BETWEEN = """
+import os, signal, sys
+from pathlib import Path
+from labkit.errors import NoLinux
+from labkit.lab import Lab
+from labkit.machine import bwrap, choose, host
+def kill(maps, pid):
+    parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(parent if sys.argv[2] == "bubblewrap" else os.getpid(), signal.SIGKILL)
+choose.candidates = lambda: [host.HostLinux()]
+bwrap.write_maps = kill
+bwrap.START_TIMEOUT = 5.0
+host.HostLinux.start_timeout = 5.0
+lab = Lab("between", home=sys.argv[1])
+print(lab.folder.path, flush=True)
+try:
+    lab.run("true")
+except NoLinux:
+    print("refused", flush=True)
+"""
+
+
+@pytest.mark.parametrize("killed", ["bubblewrap", "notebook"])
+def test_kill_before_the_sandbox_runs_leaves_nothing(tmp_path: Path, killed: str) -> None:
+    """kill -9 of bubblewrap or of the notebook's process, just before the sandbox is let run, leaves no process of it."""
+    with python(BETWEEN, str(tmp_path / "home"), killed) as child:
+        assert child.stdout
+        said = child.stdout.read().split()
+    eventually(lambda: not mentioning(Path(said[0]).name), "the end of what names the lab's folder")
+    eventually(lambda: not Path(said[0]).parent.exists(), "the end of the temporary folder")
+    assert said[1:] == (["refused"] if killed == "bubblewrap" else [])
+
 
 @pytest.mark.parametrize(
     ("candidate", "end"), [*((name, end) for name in CANDIDATES for end in (signal.SIGKILL, "exit")), ("host", signal.SIGTERM)]
@@ -50,11 +82,10 @@ def test_ended_process_leaves_nothing(tmp_path: Path, candidate: str, end: signa
     eventually(lambda: not mentioning(folder.name), "the end of what names the lab's folder")
     assert interfaces() == network
     assert folder.name not in Path("/proc/self/mounts").read_text()
+    eventually(lambda: not folder.parent.exists(), "the end of the process's temporary folder")
     left = consoles(family)
     remove_consoles(left)
-    shutil.rmtree(folder, ignore_errors=True)
-    # Alone, linux.uml keeps its console's name in the temporary directory, and nobody is left to delete that.
-    assert candidate == "bare" or left == []
+    assert left == []
 
 
 @pytest.mark.parametrize(
@@ -70,7 +101,5 @@ def test_process_that_ends_while_its_lab_opens_leaves_nothing(tmp_path: Path, ca
         else:
             child.send_signal(end)
     eventually(lambda: not mentioning(folder.name), "the end of what names the lab's folder")
-    if end == "exit":
-        assert child.returncode == 0
-        assert not folder.exists()
-    shutil.rmtree(folder, ignore_errors=True)
+    eventually(lambda: not folder.parent.exists(), "the end of the process's temporary folder")
+    assert end != "exit" or child.returncode == 0

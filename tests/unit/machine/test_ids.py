@@ -11,7 +11,7 @@ import pytest
 
 from labkit.errors import LabError
 from labkit.machine import ids
-from labkit.machine.ids import IdMaps, find_id_maps, map_commands, root_has_range, subordinate, write_maps
+from labkit.machine.ids import IdMaps, find_id_maps, map_commands, ranges, subordinate, write_maps
 
 
 @pytest.fixture
@@ -47,19 +47,22 @@ def test_no_file_means_no_range(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("uid_map", "full"),
+    ("uid_map", "rows"),
     [
-        ("         0          0 4294967295\n", True),
-        ("         0     100000      65536\n", True),
-        ("         0       1000          1\n", False),
-        ("         0       1000          1\n         1     100000      65536\n", False),
-        ("      1000       1000      65536\n", False),
-        ("", False),
+        ("         0          0 4294967295\n", [(0, 65536)]),
+        ("         0     100000      65536\n", [(0, 65536)]),
+        ("         0       1000          1\n", []),
+        ("         0       1000          1\n         1     100000      65536\n", [(0, 1), (1, 65535)]),
+        ("         1     100000      65535\n         0       1000          1\n", [(0, 1), (1, 65535)]),
+        ("         0       1000          1\n         2     100000      65536\n", []),
+        ("         0       1000          1\n         1     100000      65534\n", []),
+        ("      1000       1000      65536\n", []),
+        ("", []),
     ],
 )  # fmt: skip
-def test_root_has_range(uid_map: str, full: bool) -> None:
-    """Root has a full range when ids from 0 on are there, 65,536 of them (user_namespaces(7))."""
-    assert root_has_range(uid_map) is full
+def test_ranges_of_root(uid_map: str, rows: list[tuple[int, int]]) -> None:
+    """Root has the ids 0 to 65535 when the ranges of its map join up to them, and a new map keeps to those ranges."""
+    assert ranges(uid_map) == rows
 
 
 def test_map_commands_give_root_to_the_user_and_the_rest_to_the_range(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,96 @@
+"""Where labkit's temporary folders are made: in one folder of this process, which goes when the process ends in any way.
+
+A shell waits for the end of a pipe that only this process holds open, and then deletes the folder, so that also kill -9
+leaves nothing. It has a session of its own: what ends a notebook's process group does not end it. It also ends the process
+groups that it was told of and that this process has not ended: a bubblewrap that is killed between making its sandbox and
+letting it run leaves the sandbox's first process waiting for ever.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+
+from ..errors import LabError
+
+# What still writes there when this process ends is ending too: for ten seconds the shell tries again.
+JANITOR = """
+exec 3<&0
+{ trap '' HUP INT TERM; groups=' '
+  while read -r sign group; do
+    case $sign in
+      +) groups="$groups$group " ;;
+      -) groups="${groups%% $group *} ${groups#* $group }" ;;
+    esac
+  done
+  for group in $groups; do kill -s KILL -- "-$group"; done
+  n=0
+  until rm -rf -- "$1" || [ $n = 100 ]; do n=$((n + 1)); sleep 0.1; done
+} <&3 &
+"""
+START_TIMEOUT = 10.0
+
+_lock = threading.Lock()
+_folders: dict[str, Path] = {}
+_pipes: list[int] = []
+
+
+def own_folder() -> Path:
+    """The folder of this process in the temporary directory, made when it is first needed. Raises LabError."""
+    with _lock:
+        place = tempfile.gettempdir()
+        folder = _folders.get(place)
+        if folder is None or not folder.is_dir():
+            folder = _folders[place] = _make()
+        return folder
+
+
+def _make() -> Path:
+    folder = None
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="labkit-"))
+        _start_janitor(folder)
+        return folder
+    except (OSError, subprocess.SubprocessError) as error:
+        if folder:
+            folder.rmdir()
+        raise no_folder(error) from error
+
+
+def _start_janitor(folder: Path) -> None:
+    """Start the shell that deletes `folder`; its pipe stays open as long as this process."""
+    reading, writing = os.pipe()
+    try:
+        subprocess.run(
+            ["/bin/sh", "-c", JANITOR, "labkit-janitor", str(folder)], stdin=reading, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, cwd="/", start_new_session=True, timeout=START_TIMEOUT, check=True,
+        )  # fmt: skip
+    except BaseException:
+        os.close(writing)
+        raise
+    finally:
+        os.close(reading)
+    _pipes.append(writing)
+
+
+def began(group: int) -> None:
+    """Have the process group `group` ended when this process ends, until `ended` takes that back."""
+    if _pipes:
+        os.write(_pipes[-1], f"+ {group}\n".encode())
+
+
+def ended(group: int) -> None:
+    """Take back `began`: the group has ended."""
+    for pipe in _pipes:
+        os.write(pipe, f"- {group}\n".encode())
+
+
+def no_folder(error: Exception) -> LabError:
+    """The error of a temporary folder that cannot be made or filled."""
+    return LabError(
+        f"A temporary folder in {tempfile.gettempdir()} cannot be made.", words=str(error),
+        way_out="free space there (`df`) or end some processes (`ps`), or set TMPDIR to another folder that you can write to",
+    )  # fmt: skip

@@ -1,0 +1,67 @@
+"""A box: namespaces of a test's own in which nothing else is, with temporary folders and a home of its own.
+
+What is left in it was left by the test; what is mounted, forbidden or used up in it concerns nobody else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+TOP = Path(__file__).resolve().parents[1]
+# In the box these are empty; what of the checkout and of Python lies below them is there again.
+HIDDEN = [Path(place) for place in ("/tmp", "/var/tmp", "/dev/shm", "/run/lock") if Path(place).is_dir()]
+# Arguments: places to hide, "--", places to keep, "--", the command. The shell collects processes without a parent.
+SCRIPT = """
+set -e
+mount -t tmpfs box /mnt
+hidden=
+while [ "$1" != -- ]; do hidden="$hidden $1"; shift; done; shift
+n=0; for kept in "$@"; do [ "$kept" != -- ] || break; n=$((n + 1)); mkdir /mnt/$n; mount --rbind "$kept" /mnt/$n; done
+for place in $hidden; do mount -t tmpfs -o mode=1777 box $place; done
+n=0; while [ "$1" != -- ]; do n=$((n + 1)); mkdir -p "$1"; mount --rbind /mnt/$n "$1"; shift; done; shift
+umount -R /mnt
+cd "$PWD"
+mkdir -m 777 /tmp/home
+ip link set lo up
+"$@" &
+wait $!
+"""
+NAMESPACES = ["--pid", "--mount", "--ipc", "--net", "--fork", "--kill-child", "--mount-proc", "--propagation", "private"]
+
+
+def box_command(*command: str) -> list[str]:
+    """`command` in a box; an ordinary user is root there, with the ids that /etc/subuid gives. Its HOME is /tmp/home."""
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user", "--map-auto"]
+    hidden = [*HIDDEN, *([Path.home()] if Path.home() != Path("/") else [])]
+    kept = {TOP, Path(sys.prefix), Path(sys.base_prefix)}
+    back = sorted(str(path) for path in kept if any(path.is_relative_to(place) for place in hidden))
+    script = ["bash", "-c", SCRIPT, "box", *map(str, hidden), "--", *back, "--"]
+    values = ["env", "TMPDIR=/tmp", "HOME=/tmp/home", "XDG_CACHE_HOME=/tmp/home/cache"]
+    return ["unshare", *user, *NAMESPACES, *script, *values, *command]
+
+
+def in_box(*arguments: str, timeout: float) -> dict[str, Any]:
+    """Run `tests.soak.driver` with `arguments` in a box and return what it counted; its output is shown as it comes."""
+    command = box_command(sys.executable, "-X", "faulthandler", "-m", "tests.soak.driver", *arguments)
+    found: dict[str, Any] = {"problems": ["the driver said nothing"]}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=TOP) as process:
+        assert process.stdout
+        # An alarm of its own: with the box ends everything in it.
+        killer = subprocess.Popen(["sh", "-c", f"sleep {timeout:g}; kill -9 {process.pid}"], start_new_session=True)
+        try:
+            for line in process.stdout:
+                if line.startswith("{"):
+                    found = json.loads(line)
+                else:
+                    print(line, end="", flush=True)
+        finally:
+            os.killpg(killer.pid, signal.SIGKILL)
+            killer.wait()
+            process.kill()
+    return found

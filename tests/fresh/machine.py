@@ -1,0 +1,163 @@
+"""A fresh machine: a minimal Debian made by debootstrap in a folder, and commands in it as if it had just been started.
+
+What this machine needs to reach packages (apt's sources and settings, pip's settings, certificates, the network) is read from
+it at run time and given to the fresh one; nothing else is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[2]
+USER, USER_ID = "learner", 1000
+# pivot_root(8) and not chroot: a process in a chroot may not make user namespaces (user_namespaces(7)).
+START = """
+set -e
+machine=$1; shift
+mount --bind "$machine" "$machine"
+cd "$machine"
+mount -t proc proc proc
+mount --rbind /sys sys
+mount --rbind /dev dev
+mount -t tmpfs -o mode=1777 shm dev/shm
+mount -t tmpfs -o mode=755 run run
+mount -t tmpfs -o mode=1777 tmp tmp
+while [ "$1" != -- ]; do mkdir -p ".$1"; mount --rbind -o ro "$1" ".$1"; shift; done; shift
+mkdir -p old
+pivot_root . old
+umount -l /old
+cd /
+exec "$@"
+"""
+NAMESPACES = ["--mount", "--pid", "--ipc", "--uts", "--cgroup", "--fork", "--kill-child", "--propagation", "private"]
+HOUR = 3600.0
+
+
+def output(*command: str, timeout: float = HOUR) -> str:
+    """What a command of this machine prints."""
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=timeout).stdout
+
+
+def apt_sources() -> list[tuple[str, str, str]]:
+    """The distribution's own sources here: address, release, component."""
+    rows = output("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT) $(ORIGIN)", "Created-By: Packages")
+    found = [tuple(row.split()[:3]) for row in rows.splitlines() if row.split()[3:4] in (["Debian"], ["Ubuntu"])]
+    if not found:
+        raise AssertionError("apt knows no package lists of Debian or Ubuntu here: apt-get update")
+    return sorted(set(found))  # type: ignore[arg-type]
+
+
+def make_debian(folder: Path) -> None:
+    """Make a minimal Debian (or Ubuntu) of this machine's own release in `folder`."""
+    sources = apt_sources()
+    mirror, release, _ = next(row for row in sources if "-" not in row[1])
+    include = "--include=ca-certificates,sudo"
+    subprocess.run(["debootstrap", "--variant=minbase", include, release, str(folder), mirror], check=True, timeout=HOUR)
+    lines = [f"deb {address} {name} {component}\n" for address, name, component in sources]
+    (folder / "etc/apt/sources.list").write_text("".join(lines))
+    (folder / "etc/apt/apt.conf.d/90here").write_text(output("apt-config", "dump", "Acquire"))
+    for file in ("etc/resolv.conf", "etc/hosts"):
+        shutil.copy("/" + file, folder / file)
+
+
+def pip_settings() -> str:
+    """pip's settings here, wherever they come from, as the text of one file."""
+    code = "from pip._internal.configuration import Configuration as C; c = C(isolated=False); c.load(); print(dict(c.items()))"
+    del code
+    found: dict[str, str] = {}
+    for line in output(sys.executable, "-m", "pip", "config", "list").splitlines():
+        name, _, value = line.partition("=")
+        found[name.split(".", 1)[1].lstrip(".")] = shlex.split(value)[0] if value else ""
+    return "[global]\n" + "".join(f"{name} = {value}\n" for name, value in found.items())
+
+
+def places_in(settings: str) -> list[Path]:
+    """The folders and files of this machine that pip's settings name, folders by their first two parts."""
+    found = set()
+    for word in re.findall(r"(?:file://|\s)(/[^\s,]+)", settings):
+        path = Path(word)
+        if path.is_file():
+            found.add(path)
+        elif path.is_dir():
+            found.add(Path(*path.parts[:3]))
+    return sorted(found)
+
+
+class FreshMachine:
+    """A copy of a minimal Debian with a user who may use sudo, and a checkout in the home of whom it is for."""
+
+    def __init__(self, base: Path, folder: Path, *, root: bool) -> None:
+        subprocess.run(["cp", "-a", "--reflink=auto", str(base), str(folder)], check=True, timeout=HOUR)
+        self._folder, self._root = folder, root
+        self._places: list[Path] = []
+        self.home = Path("/root" if root else f"/home/{USER}")
+        self._give_pip_settings()
+        self._run_as_root("useradd", "--create-home", "--shell", "/bin/bash", "--uid", str(USER_ID), USER)
+        (folder / "etc/sudoers.d/learner").write_text(f"{USER} ALL=(ALL) NOPASSWD: ALL\n")
+        self._check_out()
+
+    def _give_pip_settings(self) -> None:
+        settings = pip_settings()
+        (self._folder / "etc/pip.conf").write_text(settings)
+        for place in places_in(settings):
+            if place.is_dir():
+                self._places.append(place)
+            else:  # certificates among them: a package of the fresh machine writes them anew
+                copy = self._folder / "etc/here" / place.name
+                copy.parent.mkdir(exist_ok=True)
+                shutil.copy(place, copy)
+                settings = settings.replace(str(place), f"/etc/here/{place.name}")
+        (self._folder / "etc/pip.conf").write_text(settings)
+
+    def _check_out(self) -> None:
+        """Copy the files that git tracks, as they are here."""
+        names = output("git", "-C", str(TOP), "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+        for name in filter(None, names):
+            target = self._folder / str(self.home)[1:] / "course" / name
+            if (TOP / name).is_file():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(TOP / name, target)
+        if not self._root:
+            self._run_as_root("chown", "-R", f"{USER}:", str(self.home))
+
+    def _command(self, *command: str) -> list[str]:
+        places = map(str, self._places)
+        return ["unshare", *NAMESPACES, "sh", "-c", START, "fresh", str(self._folder), *places, "--", *command]
+
+    def _run_as_root(self, *command: str) -> None:
+        subprocess.run(self._command(*command), check=True, timeout=HOUR)
+
+    def run(self, command: str, *, timeout: float) -> subprocess.CompletedProcess[str]:
+        """Run a shell command in the checkout, as who the machine is for; its output is shown as it comes, and returned."""
+        who = "0" if self._root else str(USER_ID)
+        proxies = [f"{name}={value}" for name, value in os.environ.items() if name.lower().endswith("_proxy")]
+        inner = [
+            *("setpriv", f"--reuid={who}", f"--regid={who}", "--init-groups", "--reset-env", "env", *proxies),
+            *("bash", "-c", f"cd ~/course && {command} 2>&1 | tee /tmp/said; exit ${{PIPESTATUS[0]}}"),
+        ]
+        with subprocess.Popen(self._command(*inner), stdout=subprocess.PIPE, text=True, errors="replace") as process:
+            killer = subprocess.Popen(["sh", "-c", f"sleep {timeout:g}; kill -9 {process.pid}"], start_new_session=True)
+            assert process.stdout
+            said = []
+            for line in process.stdout:
+                print(line, end="", flush=True)
+                said.append(line)
+            killer.kill()
+            killer.wait()
+        return subprocess.CompletedProcess([command], process.returncode, "".join(said))
+
+    def files(self, pattern: str) -> list[Path]:
+        """What matches `pattern` in its checkout."""
+        return sorted((self._folder / str(self.home)[1:] / "course").glob(pattern))
+
+
+def described() -> str:
+    """This machine in a line, for the record."""
+    return json.dumps({"kernel": os.uname().release, "cpus": os.cpu_count()})

@@ -1,0 +1,118 @@
+"""Where something is really refused, in a box of the test's own, another candidate works or the error names the remedy."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from box import TOP, box_command
+
+from .helpers import CANDIDATES
+
+pytestmark = pytest.mark.lab
+
+# Opens a lab by the usual choice and on each candidate alone, and prints what came of each.
+EVERY_WAY = """
+import json, sys
+from labkit.errors import NoLinux
+from labkit.lab import Lab
+from labkit.machine import choose
+found = {}
+every = choose.candidates()
+for title, ways in [("chosen", every)] + [(one.title, [one]) for one in every]:
+    choose.candidates = lambda: ways
+    lab = Lab("refused", home=sys.argv[1])
+    try:
+        # More than the 64 MiB that Docker gives to /dev/shm: a guest whose memory cannot grow would end.
+        lab.run("head -c 120M /dev/urandom >/tmp/much && rm /tmp/much")
+        user = lab.run("setpriv --reuid=65534 --regid=65534 --clear-groups id -u").stdout.strip()
+        found[title] = [lab._opened().linux.title, user]
+    except NoLinux as error:
+        found[title] = ["", str(error)]
+    lab.close()
+    assert not lab.folder.path.exists()
+print(json.dumps(found))
+"""
+HOST, UML, BARE = (CANDIDATES[name].title for name in ("host", "uml", "bare"))
+ID = "12345"
+USER = ("setpriv", f"--reuid={ID}", f"--regid={ID}", "--clear-groups")
+DOCKER = (sys.executable, str(Path(__file__).with_name("docker_filter.py")))
+# The longest that four openings may take on a busy machine, seconds.
+TIMEOUT = 600.0
+
+
+def after(script: str) -> tuple[str, ...]:
+    """A command that runs the shell script in the box and then goes on with the rest of the command line."""
+    return ("sh", "-c", f'{script} && exec "$@"', "sh")
+
+
+def every_way(*before: str, boxed: bool = True) -> dict[str, list[str]]:
+    """What came of each candidate, and of the usual choice, in a box after `before`: its title or "", user or error."""
+    command = [*before, sys.executable, "-c", EVERY_WAY]
+    environment = {name: value for name, value in os.environ.items() if name != "LABKIT_LINUX"}
+    with tempfile.TemporaryDirectory() as folder:
+        run = [*box_command(*command), "/tmp/home/work"] if boxed else [*command, folder]
+        done = subprocess.run(run, cwd=TOP, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def test_user_namespaces_forbidden() -> None:
+    """With no user namespace to be had, the first two candidates say so and the third carries the lab, users and all."""
+    own = ("unshare", "--user", "--map-root-user")
+    found = every_way(*own, *after("echo 0 >/proc/sys/user/max_user_namespaces"))
+    assert found["chosen"] == found[BARE] == [BARE, "65534"]
+    for title in (HOST, UML):
+        assert found[title][0] == ""
+        assert "namespace" in found[title][1] and "user.max_user_namespaces" in found[title][1]
+
+
+def test_seccomp_filter_like_dockers_default() -> None:
+    """Under Docker's default filter, and with Docker's 64 MiB of /dev/shm, User-Mode Linux alone carries the lab."""
+    found = every_way(*after("mount -t tmpfs -o size=64M,mode=1777 shm /dev/shm"), *USER, *DOCKER)
+    assert found["chosen"] == found[BARE] == [BARE, "65534"]
+    for title in (HOST, UML):
+        assert found[title][0] == ""
+        assert "namespace" in found[title][1] and "Way out: user namespaces are refused" in found[title][1]
+
+
+def test_shared_memory_is_mounted_noexec() -> None:
+    """Where programs cannot be mapped from /dev/shm, User-Mode Linux alone has its memory in the temporary folder."""
+    found = every_way(*after("mount -t tmpfs -o noexec,mode=1777 shm /dev/shm"))
+    assert [found[title][0] for title in (HOST, UML, BARE)] == [HOST, UML, BARE]
+
+
+def test_no_folder_for_the_guests_memory() -> None:
+    """Where the temporary folder is noexec too, User-Mode Linux alone names both places and TMPDIR; the others work."""
+    mounts = "mount -t tmpfs -o noexec,mode=1777 shm /dev/shm && mkdir /tmp/tmp && mount -t tmpfs -o noexec,mode=1777 t /tmp/tmp"
+    found = every_way(*after(mounts), "env", "TMPDIR=/tmp/tmp")
+    assert [found[title][0] for title in ("chosen", HOST, UML, BARE)] == [HOST, HOST, UML, ""]
+    assert all(word in found[BARE][1] for word in ("/dev/shm is mounted noexec", "/tmp/tmp is mounted noexec", "set TMPDIR"))
+
+
+def test_ordinary_user_without_newuidmap() -> None:
+    """Without newuidmap a user's lab has one id on the running kernel: that says what to install, and the next is taken."""
+    found = every_way(*after("mount --bind /dev/null /usr/bin/newuidmap"), *USER)
+    assert found["chosen"] == found[UML] == [UML, "65534"]
+    assert found[HOST][0] == ""
+    assert "apt-get install uidmap" in found[HOST][1] and "/etc/subuid" in found[HOST][1]
+
+
+def test_ordinary_user_with_subordinate_ids() -> None:
+    """With newuidmap and lines in /etc/subuid and /etc/subgid an ordinary user's lab on the running kernel has users."""
+    if os.geteuid() == 0:
+        line = "tester:200000:65536"
+        lines = {"passwd": f"tester:x:{ID}:{ID}::/tmp/home:/bin/sh", "subuid": line, "subgid": line}
+        script = " && ".join(
+            f"(cat /etc/{file}; echo {line}) >/tmp/{file} && mount --bind /tmp/{file} /etc/{file}" for file, line in lines.items()
+        )
+        found = every_way(*after(script), *USER)
+    else:
+        found = every_way(boxed=False)
+    assert found["chosen"] == found[HOST] == [HOST, "65534"]

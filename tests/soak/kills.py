@@ -1,0 +1,132 @@
+"""kill -9 of one process of a lab at a random moment: of the notebook's kernel, the agent, bubblewrap, linux.uml."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from random import Random
+
+from labkit.errors import LabClosed, LabkitError, NoLinux
+
+from .work import new_lab, open_and_close, some_work
+
+# How long a lab opens and works here at the most, about: the moments are spread over it, seconds.
+SPAN = {"host": 1.0, "uml": 5.0}
+KERNEL = Path("/tmp/kernel")
+CELL = f"""
+import os, pathlib
+from tests.soak.work import new_lab, some_work
+pathlib.Path({str(KERNEL)!r}, "begun").touch()
+while True:
+    lab = new_lab(os.environ["LABKIT_LINUX"])
+    some_work(lab)
+    lab.close()
+"""
+
+
+def family(pid: int) -> dict[int, str]:
+    """The descendants of process `pid`, with their command lines."""
+    found: dict[int, str] = {}
+    waiting = [pid]
+    while waiting:
+        for task in Path("/proc", str(waiting.pop()), "task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                for child in map(int, task.read_text().split()):
+                    found[child] = Path("/proc", str(child), "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                    waiting.append(child)
+    return found
+
+
+def matches(target: str, command: str) -> bool:
+    """True for the command line of what is to be killed."""
+    if target == "agent":
+        return "agent.py" in command and "bwrap" not in command
+    return command.startswith(("linux.uml", "/usr/bin/linux.uml") if target == "linux.uml" else target)
+
+
+def kill_one(target: str, chance: Random) -> bool:
+    """Kill one process of this kind among those that this process has started."""
+    pids = sorted(pid for pid, command in family(os.getpid()).items() if matches(target, command))
+    if not pids:
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(chance.choice(pids), signal.SIGKILL)
+    return True
+
+
+def kill_in_lab(linux: str, target: str, chance: Random) -> str:
+    """Kill a process under a lab that works: its user gets a labkit error, and closing it leaves nothing."""
+    lab = new_lab(linux)
+    ended: list[BaseException] = []
+
+    def use() -> None:
+        try:
+            while True:
+                some_work(lab)
+        except BaseException as error:
+            ended.append(error)
+
+    user = threading.Thread(target=use, name="user", daemon=True)
+    user.start()
+    time.sleep(chance.uniform(0, SPAN[linux]))
+    hit = kill_one(target, chance)
+    if hit:
+        user.join(30)
+    # bubblewrap killed in the moment before its sandbox asks to die with it: the sandbox goes on, and must answer.
+    lives = hit and user.is_alive() and lab.run("echo alive").stdout == "alive\n"
+    hung = hit and user.is_alive() and not lives
+    lab.close()
+    user.join(60)
+    if hung or user.is_alive() or not isinstance(ended[0], LabkitError):
+        raise AssertionError(f"after kill -9 of {target} its user {'hung' if hung else f'got {ended}'}") from (ended or [None])[0]
+    if lives:
+        return f"{target} killed: the lab lived on until it was closed"
+    if hit and not isinstance(ended[0], LabClosed | NoLinux):
+        return f"{target} killed: {type(ended[0]).__name__}: {ended[0].tried[:60]}"
+    return f"{target} {'killed' if hit else 'not there yet'}"
+
+
+def kill_kernel(linux: str, chance: Random) -> str:
+    """Kill a kernel of Jupyter's in which a cell opens labs, works and closes them."""
+    subprocess.run(["rm", "-rf", str(KERNEL)], check=True)
+    KERNEL.mkdir()
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", str(KERNEL / "kernel.json"), "--transport=ipc"]
+    command += [f"--ip={KERNEL / 'socket'}", f"--IPKernelApp.exec_lines={CELL}"]
+    environment = {**os.environ, "LABKIT_LINUX": linux, "IPYTHONDIR": str(KERNEL), "JUPYTER_RUNTIME_DIR": str(KERNEL)}
+    log = KERNEL / "log"
+    with log.open("wb") as output:
+        kernel = subprocess.Popen(command, env=environment, stdout=output, stderr=output, start_new_session=True)
+    deadline = time.monotonic() + 180
+    while not (KERNEL / "begun").exists():
+        if kernel.poll() is not None or time.monotonic() > deadline:
+            kernel.kill()
+            kernel.wait(60)
+            raise AssertionError(f"the kernel did not come: {log.read_text()}")
+        time.sleep(0.005)
+    time.sleep(chance.uniform(0, SPAN[linux]))
+    alive = kernel.poll() is None
+    kernel.kill()
+    kernel.wait(60)
+    words = log.read_text()
+    subprocess.run(["rm", "-rf", str(KERNEL)], check=True)  # what Jupyter's server deletes
+    if not alive or "Traceback" in words:
+        raise AssertionError(f"the kernel had ended before: {words}")
+    return "kernel killed"
+
+
+def kill(linux: str, chance: Random, number: int) -> str:
+    """Each kind in turn, and then the next lab opens."""
+    targets = ["kernel", "bwrap", "agent" if linux == "host" else "linux.uml"]
+    target = targets[number % len(targets)]
+    outcome = kill_kernel(linux, chance) if target == "kernel" else kill_in_lab(linux, target, chance)
+    open_and_close(linux)
+    return outcome
+
+
+SCENARIOS = {"kill": kill}
