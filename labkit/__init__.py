@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "course.button": ["report_form"],
         "course.check": ["check"],
+        "course.live.panel": ["panel"],
         "course.scene": ["topology"],
         "lab": ["Lab"],
         "magics": ["load_ipython_extension"],

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from .commands import PROCESSES, Command, Process, Result, argv_and_text, finish
+from .commands import PROCESSES, Command, Process, Result, argv_and_text, finish, listener
 from .door.server import Door
 from .errors import BadInput, CommandFailed, CommandTimeout, LabClosed, LabError, LabkitError
 from .machine.choose import Opened, choose
@@ -149,7 +149,7 @@ class Lab:
     def record(self, *commands: str, task: int | None = None) -> None:
         """Show native commands that were applied; those of this lab's own task are kept in its script while `recording`."""
         for command in commands:
-            print(f"$ {command}")
+            listener.get()(f"$ {command}")
         if self.recording and task == self.task:
             self._script += commands
             text = "\n".join(["# The commands of this task, as they were applied, in order. Run with sh.", *self._script])
