@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "course.button": ["report_form"],
         "course.check": ["check"],
+        "course.live.panel": ["panel"],
         "course.scene": ["topology"],
         "lab": ["Lab"],
         "magics": ["load_ipython_extension"],
@@ -22,6 +23,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "measure.traffic": ["curl", "traffic"],
         "services.dnsmasq": ["Dnsmasq"],
         "services.drop": ["PacketDrop"],
+        "services.faults": ["Faults"],
         "services.http_server": ["Backend", "BackendPool"],
         "services.ipvs": ["DummyInterface", "VirtualService"],
         "services.nginx": ["Nginx"],

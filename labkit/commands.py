@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .lab import Lab
 
+# Who hears which native commands are applied, in this thread: a cell prints them, the panel shows them itself.
+listener: ContextVar[Callable[[str], object]] = ContextVar("listener", default=print)
 PROCESSES = "labkit.inside.processes"
 COMMAND_TIMEOUT = 60.0
 # How much longer than its command an answer may take: the serial line of User-Mode Linux, a busy machine.
 SLACK = 15.0
 Command = str | Sequence[str]
+
+
+@contextmanager
+def heard_by(callback: Callable[[str], object]) -> Iterator[None]:
+    """Give the native commands that are applied meanwhile, in this thread, to `callback` instead of printing them."""
+    token = listener.set(callback)
+    try:
+        yield
+    finally:
+        listener.reset(token)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from .commands import COMMAND_TIMEOUT, PROCESSES, SLACK, Command, Process, Result, argv_and_text, finish
+from .commands import COMMAND_TIMEOUT, PROCESSES, SLACK, Command, Process, Result, argv_and_text, finish, listener
 from .door.server import Door
 from .errors import BadInput, CommandFailed, CommandTimeout
 from .machine.choose import Opened
@@ -128,7 +128,7 @@ class Lab:
     def record(self, *commands: str, task: int | None = None) -> None:
         """Show native commands that were applied; those of this lab's own task are kept in its script while `recording`."""
         for command in commands:
-            print(f"$ {command}")
+            listener.get()(f"$ {command}")
         if self.recording and task == self.task:
             self._script += commands
             text = "\n".join(["#!/bin/bash", "# The commands of this task, as they were applied, in order.", *self._script])

@@ -69,7 +69,7 @@ def check_work(work: str | Path, tasks: Sequence[int] = (1, 2, 3, 4), *, trusted
     needs = sorted({need for task in tasks for need in NEEDS[task]})
     with ThreadPoolExecutor(AT_ONCE) as pool:
         waiting = {task: pool.submit(check_task, Path(work), task, needs, trusted) for task in LONGEST_FIRST if task in tasks}
-    results = [waiting[task].result() for task in sorted(waiting)]
+    results = [waiting[task].result(0) for task in sorted(waiting)]
     linux = next((part.linux for part in results if part.linux != "none"), "none")
     evidence = {f"task{part.rows[0].task}": part.evidence for part in results}
     return Verdicts([row for part in results for row in part], linux, evidence)

@@ -22,6 +22,23 @@ def read(path: str) -> str | None:
         return None
 
 
+def grown(path: str, offset: int) -> tuple[str, int]:
+    """What a log has grown by since `offset`, whole lines (1 MiB at the most), and where it ends now.
+
+    An `offset` of -1 is its end. A log that is not there is empty; one that became shorter is read from its beginning.
+    """
+    try:
+        with open(path, "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(size if offset < 0 else offset if offset <= size else 0)
+            begin = file.tell()
+            data = file.read(LIMIT // 8)
+    except OSError:
+        return "", 0
+    whole = data[: data.rfind(b"\n") + 1]
+    return whole.decode(errors="replace"), begin + len(whole)
+
+
 def listing(path: str) -> list[str] | None:
     """The names in a folder, sorted, None when it is none."""
     try:

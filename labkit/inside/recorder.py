@@ -48,7 +48,8 @@ class Handler(socketserver.BaseRequestHandler):
                 return
             text += part
         row = request(text[: text.index(END)].decode("latin-1"))
-        self.server.requests.append(row | {"time": time.time(), "client": self.client_address[0]})
+        row.update(time=time.time(), client=self.client_address[0])
+        self.server.requests.append(row)
         self.request.sendall(self.server.answer)
 
 

@@ -12,7 +12,7 @@ import matplotlib
 from matplotlib.figure import Figure
 from PIL import Image
 
-from .style import STYLE
+from .style import STYLE, STYLING
 
 DPI = 100  # pixels an inch at which a notebook shows the picture
 RETINA = 2  # the PNG holds so many times more, for sharp text on fine screens
@@ -36,12 +36,19 @@ class Picture:
     def png(self) -> bytes:
         """The picture as PNG bytes, on white, with twice the pixels of its size on the page."""
         full, small = io.BytesIO(), io.BytesIO()
-        with matplotlib.rc_context(STYLE):
+        with STYLING, matplotlib.rc_context(STYLE):
             self.figure.savefig(full, format="png", dpi=DPI * RETINA, facecolor="white")
         with Image.open(full) as image:
             palette = image.convert("RGB").quantize(COLOURS, method=BY_COVERAGE, dither=Image.Dither.NONE)
         palette.save(small, format="png", optimize=True)
         return small.getvalue()
+
+    def quick_png(self) -> bytes:
+        """The same in true colours: made in half of the time and larger, for a picture that is soon replaced."""
+        file = io.BytesIO()
+        with STYLING, matplotlib.rc_context(STYLE):
+            self.figure.savefig(file, format="png", dpi=DPI * RETINA, facecolor="white", pil_kwargs={"compress_level": 1})
+        return file.getvalue()
 
     def save(self, path: str | Path) -> Path:
         """Write the PNG to `path` and return that."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import colorsys
 import functools
 import re
+import threading
 import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
@@ -62,6 +63,9 @@ STYLE = {key: value for key, value in matplotlib.rcParamsDefault.items() if key.
     "ytick.labelsize": TEXT,
 }
 
+# matplotlib's settings are the whole process's: a panel draws in a thread of its own.
+STYLING = threading.RLock()
+
 # Which names mean a backend, the first match counts: its name, an address of its own, its port, the first address.
 _PORT = r"(?::(?!8888$|53$)\d+)?"  # nginx listens on 8888 and dnsmasq on 53: no backends
 _RULES = (r"backend\D{0,8}([1-9])", rf"127\.0\.0\.([2-9]){_PORT}", r"(?:.*:)?808([1-9])", rf"127\.0\.0\.(1){_PORT}")
@@ -73,7 +77,7 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(draw)
     def inner(*args: P.args, **kwargs: P.kwargs) -> R:
-        with matplotlib.rc_context(STYLE):
+        with STYLING, matplotlib.rc_context(STYLE):
             return draw(*args, **kwargs)
 
     return inner

@@ -10,9 +10,10 @@ import pandas as pd
 from .frames import FAILED, answered, errors_of, in_order, need, nothing, outcomes, pictured
 from .lanes import EVENT, Lanes, lanes, levels, mark_events, points
 from .picture import Picture
-from .style import INK, NOBODY, colour_of, cross, dot, styled
+from .style import INK, NOBODY, colour_of, cross, dot, styled, whole_numbers
 from .words import plural
 
+EVENTS, ROWS = 8, 3  # labelled lines that `recent` draws at the most, and the rows of their labels
 ANSWERS = ("accepted", "refused", "none")
 
 
@@ -41,6 +42,32 @@ def timeline(traffic: pd.DataFrame, *, events: Sequence[tuple[float, str]] = ())
     picture.axes.set(xlim=span, xlabel="seconds since the first request")
     told = "; ".join(f"at {when:.1f} s: {words}" for when, words in events)
     return pictured(picture.figure, title, answered(traffic) + (f"; {told}" if told else ""))
+
+
+@styled
+def recent(traffic: pd.DataFrame, names: Sequence[str], seconds: float, *, events: Sequence[tuple[float, str]] = ()) -> Picture:
+    """The last `seconds` up to now, as a picture that is drawn again and again: its lanes are always `names` and the failed.
+
+    Columns used: start (seconds before now, negative), backend, error; `events` is a list of (seconds before now, words).
+    """
+    title = f"Who answered in the last {seconds:g} seconds?"
+    found, span = outcomes(traffic), (-seconds, 0.0)
+    events = sorted(events)[-EVENTS:]
+    while max(levels(events, span), default=0) >= ROWS:
+        events = events[1:]
+    everyone = in_order([*names, *found, FAILED])
+    heads = []
+    for name in everyone:
+        count = int((found == name).sum())
+        why = f" ({errors_of(traffic)})" if name == FAILED and count else ""
+        heads.append((f"× {name}" if name == FAILED else name, plural(count, "request") + why))
+    picture = lanes(title, answered(traffic), heads, above=EVENT * ROWS + 0.05)
+    for lane, name in enumerate(everyone):
+        _ticks(picture, lane, traffic["start"][found == name].to_numpy(float), name)
+    mark_events(picture, events, levels(events, span), span)
+    picture.axes.set(xlim=span, xlabel="seconds before now")
+    picture.axes.xaxis.set_major_locator(whole_numbers())
+    return pictured(picture.figure, title, answered(traffic))
 
 
 def _between(times: pd.Series) -> str:

@@ -6,6 +6,7 @@ from matplotlib.colors import to_hex
 
 from labkit.show import plots, style
 from labkit.show.lanes import levels
+from labkit.show.timelines import recent
 
 from .samples import FIRST, SECOND, counters, drawn, marks, syns, texts, traffic
 
@@ -88,3 +89,21 @@ def test_labels_of_equal_counters_lie_apart() -> None:
     figure.savefig("/dev/null", format="png")
     low, high = sorted((text.get_window_extent() for text in figure.axes[0].texts), key=lambda box: box.y0)
     assert low.y1 - 3 <= high.y0
+
+
+def test_recent_has_the_same_lanes_whoever_answered() -> None:
+    """A picture that is drawn again and again keeps its size: a lane for each backend and one for failures, always."""
+    nobody = recent(traffic().assign(start=0.0), ["backend1", "backend2"], 20.0)
+    some = traffic("backend1", "refused").assign(start=[-3.0, -2.0])
+    picture = recent(some, ["backend1", "backend2"], 20.0, events=[(-2.5, "backend2 stopped")])
+    assert list(nobody.figure.get_size_inches()) == list(picture.figure.get_size_inches())
+    assert {"backend1", "backend2", "× failed", "backend2 stopped"} <= set(texts(picture))
+    assert picture.figure.axes[0].get_xlim() == (-20, 0)
+    assert "1 request to backend1; 1 failed (refused)" in picture.alt
+
+
+def test_recent_draws_as_many_events_as_fit() -> None:
+    """Of many labelled lines at one time only the last ones are drawn, in three rows."""
+    events = [(-1 - 0.01 * n, f"backend1 unplugged {n}") for n in range(9)]
+    picture = recent(traffic("backend1").assign(start=-1.0), ["backend1"], 20.0, events=events)
+    assert len(drawn(picture, "event")) == 3

@@ -12,7 +12,7 @@ TOP = Path(labkit.__file__).parent
 # Calls that wait for as long as it takes unless they are told otherwise.
 WAITS = {"result", "wait", "join", "acquire", "communicate", "exception", "poll"}
 PROCESSES = {"run", "check_call", "check_output", "call"}
-# The warden lives as long as the notebook does; a process's state is asked for without waiting; pyshark's end is waited for
+# The warden lives as long as the notebook does, a stand-in as long as the server whose place it takes; a process's state is asked for without waiting; pyshark's end is waited for
 # by asyncio.wait_for; a terminal waits for who types in it.
 WITHOUT = {
     "machine/ready.py: select.poll",
@@ -20,6 +20,7 @@ WITHOUT = {
     "machine/warden.py: select.select",
     "inside/processes.py: process.poll",
     "inside/processes.py: _started[pid].poll",
+    "inside/stand_in.py: select.select",
     "inside/terminal.py: select.select",
     "door/terminal.py: select.select",
 }
@@ -37,7 +38,7 @@ def waits_for_ever(where: str, call: ast.Call) -> bool:
     """True for a wait that is given no limit."""
     name = where.rpartition(": ")[2]
     last = name.rpartition(".")[2]
-    limited = any(keyword.arg == "timeout" for keyword in call.keywords)
+    limited = any(keyword.arg in ("timeout", "blocking") for keyword in call.keywords)
     if name in {f"subprocess.{function}" for function in PROCESSES}:
         return not limited
     if name == "select.select":

@@ -1,0 +1,46 @@
+"""The panel's pictures and tables, from what was seen; and all of them as one piece of HTML that needs no kernel."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ...services.http_server import BackendPool
+from ...show.picture import Picture
+from ...show.timelines import recent
+from ...show.topology import topology
+from ..scene import backend_of
+from .layers import Layer
+from .window import SPAN, Seen
+
+COUNTED = "Since the panel began"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The pictures, and the tables as HTML."""
+
+    pictures: tuple[Picture, Picture]
+    tables: str
+
+
+def draw(pool: BackendPool, layer: Layer, states: Mapping[str, str], seen: Seen, counted: pd.DataFrame | str | None) -> Drawn:
+    """Everything as it was seen, the backends being in these `states`; `counted` are the layer's counters."""
+    got = seen.recent["who"].value_counts()
+    backends = [backend_of(server.backend, states[name], int(got.get(name, 0))) for name, server in pool.servers.items()]
+    scene = topology("client", layer.balancer, backends, title=f"Who is up, and what went where in the last {SPAN:g} seconds?")
+    lanes = recent(seen.recent, list(pool.servers), SPAN, events=seen.events)
+    tables = [(COUNTED, seen.table), *([(layer.title, counted)] if counted is not None else [])]
+    return Drawn((scene, lanes), "".join(titled(title, table) for title, table in tables))
+
+
+def titled(title: str, table: pd.DataFrame | str) -> str:
+    """A table (or the words that stand for it) below its title, as HTML."""
+    if isinstance(table, pd.DataFrame):
+        body = table.to_html(index=False, border=0, na_rep="–", float_format=lambda value: f"{value:.1f}")
+    else:
+        body = f"<p>{html.escape(table)}</p>"
+    return f'<div style="display:inline-block;vertical-align:top;margin-right:2em"><b>{html.escape(title)}</b>{body}</div>'

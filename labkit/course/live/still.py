@@ -1,0 +1,42 @@
+"""The copy of the panel for the export: pictures and tables as one piece of HTML, hidden while the widgets are on a page."""
+
+from __future__ import annotations
+
+import html
+import time
+import uuid
+from typing import Any
+
+from IPython.display import HTML, display
+
+from .drawing import Drawn
+
+
+class Still:
+    """The copy in its cell; `mark` is its class, which the panel's style hides."""
+
+    def __init__(self) -> None:
+        self.mark = f"labkit-still-{uuid.uuid4().hex[:8]}"
+        self.made = 0.0  # monotonic seconds
+        self._shown: Any = None
+
+    def show(self) -> None:
+        """Make a place for it below the cell that runs."""
+        self._shown = display(HTML(""), display_id=True)
+
+    def renew(self, drawn: Drawn, when: float) -> None:
+        """Show what was drawn at `when` (Unix seconds)."""
+        self.made = time.monotonic()
+        if self._shown is not None:
+            words = time.strftime("The panel as it was at %H:%M:%S.", time.localtime(when))
+            self._shown.update(HTML(still(drawn, self.mark, words)))
+
+
+def still(drawn: Drawn, mark: str, words: str) -> str:
+    """Pictures and tables as HTML of the class `mark`, with `words` below."""
+    images = "".join(
+        f'<img alt="{html.escape(data["text/plain"])}" width="{meta["image/png"]["width"]}" style="max-width:100%" '
+        f'src="data:image/png;base64,{data["image/png"]}">'
+        for data, meta in (picture._repr_mimebundle_() for picture in drawn.pictures)
+    )
+    return f'<div class="{mark}">{images}<div>{drawn.tables}</div><p><em>{html.escape(words)}</em></p></div>'

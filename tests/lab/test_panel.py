@@ -1,0 +1,219 @@
+"""The live panel over a real lab, without a browser: what it counts, and that no thread of it is left."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from labkit.course.live import background
+from labkit.course.live.panel import Panel, panel
+from labkit.errors import BadInput
+from labkit.lab import Lab
+from labkit.services.dnsmasq import Dnsmasq
+from labkit.services.http_server import BackendPool
+from labkit.services.ipvs import VirtualService
+from labkit.services.nginx import Nginx
+
+from .helpers import DNSMASQ, LabFactory, eventually
+
+pytestmark = pytest.mark.lab
+NGINX = """events {}
+http {
+    log_format attempts '$msec|$status|$upstream_addr|$upstream_status';
+    access_log /var/log/nginx/access.log attempts;
+    upstream pool { server 127.0.0.1:8081 max_fails=7 fail_timeout=60s; server 127.0.0.1:8082 backup; }
+    server { listen 127.0.0.1:8888; location / { proxy_pass http://pool; } }
+}
+"""
+CELLS = """from labkit import BackendPool, Lab, panel
+lab = Lab("headless", home={home!r}); pool = BackendPool(lab); pool.start()
+===
+panel(lab, pool)
+===
+import threading
+print([thread.name for thread in threading.enumerate() if thread.name.startswith(("labkit-panel", "labkit-send"))])
+lab.close()"""
+
+
+def threads() -> list[str]:
+    """The names of the threads that a panel has."""
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith(("labkit-panel", "labkit-send"))]
+
+
+@pytest.fixture
+def pool(lab: Lab) -> Iterator[BackendPool]:
+    """The two backends."""
+    with BackendPool(lab) as pool:
+        yield pool
+
+
+@pytest.fixture
+def make(lab: Lab) -> Iterator[Callable[..., Panel]]:
+    """Makes panels; nothing of them is left after the test."""
+    made: list[Panel] = []
+
+    def one(*args: Any, **options: Any) -> Panel:
+        made.append(panel(lab, *args, **options))
+        return made[-1]
+
+    yield one
+    for each in made:
+        each.close()
+    eventually(lambda: not threads(), "the end of the panels' threads")
+
+
+def counted(panel: Panel) -> dict[str, tuple[int, int]]:
+    """Each backend's answered and failed requests."""
+    table = panel.window.seen(time.time()).table
+    return {row.backend: (row.answered, row.failed) for row in table.itertuples()}
+
+
+def test_panel_begins_with_a_few_requests_and_no_thread(make: Callable[..., Panel], pool: BackendPool) -> None:
+    """All backends are well, ten requests were answered, and nothing goes on before somebody is there."""
+    pool["backend2"].stop()
+    assert counted(make(pool)) == {"backend1": (5, 0), "backend2": (5, 0)}
+    assert threads() == []
+
+
+def test_stopped_backend_fails_in_the_table_and_is_dead_in_the_picture(make: Callable[..., Panel], pool: BackendPool) -> None:
+    """A switch that is clicked while requests are sent: failures are counted, the command is shown, healing ends them."""
+    panel = make(pool)
+    panel.start()
+    panel.controls.switches["backend2"].value = "stopped"
+    assert "pkill" in panel.controls.commands.value
+    eventually(lambda: counted(panel)["backend2"][1] >= 5, "failures of backend2")
+    eventually(lambda: "backend2 is dead" in panel.drawn.pictures[0].alt, "the picture of it")
+    eventually(lambda: "refused" in panel.controls.tables.value, "the table of it")
+    panel.controls.switches["backend2"].value = "well"
+    before = counted(panel)["backend2"][0]
+    eventually(lambda: counted(panel)["backend2"][0] > before, "answers of backend2")
+    assert "refused" not in panel.window.seen(time.time()).table["why"][0]
+
+
+def test_picture_follows_what_cells_do(make: Callable[..., Panel], pool: BackendPool) -> None:
+    """While somebody is there, a server that is stopped by code is seen, in the picture and at its switch."""
+    panel = make(pool)
+    panel.background.beat()
+    pool["backend1"].stop()
+    eventually(lambda: "backend1 is dead" in panel.drawn.pictures[0].alt, "the picture of it")
+    assert panel.controls.switches["backend1"].value == "stopped"
+    assert [words for _, words in panel.window.seen(time.time()).events] == ["backend1 stopped"]
+    assert panel.controls.commands.value == ""
+
+
+def test_commands_do_not_go_to_the_cell(make: Callable[..., Panel], pool: BackendPool, capsys: Any) -> None:
+    """What a click applies is shown in the panel, not printed below the cell that happens to run."""
+    panel = make(pool)
+    capsys.readouterr()
+    panel.controls.switches["backend1"].value = "frozen"
+    assert "pkill -STOP" in panel.controls.commands.value and capsys.readouterr().out == ""
+
+
+def test_second_panel_ends_the_first(make: Callable[..., Panel], pool: BackendPool) -> None:
+    """Running the cell again leaves one panel: the old one's threads end."""
+    first = make(pool)
+    first.start()
+    eventually(lambda: len(threads()) == 2, "both threads")
+    make(pool)
+    eventually(lambda: not first.background.awake and not threads(), "the end of the first")
+    assert "run again" in first.controls.said.value
+
+
+def test_panel_sleeps_when_nobody_is_there(
+    make: Callable[..., Panel], pool: BackendPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a sign of the browser both threads end; a click begins anew."""
+    panel = make(pool)
+    monkeypatch.setattr(background, "PATIENCE", 0.5)
+    panel.start()
+    eventually(lambda: not panel.background.awake and not threads(), "sleep")
+    assert "sleep" in panel.controls.said.value and not panel.background.sending
+    monkeypatch.setattr(background, "PATIENCE", 60.0)
+    panel.start()
+    eventually(lambda: len(threads()) == 2, "both threads again")
+
+
+def test_interrupted_cell_ends_the_sending(make: Callable[..., Panel], pool: BackendPool) -> None:
+    """After a KeyboardInterrupt in a cell nothing is sent any more."""
+    panel = make(pool)
+    panel.start()
+    eventually(lambda: len(threads()) == 2, "both threads")
+    panel._after_cell(type("Result", (), {"error_in_exec": KeyboardInterrupt()})())
+    eventually(lambda: len(threads()) == 1, "the end of the sender")
+    assert not panel.background.sending and panel.controls.stop.disabled
+
+
+def test_rate_is_kept_and_changed(make: Callable[..., Panel], pool: BackendPool) -> None:
+    """The slider moves while requests are sent, and they go on being sent."""
+    panel = make(pool, rate=5)
+    panel.start()
+    panel.controls.rate.value = 25
+    before = sum(counted(panel)["backend1"])
+    eventually(lambda: sum(counted(panel)["backend1"]) > before + 20, "more requests")
+
+
+def test_panel_ends_with_its_lab(own_lab: LabFactory, linux: str) -> None:
+    """A lab that is closed under a panel that sends ends it, and says so."""
+    lab = own_lab(linux)
+    pool = BackendPool(lab)
+    pool.start()
+    one = panel(lab, pool)
+    one.start()
+    eventually(lambda: len(threads()) == 2, "both threads")
+    lab.close()
+    eventually(lambda: not one.background.awake and not threads(), "the end of both")
+    assert "The lab is closed" in one.controls.said.value
+
+
+def test_dns_panel_shows_the_records(make: Callable[..., Panel], lab: Lab) -> None:
+    """Behind dnsmasq both addresses are taken first in turn, and stay in the answers when one is dead."""
+    with BackendPool.at(lab, "127.0.0.1:80", "127.0.0.2:80") as pool, Dnsmasq(lab, DNSMASQ) as dnsmasq:
+        panel = make(pool, dnsmasq)
+        panel.background.beat()
+        panel.controls.switches["backend2"].value = "stopped"
+        eventually(lambda: "backend2 is dead" in panel.drawn.pictures[0].alt, "the picture of it")
+        assert all(f"<td>127.0.0.{n}</td>" in panel.drawn.tables for n in (1, 2))
+        panel.close()
+
+
+def test_nginx_panel_counts_attempts(make: Callable[..., Panel], lab: Lab, pool: BackendPool) -> None:
+    """Behind nginx backend2 answers when backend1 is stopped; its seven failed attempts are in the table."""
+    with Nginx(lab, NGINX) as nginx:
+        panel = make(pool, nginx)
+        panel.controls.switches["backend1"].value = "stopped"
+        panel.start()
+        seven = re.compile(r"<td>127.0.0.1:8081</td>\s+<td>\d+</td>\s+<td>7</td>")
+        eventually(lambda: seven.search(panel.drawn.tables), "7 failed attempts")
+        eventually(lambda: counted(panel)["backend2"][0] > 7, "answers of backend2")
+        panel.close()
+
+
+def test_ipvs_panel_shows_its_table(service: VirtualService, ipvs_lab: Lab, ipvs_pool: BackendPool) -> None:
+    """Behind IPVS the kernel's table is shown, with both real servers."""
+    one = panel(ipvs_lab, ipvs_pool, service)
+    assert all(f"<td>127.0.0.1:{port}</td>" in one.drawn.tables for port in (8081, 8082))
+    one.close()
+
+
+@pytest.mark.parametrize("rate", [0, 31])
+def test_rate_out_of_range_is_refused(lab: Lab, pool: BackendPool, rate: int) -> None:
+    """Too many requests a second, or none, are BadInput, and nothing is made."""
+    with pytest.raises(BadInput, match="requests a second"):
+        panel(lab, pool, rate=rate)
+
+
+def test_headless_run_leaves_a_picture_and_no_loop(tmp_path: Any) -> None:
+    """In a kernel without a page the cell ends at once with the copy for the export, and no thread of a panel runs."""
+    cells = [nbformat.v4.new_code_cell(text) for text in CELLS.format(home=str(tmp_path / "work")).split("\n===\n")]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute()
+    pages = [output.data.get("text/html", "") for output in notebook.cells[1].outputs if "data" in output]
+    assert sum(page.count("data:image/png;base64,") for page in pages) == 2
+    assert notebook.cells[2].outputs[0].text == "[]\n"

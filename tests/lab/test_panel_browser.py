@@ -1,0 +1,193 @@
+"""The live panel in a real browser: Chromium drives JupyterLab, as a learner would.
+
+The screenshots go to the folder that LABKIT_SCREENSHOTS names, where it is set.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect, sync_playwright
+
+from labkit.wait import wait_until
+
+from .helpers import eventually
+
+pytestmark = pytest.mark.lab
+TOP = Path(__file__).resolve().parents[2]
+CHROMIUM = Path("/usr/bin/chromium")
+OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
+NOTEBOOK, TOKEN = "1_backends", "of-this-test-only"
+MINUTES = 60_000  # milliseconds: Playwright's unit
+QUIET = '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}'
+FAILED = re.compile(r"backend2\s+\d+\s+([1-9]\d*)\s+\d+ refused")
+
+
+def free_port() -> int:
+    """A port of this machine on which nobody listens."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def notebooks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the notebooks."""
+    folder = tmp_path_factory.mktemp("course") / "notebooks"
+    shutil.copytree(TOP / "notebooks", folder, ignore=shutil.ignore_patterns("work", ".ipynb_checkpoints"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def jupyter(notebooks: Path) -> Iterator[str]:
+    """The address of a JupyterLab on the copy, with settings of its own."""
+    port, own = free_port(), notebooks.parent
+    environment = {**os.environ, "JUPYTERLAB_SETTINGS_DIR": str(own / "settings")}
+    for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR"):
+        environment[name] = str(own / name.lower())
+    overrides = own / "jupyter_config_dir" / "labconfig"
+    overrides.mkdir(parents=True)
+    (overrides / "default_setting_overrides.json").write_text(QUIET)
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.port={port}"]
+    command += ["--ServerApp.ip=127.0.0.1", f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={notebooks}"]
+    with open(own / "log", "w") as log:
+        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    try:
+
+        def answers() -> bool:
+            assert server.poll() is None, (own / "log").read_text()
+            try:
+                return bool(urllib.request.urlopen(f"http://127.0.0.1:{port}/api?token={TOKEN}", timeout=30).status == 200)
+            except OSError:
+                return False
+
+        wait_until(answers, reason="JupyterLab", timeout=240, interval=0.5)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(60)
+
+
+@pytest.fixture(scope="module")
+def page(jupyter: str) -> Iterator[Page]:
+    """The notebook in a window of Debian's Chromium, all its cells run."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is not installed (apt-get install chromium): NOTHING here has clicked in the panel")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=OPTIONS)
+        page = chromium.new_page(viewport={"width": 960, "height": 1090})
+        page.set_default_timeout(3 * MINUTES)
+        page.goto(f"{jupyter}/lab/tree/{NOTEBOOK}.ipynb?token={TOKEN}")
+        expect(page.get_by_text("Python 3 (ipykernel) | Idle").first).to_be_visible(timeout=3 * MINUTES)
+        page.keyboard.press("Control+b")  # no list of files beside it
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_text("Run All Cells", exact=True).click()
+        expect(page.get_by_role("button", name="Make my report")).to_be_visible(timeout=5 * MINUTES)
+        yield page
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def panel(page: Page) -> Locator:
+    """The panel."""
+    panel = page.locator(".labkit-panel")
+    expect(panel).to_be_visible(timeout=MINUTES)
+    panel.scroll_into_view_if_needed()
+    return panel
+
+
+@pytest.fixture
+def shot(page: Page) -> Callable[[str], None]:
+    """Keeps a screenshot under a name, where they are asked for."""
+    folder = os.environ.get("LABKIT_SCREENSHOTS")
+
+    def keep(name: str) -> None:
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            page.screenshot(path=Path(folder, f"panel-{name}.png"))
+
+    return keep
+
+
+def switch(panel: Locator, backend: int, word: str) -> Locator:
+    """The button of a backend's switch."""
+    return panel.locator(".widget-toggle-buttons").nth(backend - 1).get_by_role("button", name=word, exact=True)
+
+
+def source(panel: Locator, number: int) -> str:
+    """What a picture of the panel shows now: the address of its bytes."""
+    return panel.locator("img").nth(number).get_attribute("src") or ""
+
+
+def test_backend_is_switched_off_and_on(panel: Locator, shot: Callable[[str], None]) -> None:
+    """Start, backend2 off: the picture changes and the table counts failures; on again: it answers, and no more fail."""
+    shot("before")
+    panel.locator(".widget-button", has_text="Start").click()
+    expect(panel).to_contain_text("Requests are being sent", timeout=MINUTES)
+    before = source(panel, 0)
+    switch(panel, 2, "stopped").click()
+    expect(panel).to_contain_text("pkill -f", timeout=MINUTES)
+    expect(panel).to_contain_text(FAILED, timeout=MINUTES)
+    expect(panel.locator("img").first).not_to_have_attribute("src", before, timeout=MINUTES)
+    shot("stopped")
+    switch(panel, 2, "well").click()
+    expect(panel).to_contain_text("python3 -m http.server 8082", timeout=MINUTES)
+    answered = int(re.search(r"backend2\s+(\d+)", panel.inner_text().split("median ms")[1])[1])  # type: ignore[index]
+    expect(panel).to_contain_text(re.compile(rf"backend2\s+(?!{answered}\b)\d+\s+\d+\s+\d+ refused"), timeout=MINUTES)
+    shot("healed")
+
+
+@pytest.mark.parametrize(("word", "why"), [("frozen", "timeout"), ("flaky", "http 500")])
+def test_other_faults_are_clicked(panel: Locator, shot: Callable[[str], None], word: str, why: str) -> None:
+    """What its clients see is in the table's words."""
+    switch(panel, 2, word).click()
+    expect(panel).to_contain_text(re.compile(rf"backend2\s+\d+\s+\d+\s+.*\d+ {why}"), timeout=MINUTES)
+    expect(switch(panel, 2, word)).to_have_class(re.compile("mod-active"))
+    shot(word)
+    switch(panel, 2, "well").click()
+
+
+def test_other_cells_run_meanwhile(page: Page, panel: Locator) -> None:
+    """While requests are sent, a cell runs; what it does to backend1 is seen in the panel, which goes on."""
+    page.locator(".jp-Cell").last.click()
+    for key in ("Escape", "b", "Enter"):
+        page.keyboard.press(key)
+    page.keyboard.insert_text('pool["backend1"].stop(); lab.run("sleep 2"); print("cell", 6 * 7)')
+    page.keyboard.press("Shift+Enter")
+    expect(page.get_by_text("cell 42")).to_be_visible(timeout=MINUTES)
+    expect(switch(panel, 1, "stopped")).to_have_class(re.compile("mod-active"), timeout=MINUTES)
+    switch(panel, 1, "well").click()
+    expect(panel).to_contain_text("python3 -m http.server 8081", timeout=MINUTES)
+
+
+def test_export_has_the_last_state(
+    page: Page, panel: Locator, notebooks: Path, tmp_path: Path, shot: Callable[[str], None]
+) -> None:
+    """Stopped and saved, the notebook's HTML shows pictures and table as they were last, and the page shows them once."""
+    switch(panel, 2, "stopped").click()
+    expect(panel).to_contain_text("http.server 8082 -d", timeout=MINUTES)
+    panel.locator(".widget-button", has_text="Stop").click()
+    expect(panel).to_contain_text("Nothing is sent", timeout=MINUTES)
+    copy = page.locator('[class^="labkit-still"]')
+    expect(copy.locator("img").first).to_have_attribute("alt", re.compile("backend2 is dead"), timeout=MINUTES)
+    expect(copy).to_be_hidden()
+    page.keyboard.press("Control+s")
+    saved = notebooks / f"{NOTEBOOK}.ipynb"
+    eventually(lambda: "backend2 is dead" in saved.read_text(), "the saved notebook")
+    command = [sys.executable, "-m", "nbconvert", "--to", "html", f"--output-dir={tmp_path}", str(saved)]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    page.goto((tmp_path / f"{NOTEBOOK}.html").as_uri(), wait_until="domcontentloaded")
+    expect(copy).to_be_visible()
+    expect(copy).to_contain_text("refused")
+    copy.scroll_into_view_if_needed()
+    shot("exported")
