@@ -96,7 +96,9 @@ def etc_from_host() -> list[str]:
 def machine_files(view: View) -> list[str]:
     """All that the learner's machine consists of."""
     args = [*system(view), "--bind", f"{view.folder}/etc", "/etc", *etc_from_host()]
-    args += ["--proc", "/proc", "--dev", "/dev"]
+    # In User-Mode Linux bubblewrap's /dev/console is the serial line that the agent speaks on, and every program that logs to
+    # the console would break in.
+    args += ["--proc", "/proc", "--dev", "/dev", "--dev-bind", "/dev/null", "/dev/console"]
     args += ["--perms", "1777", "--tmpfs", "/tmp", "--tmpfs", "/run", "--tmpfs", "/var", "--symlink", "/run", "/var/run"]
     args += [part for name in VAR for part in ("--dir", f"/var/{name}")]
     return args + own_inside(view)
