@@ -22,6 +22,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "measure.traffic": ["curl", "traffic"],
         "services.dnsmasq": ["Dnsmasq"],
         "services.drop": ["PacketDrop"],
+        "services.faults": ["Faults"],
         "services.http_server": ["Backend", "BackendPool"],
         "services.ipvs": ["DummyInterface", "VirtualService"],
         "services.nginx": ["Nginx"],

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ..services.http_server import BackendPool
+from ..services.http_server import STOPPED, WELL, BackendPool
+from ..services.http_server import Backend as Server
 from ..show.picture import Picture
 from ..show.topology import Backend
 from ..show.topology import topology as draw
@@ -25,12 +26,17 @@ def topology(
     `counted` is a table of `traffic`, or of IPVS `counters`. `balancer` is a label, None when the client asks directly.
     """
     backends = [
-        Backend(
-            server.backend.name,
-            server.backend.address,
-            alive=server.alive,
-            requests=None if counted is None else sent_to(counted, server.backend.name, server.backend.address),
+        backend_of(
+            server.backend,
+            server.state,
+            None if counted is None else sent_to(counted, server.backend.name, server.backend.address),
         )
         for server in pool
     ]
     return draw("client", balancer, backends, title=title)
+
+
+def backend_of(backend: Server, state: str, requests: int | None) -> Backend:
+    """A backend in a `state` (a word of BackendServer.state) as it is drawn, with how many `requests` it got."""
+    fault = "" if state in (WELL, STOPPED) else state
+    return Backend(backend.name, backend.address, alive=state != STOPPED, requests=requests, fault=fault)

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import zlib
+
 from ..errors import CommandFailed, ServiceError
 from ..lab import Lab
 from .base import Service, split_address
 
-TABLE = "labkit_drop"
-
 
 def nft_commands(address: str, port: int) -> tuple[list[str], list[str]]:
-    """The commands that drop by nftables, and those that take it back (nft(8))."""
+    """The commands that drop by nftables, in a table of its own, and those that take it back (nft(8))."""
+    table = f"ip labkit_drop_{address.replace('.', '_')}_{port}"
     rule = f"ip daddr {address} tcp dport {port} drop"
     chain = "'{ type filter hook output priority 0; }'"
-    make = [f"nft add table ip {TABLE}", f"nft add chain ip {TABLE} output {chain}", f"nft add rule ip {TABLE} output {rule}"]
-    return make, [f"nft delete table ip {TABLE}"]
+    make = [f"nft add table {table}", f"nft add chain {table} output {chain}", f"nft add rule {table} output {rule}"]
+    return make, [f"nft delete table {table}"]
 
 
 def netem_commands(address: str, port: int) -> tuple[list[str], list[str]]:
-    """The commands that lose every such packet by netem, and those that take it back (tc-netem(8), tc-u32(8))."""
+    """The commands that lose every such packet by netem, and those that take it back (tc-netem(8), tc-u32(8)).
+
+    Several drops share the queue; each filter has a number of its own, and the last one that goes takes the queue along.
+    """
     match = f"match ip dst {address}/32 match ip dport {port} 0xffff"
+    own = f"dev lo parent 1: protocol ip prio {zlib.crc32(f'{address}:{port}'.encode()) % 0xFFFF + 1}"
     make = [
-        "tc qdisc add dev lo root handle 1: prio",
-        "tc qdisc add dev lo parent 1:3 handle 30: netem loss 100%",
-        f"tc filter add dev lo parent 1: protocol ip u32 {match} flowid 1:3",
+        "tc qdisc replace dev lo root handle 1: prio",
+        "tc qdisc replace dev lo parent 1:3 handle 30: netem loss 100%",
+        f"tc filter add {own} u32 {match} flowid 1:3",
     ]
-    return make, ["tc qdisc del dev lo root"]
+    return make, [f"tc filter del {own}", "tc filter show dev lo parent 1: | grep -q . || tc qdisc del dev lo root"]
 
 
 class PacketDrop(Service):

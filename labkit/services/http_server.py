@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -12,8 +13,8 @@ from ..lab import Lab, Process
 from .base import Service, explain, quoted, split_address
 
 START_TIMEOUT = 20.0
-# Requirements 1.2 and 1.3 of the assignment.
-PAGES = {
+WELL, STOPPED = "well", "stopped"
+PAGES = {  # requirement 1.2 of the assignment
     "backend1": "<h1>Response from Backend Server 1</h1>",
     "backend2": "<h2>*** Response from Backend Server 2 ***</h2>",
 }
@@ -62,6 +63,8 @@ class BackendServer(Service):
         super().__init__(lab)
         self.backend, self.title = backend, backend.name
         self._process: Process | None = None
+        self.fault: Service | None = None  # what it suffers from now: services/faults.py
+        self.changing = threading.RLock()  # clicks and cells are threads of their own
 
     def write_page(self) -> None:
         """Make its folder and its index.html."""
@@ -71,28 +74,55 @@ class BackendServer(Service):
 
     def start(self) -> None:
         """Start it; it listens when this returns. Raises PortTaken, MissingProgram, ServiceError."""
-        if self.alive:
-            raise ServiceError(f"{self.title} already runs.", way_out="stop it first, or use restart()")
-        command = self.backend.command
-        self.record(f"{command} &")
-        process = self.lab.start(command, name=self.backend.name)
+        with self.changing:
+            if self.alive:
+                raise ServiceError(f"{self.title} already runs.", way_out="stop it first, or use restart()")
+            self.cure()
+            self.record(f"{self.backend.command} &")
+            self.launch()
+
+    def launch(self) -> None:
+        """Run it, and show nothing. Raises as `start`."""
+        process = self.lab.start(self.backend.command, name=self.backend.name)
         try:
             state = self.lab.call("labkit.inside.sockets:wait_for_listener", process.pid, self.backend.port, START_TIMEOUT)
         except BaseException:
             process.stop()
             raise
         if state != "listening":
-            code = process.stop()
-            words = process.log
-            explain(self.lab, "python3", command, code, words or f"no listener on port {self.backend.port}: {state}")
+            code, words = process.stop(), process.log
+            explain(self.lab, "python3", self.backend.command, code, words or f"no listener on port {self.backend.port}: {state}")
         self._process = process
 
     def stop(self) -> None:
-        """Stop it."""
+        """Stop it, and take its fault away."""
+        with self.changing:
+            self.cure()
+            if self.alive:
+                self.record(self.stop_command)
+            self.end()
+
+    def end(self) -> None:
+        """End its process, and show nothing."""
         if self._process and self._process.alive:
-            self.record(f"pkill -f {quoted(self.backend.pattern)}")
             self._process.stop()
         self._process = None
+
+    def cure(self) -> None:
+        """Take away the fault that it has."""
+        if self.fault:
+            self.fault.stop()
+            self.fault = None
+
+    @property
+    def stop_command(self) -> str:
+        """The command that stops it, as one types it."""
+        return f"pkill -f {quoted(self.backend.pattern)}"
+
+    @property
+    def state(self) -> str:
+        """How it is: "stopped", "well", or the fault that it has: frozen (it is alive then), unplugged, slow, flaky."""
+        return STOPPED if not self.alive else self.fault.title if self.fault else WELL
 
     @property
     def alive(self) -> bool:

@@ -22,18 +22,22 @@ THIN, THICK = 1.4, 6.5  # points, the arrow of no and of all requests
 
 @dataclass(frozen=True)
 class Backend:
-    """A server of the pool: is it `alive`, how many `requests` went to it (None: not counted), a `note` on it."""
+    """A server of the pool: is it `alive`, how many `requests` went to it (None: not counted), a `note` on it.
+
+    A `fault` is a word for what ails one that is alive: frozen, unplugged, slow, flaky.
+    """
 
     name: str
     address: str
     alive: bool
     requests: int | None = None
     note: str = ""
+    fault: str = ""
 
     @property
     def state(self) -> str:
-        """ "up" or "dead"."""
-        return "up" if self.alive else "dead"
+        """ "up", "dead", or the fault of one that is alive."""
+        return (self.fault or "up") if self.alive else "dead"
 
 
 @styled
@@ -41,7 +45,7 @@ def topology(client: str, balancer: str | None, backends: Sequence[Backend], *, 
     """Draw client → balancer → backends; an arrow is as wide as the requests that went its way are many.
 
     `client` and `balancer` are labels (of several lines, if need be); with balancer None the client asks the backends
-    itself. A dead backend is crossed out, and said to be dead.
+    itself. A dead backend is crossed out, and said to be dead; one with a fault has a broken outline, and its fault's name.
     """
     title = title or "Who is up, and how much went where?"
     if not backends:
@@ -104,11 +108,13 @@ def _label(axes: Axes, label: str, column: tuple[float, float], y: float) -> Non
 
 
 def _backend(axes: Axes, backend: Backend, note: list[str], top: float, height: float) -> None:
-    """A server's box: name, address, state, note; crossed out when dead."""
+    """A server's box: name, address, state, note; crossed out when dead, its outline broken when it has a fault."""
     left, width = POOL
     colour = colour_of(backend.name)
+    well = backend.alive and not backend.fault
     if backend.alive:
-        _box(axes, left, top, width, height, facecolor=tint(colour, 0.82), edgecolor=colour)
+        outline: Look = {} if well else {"linestyle": (0, (4, 2)), "gid": "fault"}
+        _box(axes, left, top, width, height, facecolor=tint(colour, 0.82 if well else 0.92), edgecolor=colour, **outline)
     else:
         _box(axes, left, top, width, height, facecolor="white", edgecolor=NOBODY, linestyle=(0, (4, 2)))
         for ends in ((top, top + height), (top + height, top)):
@@ -117,7 +123,7 @@ def _backend(axes: Axes, backend: Backend, note: list[str], top: float, height: 
     lines: list[tuple[str, Look]] = [
         (shorten(backend.name, TEXT, room, bold=True), {"weight": "bold"}),
         (shorten(backend.address, SMALL, room), {"size": SMALL, "color": MUTED}),
-        ("up" if backend.alive else "× dead", {"weight": "bold", "size": SMALL, "color": INK if backend.alive else "#A84300"}),
+        (("" if well else "× ") + backend.state, {"weight": "bold", "size": SMALL, "color": INK if well else "#A84300"}),
         *((line, {"size": SMALL, "color": MUTED}) for line in note),
     ]
     for place, (line, look) in enumerate(lines):

@@ -30,6 +30,15 @@ def test_the_dead_are_crossed_out_and_said_to_be_dead() -> None:
     assert drawn(topology("client", "nginx", [UP]), "dead") == []
 
 
+def test_one_with_a_fault_is_alive_and_says_its_fault() -> None:
+    """A frozen backend is not crossed out; its outline is broken, and picture and alt text name the fault."""
+    frozen = Backend("backend2", "127.0.0.1:8082", alive=True, requests=10, fault="frozen")
+    picture = topology("client", "nginx", [UP, frozen])
+    assert drawn(picture, "dead") == [] and len(drawn(picture, "fault")) == 1
+    assert {"up", "× frozen"} <= set(texts(picture))
+    assert "backend2 is frozen and got 10 requests" in picture.alt
+
+
 def test_arrows_are_as_wide_as_their_share() -> None:
     """All requests go to the balancer, 90 to one backend, 10 to the other."""
     total, first, second = widths(topology("client", "nginx", [UP, DEAD]))
