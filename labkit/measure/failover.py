@@ -77,7 +77,9 @@ def failover(
         moments.append(lab.call(NOW))
         tables = load.tables()
     first = min(table.attrs["epoch"] for table in tables.values())
-    together = [table.assign(balancer=name, start=table["start"] + table.attrs["epoch"] - first) for name, table in tables.items()]
+    together = [
+        table.assign(balancer=name, start=table["start"] + table.attrs["epoch"] - first) for name, table in tables.items()
+    ]
     for table in together:
         table.attrs = {}
     return Failover(pd.concat(together, ignore_index=True), moments[0] - first, moments[1] - first, patience)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from ..commands import Process
-from ..errors import BadInput, ConfigRejected, MissingProgram
+from ..errors import BadInput, ConfigRejected, MissingProgram, ServiceError, WaitTimeout
 from ..lab import Lab
 from .base import Service, explain, split_address
 from .ipvs import ASSIGNMENT, call, require_weight
@@ -97,7 +97,7 @@ class Keepalived(Service):
         Raises as `test`, and ServiceError.
         """
         if self.alive:
-            explain(self.lab, self.program, self.command, 1, "keepalived already runs in this lab")
+            raise ServiceError("keepalived already runs in this lab.", way_out="stop it first, or use restart()")
         self.test()
         self.record(f"{self.command} &")
         process = self.lab.start(self.command, name=self.program)
@@ -105,6 +105,10 @@ class Keepalived(Service):
             self.lab.wait_until(
                 lambda: STARTED in process.log or not process.alive, reason="keepalived's start", timeout=START_TIMEOUT
             )
+        except WaitTimeout as error:
+            process.stop()
+            way_out = "does its configuration have a virtual_server?"
+            raise ServiceError(f"{error.tried[:-1]}, and it never came.", words=process.log, way_out=way_out) from None
         except BaseException:
             process.stop()
             raise
