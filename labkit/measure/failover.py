@@ -17,18 +17,22 @@ from ..lab import Lab
 from .traffic import MAX_AT_A_TIME, frame, sending, split_url
 
 NOW = "labkit.inside.http_load:now"
+# More requests than any failover sends: the load is ended, not used up.
+ENDLESS = 100_000
 
 
 @dataclass(frozen=True)
 class Failover:
     """What was observed. Times are seconds since the first request, by the lab's clock.
 
-    `requests` has a row a request: the columns of `traffic` and `balancer`. `broken` and `healed` are the moments at
-    which the fault was made and taken away, `patience` is how long a client waits.
+    `requests` has a row a request: the columns of `traffic` and `balancer`. The fault was there from `broken` to `healing`, when
+    it began to be taken away (starting a server takes its time), and had gone at `healed`. `patience` is how long a client
+    waits.
     """
 
     requests: pd.DataFrame
     broken: float
+    healing: float
     healed: float
     patience: float
 
@@ -44,49 +48,54 @@ def is_name(url: str) -> bool:
 
 def failover(
     lab: Lab, urls: Mapping[str, str], fault: Callable[[], object], heal: Callable[[], object], *,
-    rate: int = 10, seconds: float = 9.0, broken: float = 2.0, healed: float = 6.0, patience: float = 2.0,
+    rate: int = 5, before: float = 1.0, broken: float = 5.0, after: float = 2.0, patience: float = 2.0,
 ) -> Failover:  # fmt: skip
-    """Send `rate` requests a second to each of `urls` ({balancer: URL}) for `seconds`; call `fault`, and later `heal`.
+    """Send `rate` requests a second to each of `urls` ({balancer: URL}); meanwhile call `fault`, and later `heal`.
 
-    `fault` is called after `broken` seconds, `heal` after `healed`. A request begins when its time has come, whether or not
-    the ones before it are answered, and fails after `patience` seconds. A name in a URL is asked by DNS for each request,
-    and the first record is taken. Whatever happens, a fault that was made is healed. Raises BadInput.
+    The load goes on for `before` seconds, then the fault is made, stays for `broken` seconds, and is healed; `after` seconds
+    later the load ends. A request begins when its time has come, whether or not the ones before it are answered, and
+    fails after `patience` seconds. A name in a URL is asked by DNS for each request, and the first record is taken.
+    Whatever happens, a fault that was made is healed. Raises BadInput.
     """
     # So many senders that one is always free: none is busy longer than its request may take.
     senders = math.ceil(rate * patience) + 2
-    if not urls or not 0 < broken < healed < seconds or rate < 1 or patience <= 0 or senders > MAX_AT_A_TIME:
+    if not urls or rate < 1 or min(before, broken, patience) <= 0 or after < patience or senders > MAX_AT_A_TIME:
         raise BadInput(
-            f"A failover of {seconds:g} s cannot be broken after {broken:g} s and healed after {healed:g} s, "
-            f"with {rate} requests a second to {len(urls)} balancers.",
-            way_out=f"0 < broken < healed < seconds, and rate · patience below {MAX_AT_A_TIME}",
+            f"A failover cannot be observed with {rate} requests a second to {len(urls)} balancers and a patience of "
+            f"{patience:g} s, for {before:g} s before it, {broken:g} s of it and {after:g} s after it.",
+            way_out=f"times above 0, `after` no less than `patience`, and rate · patience below {MAX_AT_A_TIME}",
         )
-    options = {"at_a_time": senders, "timeout": patience, "every": senders / rate}
     loads = {
-        name: sending(lab, url, round(rate * seconds), first_record=is_name(url), **options)  # type: ignore[arg-type]
+        name: sending(
+            lab, url, ENDLESS, at_a_time=senders, timeout=patience, every=senders / rate, first_record=is_name(url)
+        )
         for name, url in urls.items()
-    }
+    }  # fmt: skip
     with Load(loads) as load:
-        began = lab.call(NOW)
-        load.wait(broken)
+        load.wait(before)
         fault()
         try:
-            moments = [lab.call(NOW)]
-            load.wait(began + healed - moments[0])
+            made = lab.call(NOW)
+            load.wait(broken)
+            called = lab.call(NOW)
         finally:
             heal()
-        moments.append(lab.call(NOW))
-        tables = load.tables()
+        done = lab.call(NOW)
+        load.wait(after)
+    return together(load.tables(), made, called, done, patience)
+
+
+def together(tables: Mapping[str, pd.DataFrame], broken: float, healing: float, healed: float, patience: float) -> Failover:
+    """Tables of `traffic` by balancer as one, timed since the first request of all; the moments are Unix times."""
     first = min(table.attrs["epoch"] for table in tables.values())
-    together = [
-        table.assign(balancer=name, start=table["start"] + table.attrs["epoch"] - first) for name, table in tables.items()
-    ]
-    for table in together:
+    rows = [table.assign(balancer=name, start=table["start"] + table.attrs["epoch"] - first) for name, table in tables.items()]
+    for table in rows:
         table.attrs = {}
-    return Failover(pd.concat(together, ignore_index=True), moments[0] - first, moments[1] - first, patience)
+    return Failover(pd.concat(rows, ignore_index=True), broken - first, healing - first, healed - first, patience)
 
 
 class Load:
-    """Several loads at once, each drawn from its iterator in a thread of its own; left by an error, they all end."""
+    """Several loads at once, each drawn from its iterator in a thread of its own, until the `with` is left."""
 
     def __init__(self, loads: Mapping[str, Iterator[list[tuple[Any, ...]]]]) -> None:
         self._loads, self._over = loads, threading.Event()
@@ -97,9 +106,8 @@ class Load:
         self._futures = {name: self._threads.submit(self._draw, load) for name, load in self._loads.items()}
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_exc: object) -> None:
-        if kind:
-            self._over.set()
+    def __exit__(self, *_exc: object) -> None:
+        self._over.set()
         self._threads.shutdown()
 
     def _draw(self, load: Iterator[list[tuple[Any, ...]]]) -> pd.DataFrame:
@@ -118,5 +126,5 @@ class Load:
         self._over.wait(seconds)
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """What came of each, once all have ended. Raises what a load raised."""
+        """What came of each, once they have ended. Raises what a load raised."""
         return {name: future.result() for name, future in self._futures.items()}

@@ -9,12 +9,14 @@ from ..commands import Process
 from ..errors import BadInput, ConfigRejected, MissingProgram, ServiceError, WaitTimeout
 from ..lab import Lab
 from .base import Service, explain, split_address
-from .ipvs import ASSIGNMENT, call, require_weight
+from .ipvs import ASSIGNMENT, IPVS, call, require_weight
 
 # Its own word, in its log, once its virtual services are in the kernel's table.
 STARTED = "Startup complete"
 START_TIMEOUT = 20.0
 VIRTUAL_SERVER = re.compile(r"^\s*virtual_server\s+(\d+\.\d+\.\d+\.\d+)\s+(\d+)\s*\{", re.M)
+
+REAL_SERVER = re.compile(r"^\s*real_server\s", re.M)
 
 
 def health_checked(
@@ -125,6 +127,20 @@ class Keepalived(Service):
         for service in self.services:  # it takes them away itself, unless it was killed
             call(self.lab, f"ipvsadm -D -t {service}", "remove_service", *split_address(service))
         self._process = None
+
+    def wait_for_all(self, timeout: float = 30.0) -> None:
+        """Wait until every real server of its configuration is in the table. Raises WaitTimeout, with its log."""
+        wanted = len(REAL_SERVER.findall(self.lab.read(self.config_file) or ""))
+
+        def there() -> bool:
+            rows = self.lab.call(f"{IPVS}:counters")
+            return sum(row["service"] in services for row in rows) == wanted
+
+        services = self.services
+        try:
+            self.lab.wait_until(there, reason=f"{wanted} real servers in keepalived's table", timeout=timeout)
+        except WaitTimeout as error:
+            raise WaitTimeout(error.tried, words=self.log, way_out="do they all answer 200?") from None
 
     @property
     def alive(self) -> bool:
