@@ -19,7 +19,7 @@ NUMBERS = {
     "requests": re.compile(r"^ +(\d+) requests in ", re.M),
     "per_second": re.compile(r"^Requests/sec: +([\d.]+)", re.M),
 }
-LATENCY = r"^ +{}% +([\d.]+)(us|ms|s|m|h)$"
+LATENCY = r"^ +{}% +([\d.]+)(us|ms|s|m|h) ?$"  # one letter is filled up with a space
 # "Socket errors: connect 0, read 3, write 0, timeout 2" and "Non-2xx or 3xx responses: 7", each only where there are some.
 ERRORS = re.compile(
     r"^ +(?:Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)|Non-2xx or 3xx responses: (\d+))$", re.M
