@@ -53,13 +53,12 @@ def criteria(faults: pd.DataFrame, load: pd.DataFrame, shares: pd.DataFrame) -> 
     seen = faults.groupby(level="balancer")
     sums, most = seen[["requests", "failed", "late"]].sum().loc[order], seen[["seconds failing", "tries"]].max().loc[order]
     load = load.loc[[name for name in load.index if name in order]]
+    failed, hurt = sums["failed"] / sums["requests"], (sums["failed"] + sums["late"]) / sums["requests"]
     return [
-        Criterion(
-            "no failed request when a server breaks", sums["failed"], lambda n: f"{n:.0f} of {sums['requests'].iloc[0]} failed"
-        ),
-        Criterion("a disruption that ends by itself", most["seconds failing"], lambda n: f"{n:.0f} s with failures at the most"),
+        Criterion("no failed request when a server breaks", failed, lambda share: f"{100 * share:.0f} % failed"),
+        Criterion("a short disruption", most["seconds failing"], lambda n: f"failures in {n:.0f} s at the most"),
         Criterion("clients that need not try again", most["tries"], lambda n: f"{n:.0f} {'try' if n == 1 else 'tries'}"),
-        Criterion("no late answer when a server breaks", sums["late"], lambda n: f"{n:.0f} late"),
+        Criterion("few that fail or come late", hurt, lambda share: f"{100 * share:.0f} % failed or late", close=CLOSE),
         Criterion("the most requests a second", load["ratio"], lambda n: f"{n:.2f} of direct", more=True, close=CLOSE),
         Criterion("the shortest wait under full load", load["p99"], lambda n: f"p99 {n:.1f} ms", close=CLOSE),
         Criterion("work for every server", shares.min(axis=1), lambda n: f"least {100 * n:.0f} %", more=True, close=CLOSE),
