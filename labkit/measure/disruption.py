@@ -26,18 +26,13 @@ def per_second(run: Failover) -> pd.DataFrame:
 
     Columns: balancer, second (0 …), one for each backend that answered in time, late (answered after LATE ms), failed.
     """
-    keys = [run.requests["balancer"], run.requests["start"].astype(int).rename("second"), outcomes(run.requests).rename(None)]
-    table = pd.Series(1, index=run.requests.index).groupby(keys).sum().unstack(fill_value=0)
+    ended, seconds = outcomes(run.requests), run.requests["start"].astype(int).rename("second")
+    whose = run.requests["balancer"]
+    parts = {name: pd.crosstab(seconds[whose == name], ended[whose == name]) for name in dict.fromkeys(whose)}
+    table = pd.concat(parts, names=["balancer"]).fillna(0).astype(int)
     names = sorted(set(table.columns) - {"late", "failed"})
     table = table.reindex(columns=[*names, "late", "failed"], fill_value=0)
-    order = list(dict.fromkeys(run.requests["balancer"]))
-    rows = table.reset_index().sort_values(["balancer", "second"], key=lambda column: column.map(_place(order)), kind="stable")
-    return rows.reset_index(drop=True).rename_axis(columns=None)
-
-
-def _place(order: list[str]) -> dict[object, int]:
-    """Balancers in the order in which they were asked; seconds as they are."""
-    return {**{name: place for place, name in enumerate(order)}, **{second: second for second in range(100_000)}}
+    return table.reset_index().rename_axis(columns=None)
 
 
 def disruption(run: Failover) -> pd.DataFrame:
