@@ -33,8 +33,8 @@ class Criterion:
         """The criterion as a row of `decide`."""
         best = self.best
         told = [f"{name}: {self.written(value)}" for name, value in self.figures.items() if name not in best]
-        why = list(dict.fromkeys(self.written(self.figures[name]) for name in best))
-        return self.need, ", ".join(best), " to ".join(dict.fromkeys([why[0], why[-1]])), "; ".join(told) or "–"
+        ends = [self.written(end) for end in (self.figures[best].min(), self.figures[best].max())]
+        return self.need, ", ".join(best), " to ".join(dict.fromkeys(ends)), "; ".join(told) or "–"
 
 
 def spread(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
