@@ -134,7 +134,7 @@ def parser() -> argparse.ArgumentParser:
     add.add_argument("jupyter", nargs="*", help="passed on to JupyterLab (after --)")
     add.set_defaults(run=open_notebooks)
     add = commands.add_parser("report", help="run the notebooks and write one HTML report each")
-    add.add_argument("numbers", nargs="*", metavar="N", help="which notebooks: 1 2 3 4 (all without any)")
+    add.add_argument("numbers", nargs="*", metavar="N", help="which notebooks: 1 2 3 4 5 (all without any)")
     add.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="where to (default: reports)")
     who(add)
     add.add_argument("--save", action="store_true", help="also write the executed notebooks there")

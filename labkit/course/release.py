@@ -56,7 +56,12 @@ def stubs(code: list[str]) -> list[str]:
 
 
 def calm(code: list[Any]) -> None:
-    """Let the cells that build on a solution say calmly that it is missing: %%once_done before each but the first."""
+    """Let the cells that build on a solution say calmly that it is missing: %%once_done before each but the first.
+
+    A notebook that asks for no solution, which is one to read and to try, stays as it is.
+    """
+    if not any(cell.metadata.get("nbgrader", {}).get("solution") for cell in code):
+        return
     for cell in code[1:]:
         if "nbgrader" not in cell.metadata and not cell.source.startswith("%%"):
             cell.source = f"%%once_done\n{cell.source}"

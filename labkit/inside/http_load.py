@@ -23,14 +23,16 @@ def requests(
     """Send `count` requests, `concurrency` at a time, and yield lists of rows in the order in which they ended.
 
     A row is (time it began, Unix seconds; address connected to; status or None; milliseconds; error name or None; page).
-    Each sender waits until `interval` seconds have passed since its last request began. With `first_record` the name is
-    asked over DNS for each request and the first A record is taken; without, getaddrinfo decides as in most programs.
+    Each sender waits until `interval` seconds have passed since its last request began; the first requests are spread over
+    one interval. With `first_record` the name is asked over DNS for each request and the first A record is taken; without,
+    getaddrinfo decides as in most programs.
     """
     rows: queue.SimpleQueue[Row] = queue.SimpleQueue()
     tickets = iter(range(count))
     lock, stop = threading.Lock(), threading.Event()
 
-    def send() -> None:
+    def send(delay: float) -> None:
+        stop.wait(delay)
         while not stop.is_set():
             with lock:
                 if next(tickets, None) is None:
@@ -39,13 +41,19 @@ def requests(
             rows.put(one_request(host, port, path, timeout, first_record))
             stop.wait(max(0.0, began + interval - time.monotonic()))
 
-    senders = [threading.Thread(target=send, name="sender", daemon=True) for _ in range(min(concurrency, count))]
+    delays = [interval * number / concurrency for number in range(min(concurrency, count))]
+    senders = [threading.Thread(target=send, args=(delay,), name="sender", daemon=True) for delay in delays]
     for sender in senders:
         sender.start()
     try:
         yield from batches(rows, count, timeout)
     finally:
         stop.set()
+
+
+def now() -> float:
+    """The lab's clock, Unix seconds: the one by which the requests are timed."""
+    return time.time()
 
 
 def batches(rows: queue.SimpleQueue[Row], count: int, timeout: float) -> Iterator[list[Row]]:

@@ -23,6 +23,8 @@ PROGRAMS = {
     "nft": ("nftables", "dropped packets, task 2"),
     "nginx": ("nginx-light", "task 4"),
     "tshark": ("tshark", "captures"),
+    "keepalived": ("keepalived", "notebook 5"),
+    "wrk": ("wrk", "notebook 5"),
 }
 
 
@@ -79,7 +81,7 @@ def as_text(found: dict[str, Any]) -> str:
             for c in candidate["checks"]
         ]
     lines.append("\nA notebook takes the first candidate that can do what it needs:")
-    names = {"users": "tasks 1, 4", "drop": "task 2", "ipvs": "task 3"}
+    names = {"users": "tasks 1, 4", "drop": "task 2", "ipvs": "task 3, notebook 5"}
     lines += [f"  {names[need]}: {candidate or 'none works'}" for need, candidate in found["chosen"].items()]
     command = help_command(found)
     lines.append(f"\nWould help: {command}" if command else "\nNothing is missing.")

@@ -101,7 +101,9 @@ def etc_from_host() -> list[str]:
 def machine_files(view: View) -> list[str]:
     """All that the learner's machine consists of."""
     args = [*system(view), "--bind", f"{view.folder}/etc", "/etc", *etc_from_host()]
-    args += ["--proc", "/proc", "--dev", "/dev"]
+    # In User-Mode Linux bubblewrap's /dev/console is the serial line that the agent speaks on, and every program that logs to
+    # the console would break in.
+    args += ["--proc", "/proc", "--dev", "/dev", "--dev-bind", "/dev/null", "/dev/console"]
     for place, mode in (("/tmp", "1777"), ("/run", "755"), ("/var", "755")):
         args += ["--size", str(SCRATCH_SIZE), "--perms", mode, "--tmpfs", place]
     args += ["--symlink", "/run", "/var/run"]

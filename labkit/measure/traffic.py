@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -76,26 +77,35 @@ def traffic(
 ) -> pd.DataFrame:
     """Send `count` GET requests to `url` from inside the lab, each on a new connection, and return a row for each.
 
-    `at_a_time` senders share them; each begins one every `every` seconds at the most. `timeout` is seconds a request.
+    `at_a_time` senders share them; each begins one every `every` seconds at the most, evenly spread. `timeout` is seconds a
+    request.
     With `first_record` the client takes the first A record that the lab's DNS gives; otherwise getaddrinfo chooses.
 
     Columns: n (1 …), start (s since the first began), address (connected to, "address:port"), backend (read from the
     page, None without one), status (Int64, NA without an answer), ms, error (None, or refused, timeout, reset, closed,
     no such name, http 502, …). `attrs["epoch"]` is the Unix time of the first. Raises BadInput, LabClosed.
     """
+    batches = sending(lab, url, count, at_a_time=at_a_time, timeout=timeout, every=every, first_record=first_record)
+    rows: list[tuple[Any, ...]] = []
+    with tqdm(total=count, delay=1, leave=False, unit="request", desc=url) as bar:
+        for batch in batches:
+            rows += batch
+            bar.update(len(batch))
+    return frame(rows)
+
+
+def sending(
+    lab: Lab, url: str, count: int, *, at_a_time: int, timeout: float, every: float, first_record: bool
+) -> Iterator[list[tuple[Any, ...]]]:
+    """What `traffic` sends, as batches of rows of inside.http_load; closing the iterator ends it. Raises BadInput at once."""
     host, port, path = split_url(url)
     if not 1 <= count <= MAX_REQUESTS or not 1 <= at_a_time <= MAX_AT_A_TIME or timeout <= 0 or every < 0:
         raise BadInput(
             f"traffic cannot send {count} requests, {at_a_time} at a time.",
             way_out=f"count from 1 to {MAX_REQUESTS}, at_a_time from 1 to {MAX_AT_A_TIME}, timeout above 0",
         )
-    rows: list[tuple[Any, ...]] = []
     arguments = (host, port, path, count, at_a_time, timeout, every, first_record)
-    with tqdm(total=count, delay=1, leave=False, unit="request", desc=url) as bar:
-        for batch in lab.stream("labkit.inside.http_load:requests", *arguments, timeout=timeout + 30):
-            rows += batch
-            bar.update(len(batch))
-    return frame(rows)
+    return lab.stream("labkit.inside.http_load:requests", *arguments, timeout=timeout + 30)
 
 
 def curl_command(url: str, count: int, timeout: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import ConfigRejected, MissingProgram
+from ..lab import Lab
 from .base import Daemon
 
 
@@ -20,6 +21,11 @@ class Nginx(Daemon):
     access_log, error_log = "/var/log/nginx/access.log", "/var/log/nginx/error.log"
     log_files = (error_log,)
     config_file = "~/nginx.conf"
+
+    def __init__(self, lab: Lab, config: str | None = None, *, file: str | None = None, pid_file: str | None = None) -> None:
+        """As for every daemon; a second nginx needs a `file` and a `pid_file` of its own, which `pid` in its config names."""
+        self.pid_file = pid_file or self.pid_file
+        super().__init__(lab, config, file=file)
 
     @property
     def start_command(self) -> str:

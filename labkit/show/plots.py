@@ -2,12 +2,13 @@
 
 from .counters import counters, schedulers
 from .durations import clients, latency
+from .failovers import failover, throughput
 from .ladder import ladder
 from .shares import shares
 from .strips import answer_order, attempts, sequence
 from .timelines import syns, timeline
 
 __all__ = [
-    "answer_order", "attempts", "clients", "counters", "ladder", "latency", "schedulers", "sequence", "shares", "syns",
-    "timeline",
+    "answer_order", "attempts", "clients", "counters", "failover", "ladder", "latency", "schedulers", "sequence", "shares",
+    "syns", "throughput", "timeline",
 ]  # fmt: skip

@@ -95,6 +95,17 @@ def test_reload_takes_over_a_new_config(lab: Lab) -> None:
         nginx.configure(NGINX)
 
 
+def test_two_nginx_side_by_side(lab: Lab) -> None:
+    """A second one with its own file and pid file is started and stopped without the first noticing."""
+    other = "pid /run/other.pid;\n" + NGINX.replace("8888", "8889").replace("alive", "other")
+    with Nginx(lab, NGINX) as first:
+        with Nginx(lab, other, file="~/other.conf", pid_file="/run/other.pid") as second:
+            assert first.alive and second.alive and first.pid != second.pid
+            assert lab.run("curl -s http://127.0.0.1:8888 http://127.0.0.1:8889").stdout == "alive\nother\n"
+        assert first.alive and not second.alive
+        assert lab.run("curl -s http://127.0.0.1:8888").stdout == "alive\n"
+
+
 def test_errors_are_in_the_log(lab: Lab) -> None:
     """the error log that the configuration names is its log: a backend that is not there is named."""
     with Nginx(lab, "error_log /var/log/nginx/error.log;\n" + NGINX.replace(ANSWER, "proxy_pass http://127.0.0.1:8081")) as nginx:

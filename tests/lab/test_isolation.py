@@ -21,6 +21,12 @@ def test_devices_of_the_host_cannot_be_made(lab: Lab) -> None:
     assert lab.run("mknod /tmp/disk b 254 0 && head -c 1 /tmp/disk", check=False).code != 0
 
 
+def test_console_is_not_the_line_to_the_agent(lab: Lab) -> None:
+    """A program that writes to the console, as logging daemons do without a syslog, does not disturb the lab."""
+    lab.run("for i in $(seq 50); do echo keepalived > /dev/console; done")
+    assert lab.run("echo still here").stdout == "still here\n"
+
+
 def test_hosts_processes_are_not_seen(own_lab: LabFactory) -> None:
     """A lab sees its own processes only."""
     lab = own_lab("host")

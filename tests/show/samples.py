@@ -68,6 +68,17 @@ def exchanges() -> pd.DataFrame:
     return pd.DataFrame([outer | common, inner | common])
 
 
+def seconds(**balancers: Sequence[tuple[int, int, int, int]]) -> pd.DataFrame:
+    """For each balancer and second how many of backend1 and backend2, how many late and failed."""
+    rows = [(name, second, *counts) for name, bars in balancers.items() for second, counts in enumerate(bars)]
+    return pd.DataFrame(rows, columns=["balancer", "second", "backend1", "backend2", "late", "failed"])
+
+
+def load(**ratios: float) -> pd.DataFrame:
+    """What `throughput` measures: the direct way first."""
+    return pd.DataFrame({"ratio": ratios, "p50": 1.5, "p99": 12.0, "errors": 0})
+
+
 def drawn(picture: Picture, gid: str) -> list[Artist]:
     """The artists of a picture that carry a `gid`."""
     return picture.figure.findobj(lambda artist: artist.get_gid() == gid)

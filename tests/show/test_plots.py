@@ -12,8 +12,8 @@ from labkit.show import Backend, Picture, plots, topology
 from . import samples
 
 ON_FRAMES = [
-    plots.answer_order, plots.attempts, plots.counters, plots.ladder, plots.latency, plots.sequence, plots.shares,
-    plots.syns, plots.timeline,
+    plots.answer_order, plots.attempts, plots.counters, plots.failover, plots.ladder, plots.latency, plots.sequence,
+    plots.shares, plots.syns, plots.throughput, plots.timeline,
 ]  # fmt: skip
 ON_GROUPS = [plots.clients, plots.schedulers]
 FILLED: dict[str, Callable[[], Picture]] = {
@@ -21,12 +21,14 @@ FILLED: dict[str, Callable[[], Picture]] = {
     "attempts": lambda: plots.attempts(samples.attempts(([samples.FIRST], [200]))),
     "clients": lambda: plots.clients({"curl": samples.traffic("backend1")}),
     "counters": lambda: plots.counters(samples.counters(1, 2).assign(time=0.0)),
+    "failover": lambda: plots.failover(samples.seconds(nginx=[(1, 0, 0, 0)])),
     "ladder": lambda: plots.ladder(samples.exchanges()),
     "latency": lambda: plots.latency(samples.traffic("backend1")),
     "schedulers": lambda: plots.schedulers({"rr": samples.counters(1, 2)}),
     "sequence": lambda: plots.sequence(samples.traffic("backend1")),
     "shares": lambda: plots.shares(samples.traffic("backend1")),
     "syns": lambda: plots.syns(samples.syns((0.0, samples.FIRST, "refused"))),
+    "throughput": lambda: plots.throughput(samples.load(direct=1.0)),
     "timeline": lambda: plots.timeline(samples.traffic("backend1")),
 }
 
@@ -80,9 +82,14 @@ CROWDED: dict[str, Callable[[], Picture]] = {
     "attempts": lambda: plots.attempts(samples.attempts(*[([samples.FIRST, samples.SECOND], [502, 200])] * 45)),
     "clients": lambda: plots.clients({LONG: MIXED, "curl": MIXED, "nobody": MIXED.iloc[:0]}),
     "counters": lambda: plots.counters(pd.concat([samples.counters(n, n).assign(time=float(n)) for n in range(40)])),
+    "failover": lambda: plots.failover(
+        samples.seconds(**{LONG: [(3, 2, 0, 0), (0, 2, 1, 2)] * 10, "nginx": [(5, 0, 0, 0)] * 20}),
+        events=[(1.0, "backend1 switched off"), (18.9, "and healed again")],
+    ),
     "ladder": lambda: plots.ladder(samples.exchanges().assign(uri="/a/very/long/path" * 9)),
     "schedulers": lambda: plots.schedulers({LONG: samples.counters(1, 99), "rr": samples.counters(50, 50)}),
     "shares": lambda: plots.shares(MIXED.assign(backend=MIXED["backend"].map(lambda name: f"{LONG}, {name}"))),
+    "throughput": lambda: plots.throughput(samples.load(direct=1.0, nginx=4.0, **{LONG: 0.001}).assign(errors=12345)),
     "timeline": lambda: plots.timeline(MIXED, events=[(5, "one switched off"), (5.1, "the other too"), (14.9, "all on again")]),
     "topology": lambda: topology(LONG, LONG, [Backend(LONG, LONG, True, 10**6, LONG), Backend(LONG, LONG, False, 0)]),
 }  # fmt: skip

@@ -12,8 +12,8 @@ TOP = Path(labkit.__file__).parent
 # Calls that wait for as long as it takes unless they are told otherwise.
 WAITS = {"result", "wait", "join", "acquire", "communicate", "exception", "poll"}
 PROCESSES = {"run", "check_call", "check_output", "call"}
-# The warden lives as long as the notebook does, a stand-in as long as the server whose place it takes; a process's state is asked for without waiting; pyshark's end is waited for
-# by asyncio.wait_for; a terminal waits for who types in it.
+# The warden lives as long as the notebook does, a stand-in as long as the server whose place it takes; a process's state is
+# asked for without waiting; pyshark's end is waited for by asyncio.wait_for; a terminal waits for who types in it.
 WITHOUT = {
     "machine/ready.py: select.poll",
     "measure/messages.py: process.wait",

@@ -70,6 +70,13 @@ def test_every_request_has_a_row(port: int, count: int, at_a_time: int) -> None:
     assert [(row[2], row[4]) for row in rows] == [(200, None)] * count
 
 
+def test_first_requests_are_spread_over_an_interval(port: int) -> None:
+    """Four senders with an interval of 0.2 s begin a quarter of it apart, so that the load is even and not in bursts."""
+    began = time.time()
+    starts = sorted(row[0] - began for row in send(port, 4, at_a_time=4, every=0.2))
+    assert all(start >= 0.05 * number - 0.005 for number, start in enumerate(starts))
+
+
 def test_answer_of_failure_is_an_answer(port: int) -> None:
     """A 404 is a status, not an error of the connection."""
     assert [(row[2], row[4]) for row in send(port, path="/404")] == [(404, None)]

@@ -1,0 +1,130 @@
+"""A failover, observed: the same steady load through several balancers while a backend breaks and is healed."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from ..errors import BadInput
+from ..lab import Lab
+from .traffic import MAX_AT_A_TIME, frame, sending, split_url
+
+NOW = "labkit.inside.http_load:now"
+# More requests than any failover sends: the load is ended, not used up.
+ENDLESS = 100_000
+
+
+@dataclass(frozen=True)
+class Failover:
+    """What was observed. Times are seconds since the first request, by the lab's clock.
+
+    `requests` has a row a request: the columns of `traffic` and `balancer`. The fault was there from `broken` to `healing`, when
+    it began to be taken away (starting a server takes its time), and had gone at `healed`. `patience` is how long a client
+    waits.
+    """
+
+    requests: pd.DataFrame
+    broken: float
+    healing: float
+    healed: float
+    patience: float
+
+
+def is_name(url: str) -> bool:
+    """True when the host of `url` is a name, which DNS has to be asked for. Raises BadInput for what is no http URL."""
+    try:
+        ipaddress.ip_address(split_url(url)[0])
+    except ValueError:
+        return True
+    return False
+
+
+def failover(
+    lab: Lab, urls: Mapping[str, str], fault: Callable[[], object], heal: Callable[[], object], *,
+    rate: int = 5, before: float = 1.0, broken: float = 5.0, after: float = 2.0, patience: float = 2.0,
+) -> Failover:  # fmt: skip
+    """Send `rate` requests a second to each of `urls` ({balancer: URL}); meanwhile call `fault`, and later `heal`.
+
+    The load goes on for `before` seconds, then the fault is made, stays for `broken` seconds, and is healed; `after` seconds
+    later the load ends. A request begins when its time has come, whether or not the ones before it are answered, and
+    fails after `patience` seconds. A name in a URL is asked by DNS for each request, and the first record is taken.
+    Whatever happens, a fault that was made is healed. Raises BadInput.
+    """
+    # So many senders that one is always free: none is busy longer than its request may take.
+    senders = math.ceil(rate * patience) + 2
+    if not urls or rate < 1 or min(before, broken, patience) <= 0 or after < patience or senders > MAX_AT_A_TIME:
+        raise BadInput(
+            f"A failover cannot be observed with {rate} requests a second to {len(urls)} balancers and a patience of "
+            f"{patience:g} s, for {before:g} s before it, {broken:g} s of it and {after:g} s after it.",
+            way_out=f"times above 0, `after` no less than `patience`, and rate · patience below {MAX_AT_A_TIME}",
+        )
+    loads = {
+        name: sending(
+            lab, url, ENDLESS, at_a_time=senders, timeout=patience, every=senders / rate, first_record=is_name(url)
+        )
+        for name, url in urls.items()
+    }  # fmt: skip
+    with Load(loads) as load:
+        load.wait(before)
+        fault()
+        try:
+            made = lab.call(NOW)
+            load.wait(broken)
+            called = lab.call(NOW)
+        finally:
+            heal()
+        done = lab.call(NOW)
+        load.wait(after)
+    return together(load.tables(), made, called, done, patience)
+
+
+def together(tables: Mapping[str, pd.DataFrame], broken: float, healing: float, healed: float, patience: float) -> Failover:
+    """Tables of `traffic` by balancer as one, timed since the first request of all; the moments are Unix times."""
+    first = min(table.attrs["epoch"] for table in tables.values())
+    rows = [table.assign(balancer=name, start=table["start"] + table.attrs["epoch"] - first) for name, table in tables.items()]
+    for table in rows:
+        table.attrs = {}
+    return Failover(pd.concat(rows, ignore_index=True), broken - first, healing - first, healed - first, patience)
+
+
+class Load:
+    """Several loads at once, each drawn from its iterator in a thread of its own, until the `with` is left."""
+
+    def __init__(self, loads: Mapping[str, Iterator[list[tuple[Any, ...]]]]) -> None:
+        self._loads, self._over = loads, threading.Event()
+        self._threads = ThreadPoolExecutor(len(loads), thread_name_prefix="load")
+        self._futures: dict[str, Future[pd.DataFrame]] = {}
+
+    def __enter__(self) -> Load:
+        self._futures = {name: self._threads.submit(self._draw, load) for name, load in self._loads.items()}
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._over.set()
+        self._threads.shutdown()
+
+    def _draw(self, load: Iterator[list[tuple[Any, ...]]]) -> pd.DataFrame:
+        rows: list[tuple[Any, ...]] = []
+        try:
+            for batch in load:  # at least one a second, an empty one as a sign of life
+                rows += batch
+                if self._over.is_set():
+                    break
+        finally:
+            load.close()  # type: ignore[attr-defined]
+        return frame(rows)
+
+    def wait(self, seconds: float) -> None:
+        """Let the loads go on for so long."""
+        self._over.wait(seconds)
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """What came of each, once they have ended. Raises what a load raised."""
+        return {name: future.result() for name, future in self._futures.items()}
