@@ -127,4 +127,4 @@ class Load:
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """What came of each, once they have ended. Raises what a load raised."""
-        return {name: future.result() for name, future in self._futures.items()}
+        return {name: future.result(0) for name, future in self._futures.items()}
