@@ -64,7 +64,7 @@ def wrk(lab: Lab, url: str, *, seconds: int = 1, connections: int = 8) -> pd.Dat
     return pd.DataFrame([{"url": url, **parse_wrk(done.stdout)}], columns=COLUMNS)
 
 
-def throughput(lab: Lab, urls: Mapping[str, str], *, rounds: int = 3, seconds: int = 1, connections: int = 8) -> pd.DataFrame:
+def throughput(lab: Lab, urls: Mapping[str, str], *, rounds: int = 2, seconds: int = 1, connections: int = 8) -> pd.DataFrame:
     """`wrk` on each of `urls` ({name: URL}; the first is the direct way), in turn, for several rounds.
 
     A row for each name (the index), from its best round, because what else the machine does can only slow a round down:
