@@ -11,7 +11,7 @@ from typing import Any
 
 from .commands import COMMAND_TIMEOUT, PROCESSES, SLACK, Command, Process, Result, argv_and_text, finish, listener
 from .door.server import Door
-from .errors import BadInput, CommandFailed, CommandTimeout
+from .errors import BadInput, CommandFailed, CommandTimeout, LabClosed
 from .machine.choose import Opened
 from .machine.folder import LabFolder, write_below
 from .machine.view import FOLDER, HOME
@@ -52,8 +52,10 @@ class Lab:
     def _opened(self) -> Opened:
         try:
             return self._opening.opened()
+        except LabClosed:
+            raise
         except BaseException:
-            if self.closed:
+            if self.closed:  # it could not be opened: its door goes too
                 self.close()
             raise
 

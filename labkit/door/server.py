@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # How long a caller may take to say what it wants, and at the end to take what it is still told, seconds.
 PATIENCE = 10.0
-FAREWELL = 1.0
+FAREWELL = 5.0
 _numbers = itertools.count(1)
 
 

@@ -72,7 +72,7 @@ class Teacher:
         assert not self.asked
         assert not [place for place in PLACES if Path(place, self.mark).exists()]
         gc.collect()  # the folder of a capture that failed goes with the object, at the latest when this process ends
-        assert not list(self.labs.iterdir())
+        assert not [left for own in self.labs.iterdir() for left in own.iterdir()]  # each process has a folder of its own there
         eventually(lambda: not self.processes(), "the end of the lab's processes on the host")
 
 
