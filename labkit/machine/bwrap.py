@@ -16,7 +16,7 @@ from typing import IO
 from ..errors import LabError, WaitTimeout, shortage
 from .ids import IdMaps, write_maps
 from .ready import readable
-from .temporary import began, ended
+from .temporary import announced, ended
 
 # bubblewrap dies with the *thread* that started it (prctl(2), PR_SET_PDEATHSIG), so one thread that lives as long as
 # the process starts them all.
@@ -36,7 +36,6 @@ class Sandbox:
         self._given_up = False
         self.process = self._start(arguments, maps, pass_fds)
         try:
-            began(self.process.pid)
             self._await_start(maps)
         except BaseException:
             self.stop()
@@ -70,7 +69,7 @@ class Sandbox:
             # A process group of its own: Jupyter interrupts a cell, and a terminal its program, by a signal to the group.
             with self._log.open("ab") as log:
                 return subprocess.Popen(
-                    [*options, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                    announced([*options, *arguments]), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
                     pass_fds=(info, block, *pass_fds), bufsize=0, process_group=0,
                 )  # fmt: skip
         except BaseException:

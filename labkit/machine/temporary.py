@@ -31,6 +31,7 @@ exec 3<&0
   until rm -rf -- "$1" || [ $n = 100 ]; do n=$((n + 1)); sleep 0.1; done
 } <&3 &
 """
+ANNOUNCE = 'echo "+ $$" >"$0" && exec "$@"'
 START_TIMEOUT = 10.0
 
 _lock = threading.Lock()
@@ -76,14 +77,19 @@ def _start_janitor(folder: Path) -> None:
     _pipes.append(writing)
 
 
-def began(group: int) -> None:
-    """Have the process group `group` ended when this process ends, until `ended` takes that back."""
-    if _pipes:
-        os.write(_pipes[-1], f"+ {group}\n".encode())
+def announced(command: list[str]) -> list[str]:
+    """`command` as the leader of a process group that ends when this process ends, until `ended` takes that back.
+
+    It says so itself, before anything of it runs: between starting it and saying so, this process could be killed. When that
+    has happened, it does not run.
+    """
+    if not _pipes:
+        return command
+    return ["/bin/sh", "-c", ANNOUNCE, f"/proc/{os.getpid()}/fd/{_pipes[-1]}", *command]
 
 
 def ended(group: int) -> None:
-    """Take back `began`: the group has ended."""
+    """Take back `announced`: the group has ended."""
     for pipe in _pipes:
         os.write(pipe, f"- {group}\n".encode())
 
