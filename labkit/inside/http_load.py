@@ -40,10 +40,9 @@ def requests(
             rows.put(one_request(host, port, path, timeout, first_record))
             stop.wait(max(0.0, began + interval - time.time()))
 
-    delays = [(interval * number / concurrency,) for number in range(min(concurrency, count))]
-    senders = [threading.Thread(target=send, args=delay, name="sender", daemon=True) for delay in delays]
-    for sender in senders:
-        sender.start()
+    for number in range(min(concurrency, count)):
+        delay = interval * number / concurrency
+        threading.Thread(target=send, args=(delay,), name="sender", daemon=True).start()
     try:
         yield from batches(rows, count, timeout)
     finally:
