@@ -23,9 +23,8 @@ def requests(
     """Send `count` requests, `concurrency` at a time, and yield lists of rows in the order in which they ended.
 
     A row is (time it began, Unix seconds; address connected to; status or None; milliseconds; error name or None; page).
-    Each sender waits until `interval` seconds have passed since its last request began; the first requests are spread over
-    one interval. With `first_record` the name is asked over DNS for each request and the first A record is taken; without,
-    getaddrinfo decides as in most programs.
+    Each sender waits until `interval` seconds have passed since its last request began; their first ones are spread over it.
+    With `first_record` the name is asked over DNS each time and the first A record is taken; else getaddrinfo decides.
     """
     rows: queue.SimpleQueue[Row] = queue.SimpleQueue()
     tickets = iter(range(count))
@@ -41,10 +40,9 @@ def requests(
             rows.put(one_request(host, port, path, timeout, first_record))
             stop.wait(max(0.0, began + interval - time.monotonic()))
 
-    delays = [interval * number / concurrency for number in range(min(concurrency, count))]
-    senders = [threading.Thread(target=send, args=(delay,), name="sender", daemon=True) for delay in delays]
-    for sender in senders:
-        sender.start()
+    for number in range(min(concurrency, count)):
+        delay = interval * number / concurrency
+        threading.Thread(target=send, args=(delay,), name="sender", daemon=True).start()
     try:
         yield from batches(rows, count, timeout)
     finally:

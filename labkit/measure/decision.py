@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-# Figures of a measured time that differ by less are taken as equal.
-CLOSE = 0.1
+# Figures of load and of shares that differ by less are taken as equal: on a busy machine two ways that are the same, direct
+# and DNS, differed by 0.47 of one of them (measured).
+CLOSE = 0.5
 COLUMNS = ["if you need", "take", "because", "the others"]
 
 
@@ -60,7 +61,7 @@ def criteria(faults: pd.DataFrame, load: pd.DataFrame, shares: pd.DataFrame) -> 
         Criterion("clients that need not try again", most["tries"], lambda n: f"{n:.0f} {'try' if n == 1 else 'tries'}"),
         Criterion("few that fail or come late", hurt, lambda share: f"{100 * share:.0f} % failed or late", close=CLOSE),
         Criterion("the most requests a second", load["ratio"], lambda n: f"{n:.2f} of direct", more=True, close=CLOSE),
-        Criterion("the shortest wait under full load", load["p99"], lambda n: f"p99 {n:.1f} ms", close=CLOSE),
+        Criterion("a short wait under full load", load["p50"], lambda n: f"half within {n:.1f} ms", close=CLOSE),
         Criterion("work for every server", shares.min(axis=1), lambda n: f"least {100 * n:.0f} %", more=True, close=CLOSE),
     ]
 

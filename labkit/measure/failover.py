@@ -57,20 +57,12 @@ def failover(
     fails after `patience` seconds. A name in a URL is asked by DNS for each request, and the first record is taken.
     Whatever happens, a fault that was made is healed. Raises BadInput.
     """
-    # So many senders that one is always free: none is busy longer than its request may take.
-    senders = math.ceil(rate * patience) + 2
-    if not urls or rate < 1 or min(before, broken, patience) <= 0 or after < patience or senders > MAX_AT_A_TIME:
+    if min(before, broken) <= 0 or after < patience:
         raise BadInput(
-            f"A failover cannot be observed with {rate} requests a second to {len(urls)} balancers and a patience of "
-            f"{patience:g} s, for {before:g} s before it, {broken:g} s of it and {after:g} s after it.",
-            way_out=f"times above 0, `after` no less than `patience`, and rate · patience below {MAX_AT_A_TIME}",
+            f"A failover cannot be observed for {before:g} s before it, {broken:g} s of it and {after:g} s after it.",
+            way_out=f"times above 0, and {patience:g} s or more after it: then every request has ended",
         )
-    loads = {
-        name: sending(
-            lab, url, ENDLESS, at_a_time=senders, timeout=patience, every=senders / rate, first_record=is_name(url)
-        )
-        for name, url in urls.items()
-    }  # fmt: skip
+    loads = steady(lab, urls, rate, patience)
     with Load(loads) as load:
         load.wait(before)
         fault()
@@ -83,6 +75,19 @@ def failover(
         done = lab.call(NOW)
         load.wait(after)
     return together(load.tables(), made, called, done, patience)
+
+
+def steady(lab: Lab, urls: Mapping[str, str], rate: int, patience: float) -> dict[str, Iterator[list[tuple[Any, ...]]]]:
+    """An endless load for each of `urls`, that begins `rate` requests a second whatever becomes of them. Raises BadInput."""
+    # So many senders that one is always free: none is busy longer than its request may take.
+    senders = math.ceil(rate * patience) + 2
+    if not urls or rate < 1 or patience <= 0 or senders > MAX_AT_A_TIME:
+        raise BadInput(
+            f"{rate} requests a second to {len(urls)} balancers, with a patience of {patience:g} s, cannot be sent.",
+            way_out=f"one balancer, one request and more than 0 s at least, and rate · patience below {MAX_AT_A_TIME - 1}",
+        )
+    options: dict[str, Any] = {"at_a_time": senders, "timeout": patience, "every": senders / rate}
+    return {name: sending(lab, url, ENDLESS, first_record=is_name(url), **options) for name, url in urls.items()}
 
 
 def together(tables: Mapping[str, pd.DataFrame], broken: float, healing: float, healed: float, patience: float) -> Failover:

@@ -24,6 +24,8 @@ LATENCY = r"^ +{}% +([\d.]+)(us|ms|s|m|h) ?$"  # one letter is filled up with a 
 ERRORS = re.compile(
     r"^ +(?:Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)|Non-2xx or 3xx responses: (\d+))$", re.M
 )
+# A round in which no way carries more than its best by this share is the last one.
+SETTLED = 0.05
 MAX_SECONDS, MAX_CONNECTIONS = 600, 512
 
 
@@ -64,26 +66,29 @@ def wrk(lab: Lab, url: str, *, seconds: int = 1, connections: int = 8) -> pd.Dat
     return pd.DataFrame([{"url": url, **parse_wrk(done.stdout)}], columns=COLUMNS)
 
 
-def throughput(lab: Lab, urls: Mapping[str, str], *, rounds: int = 2, seconds: int = 1, connections: int = 8) -> pd.DataFrame:
-    """`wrk` on each of `urls` ({name: URL}; the first is the direct way), in turn, for several rounds.
+def throughput(lab: Lab, urls: Mapping[str, str], *, rounds: int = 6, seconds: int = 1, connections: int = 8) -> pd.DataFrame:
+    """`wrk` on each of `urls` ({name: URL}; the first is the direct way), in turn, until no way gets better: `rounds` at most.
 
-    A row for each name (the index), from its best round, because what else the machine does can only slow a round down:
+    A row for each name (the index), each figure from its best round, because what else the machine does can only worsen one:
     ratio (requests a second, as a share of the direct way's), p50 and p99 (ms); and errors (of all rounds). Raises as `wrk`.
     """
     if not urls or rounds < 1:
         raise BadInput(f"{len(urls)} ways cannot be compared in {rounds} rounds.", way_out="one way and one round at least")
-    runs = [
-        wrk(lab, url, seconds=seconds, connections=connections).assign(name=name)
-        for _ in range(rounds)
-        for name, url in urls.items()
-    ]
+    runs: list[pd.DataFrame] = []
+    best = dict.fromkeys(urls, 0.0)
+    for _ in range(rounds):
+        latest = [wrk(lab, url, seconds=seconds, connections=connections).assign(name=name) for name, url in urls.items()]
+        runs += latest
+        reached = {name: float(run["per_second"].iloc[0]) for name, run in zip(urls, latest, strict=True)}
+        if all(reached[name] < best[name] * (1 + SETTLED) for name in urls):
+            break
+        best = {name: max(best[name], reached[name]) for name in urls}
     return compared(pd.concat(runs, ignore_index=True))
 
 
 def compared(runs: pd.DataFrame) -> pd.DataFrame:
     """Rows of `wrk` with a name, as the table that `throughput` describes; the first name is the direct way."""
     order = list(dict.fromkeys(runs["name"]))
-    best = runs.sort_values("per_second", kind="stable").groupby("name").last().loc[order]
-    table = best[["p50", "p99"]].assign(errors=runs.groupby("name")["errors"].sum())
-    table.insert(0, "ratio", best["per_second"] / best["per_second"].iloc[0])
-    return table.rename_axis(None)
+    table = runs.groupby("name").agg({"per_second": "max", "p50": "min", "p99": "min", "errors": "sum"}).loc[order]
+    table.insert(0, "ratio", table["per_second"] / table["per_second"].iloc[0])
+    return table.drop(columns="per_second").rename_axis(None)

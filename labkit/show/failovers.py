@@ -34,7 +34,8 @@ def failover(seconds: pd.DataFrame, *, events: Sequence[tuple[float, str]] = ())
     heads = [(name, _fate(seconds[seconds["balancer"] == name])) for name in balancers]
     events, span = sorted(events), (-0.1, float(seconds["second"].max()) + 1.1)
     rows = levels(events, span)
-    each = round(seconds[names].to_numpy().sum() / len(seconds))
+    whole = seconds[seconds["second"] < max(1, seconds["second"].max())]  # the load ends within the last second
+    each = round(whole[names].to_numpy().sum() / len(whole))
     told = "; ".join(f"at {when:.1f} s: {words}" for when, words in events)
     finding = f"{plural(each, 'request')} a second through each" + (f"; {told}" if told else "")
     late = [dot("late (answered)", NOBODY, "s", markerfacecolor=tint(NOBODY, 0.6))] if seconds[LATE].any() else []

@@ -37,6 +37,11 @@ def test_words_say_what_each_balancers_clients_saw() -> None:
     assert len(drawn(picture, "event")) == 2
 
 
+def test_last_second_is_not_taken_for_a_whole_one() -> None:
+    """The load ends within a second, whose few requests do not lower the rate that is said."""
+    assert "5 requests a second" in plots.failover(seconds(nginx=[(5, 0, 0, 0), (5, 0, 0, 0), (1, 0, 0, 0)])).alt
+
+
 def test_legend_has_only_what_there_is() -> None:
     """Without a late or failed request neither is explained."""
     fine, broken = (plots.failover(seconds(nginx=bars)) for bars in ([(5, 0, 0, 0)], FAULT))

@@ -18,7 +18,7 @@ def faults(**rows: tuple[int, int, int, int]) -> pd.DataFrame:
 
 FAULTS = faults(DNS=(9, 5, 0, 2), IPVS=(9, 5, 0, 2), nginx=(0, 0, 18, 1))
 LOAD = pd.DataFrame(
-    {"ratio": [1.0, 0.99, 0.93, 0.2], "p50": 1.0, "p99": [5.0, 5.0, 5.1, 40.0], "errors": 0},
+    {"ratio": [1.0, 0.99, 0.93, 0.2], "p50": [2.0, 2.0, 2.1, 9.0], "p99": 40.0, "errors": 0},
     index=["direct", "DNS", "IPVS", "nginx"],
 )
 SHARES = pd.DataFrame({"backend1": [0.5, 0.5, 1.0], "backend2": [0.5, 0.5, 0.0]}, index=["DNS", "IPVS", "nginx"])
@@ -37,7 +37,7 @@ def test_each_need_takes_the_best_figure() -> None:
 def test_other_figures_give_another_decision() -> None:
     """Nothing is typed in: exchange the figures of two balancers, and the decision is exchanged."""
     turned = faults(DNS=(0, 0, 18, 1), IPVS=(9, 5, 0, 2), nginx=(9, 5, 0, 2))
-    load = LOAD.assign(ratio=[1.0, 0.2, 0.93, 0.99], p99=[5.0, 40.0, 5.1, 5.0])
+    load = LOAD.assign(ratio=[1.0, 0.2, 0.93, 0.99], p50=[2.0, 9.0, 2.1, 2.0])
     shares = SHARES.iloc[::-1].set_axis(SHARES.index)
     assert list(taken(decide(turned, load, shares)).values()) == ["DNS"] * 3 + ["IPVS, nginx"] * 4
 

@@ -120,3 +120,26 @@ def test_nothing_to_compare_is_bad_input(fake_lab, urls: dict[str, str], rounds:
     """No way, or no round."""
     with pytest.raises(BadInput):
         throughput(fake_lab, urls, rounds=rounds)
+
+
+@pytest.mark.parametrize(
+    ("speeds", "rounds", "ratio"),
+    [
+        ([1000, 200, 1010, 205], 2, 205 / 1010),
+        ([500, 200, 1000, 200, 990, 100], 3, 0.2),
+        ([100, 100, 200, 200, 400, 400], 3, 1.0),
+    ],
+)
+def test_rounds_end_when_no_way_gets_better(fake_lab, speeds: list[int], rounds: int, ratio: float) -> None:
+    """A round without a better figure is the last, and three are the most that were allowed."""
+    left = iter(speeds)
+    run = fake_lab.run
+
+    def next_speed(command: str, **options: object) -> object:
+        fake_lab.results["wrk"] = (0, FINE.replace("3079.13", str(next(left))))
+        return run(command, **options)
+
+    fake_lab.run = next_speed
+    table = throughput(fake_lab, {"direct": "http://127.0.0.1/", "nginx": "http://127.0.0.1:8888/"}, rounds=3)
+    assert len(fake_lab.ran) == 2 * rounds
+    assert table["ratio"].tolist() == [1.0, pytest.approx(ratio)]
