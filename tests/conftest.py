@@ -1,4 +1,4 @@
-"""For all tests: with `-n`, the tests of a file stay on one worker, because they share their labs."""
+"""For all tests: with `-n`, the tests of a file stay on one worker, because they share their labs, and long files begin first."""
 
 from __future__ import annotations
 
@@ -19,3 +19,21 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     from xdist.scheduler import LoadFileScheduling
 
     return LoadFileScheduling(config, log)
+
+
+# Files whose tests take long, so that none of them is begun last and alone.
+LONG = (
+    "test_soak",
+    "test_hostile",
+    "test_panel_browser",
+    "test_report_page",
+    "test_release",
+    "test_works",
+    "test_refused",
+    "test_killed",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long files first, in the order of LONG."""
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))

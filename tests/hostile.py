@@ -162,7 +162,7 @@ HARMLESS = [
     Hostile("unload-ipvs", "rmmod ip_vs_rr ip_vs; modprobe -r ip_vs; echo 1 >/proc/sys/net/ipv4/vs/drop_entry\n" + RIGHT["task3.sh"], 35, 35, task=3),
 ]  # fmt: skip
 HARMFUL = [
-    harmful("fork-bomb", "f() { f | f & }; f\nsh -c 'g() { g & g & }; g' &\n", 4, quick=True),
+    harmful("fork-bomb", "f() { f | f & }; f\nsh -c 'g() { g & g & }; g' &\n", 4),
     harmful("fork-bomb-behind", "sh -c 'f() { f | f & }; f' &\n" + SERVE, 10),
     harmful("thread-bomb", "python3 -c 'import threading, time; [threading.Thread(target=time.sleep, args=(999,)).start() for _ in range(99999)]' &\n" + SERVE, 10),
     harmful("fill-the-disk", "for one in ~ /tmp /run /var /lab /dev/shm /etc /; do cat /dev/zero >$one/full & done\nwait\n" + SERVE, 10, quick=True),

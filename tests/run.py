@@ -103,7 +103,7 @@ def steps(chosen: str) -> dict[str, Callable[[], Outcome]]:
         "ruff check": lambda: command("ruff check", "ruff", "check", "."),
         "ruff format": lambda: command("ruff format", "ruff", "format", "--check", "."),
         "mypy": lambda: command("mypy", "mypy", "labkit"),
-        "pytest": lambda: pytest("pytest", "-n", "2", "--dist", "loadfile", *quick, "tests"),
+        "pytest": lambda: pytest("pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", *quick, "tests"),
     }
     if chosen != "quick":
         if any((TOP / "notebooks").glob("*.ipynb")):

@@ -113,7 +113,7 @@ def test_hostile_work_is_contained(work: Hostile, teacher: Teacher, tmp_path: Pa
     if work in SPIES:
         assert NOTHING in next(row.evidence for row in verdicts if row.requirement == "1.2")
     teacher.assert_unharmed()
-    if ALL or work.name == "fork-bomb":
+    if ALL or work.name == "kill-the-agent":
         following = check_work(right("next", work.task).write(tmp_path / "next"), [work.task], trusted=False)
         assert following.points == following.of, str(following)
 
