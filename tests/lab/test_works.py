@@ -19,7 +19,8 @@ from works import RIGHT, Change, Work, right
 from labkit.course import bench
 from labkit.course.check import check_work
 from labkit.course.checks import task1
-from labkit.course.verdict import COULD_NOT_RUN, FAILED, REQUIREMENTS, Finding, Verdicts
+from labkit.course.requirements import REQUIREMENTS
+from labkit.course.verdict import COULD_NOT_RUN, FAILED, Finding, Verdicts
 from labkit.machine import choose
 
 pytestmark = pytest.mark.lab

@@ -7,13 +7,12 @@ import json
 import pytest
 
 from labkit.course.check import CHECKS
+from labkit.course.requirements import DEPENDS, REQUIREMENTS
 from labkit.course.verdict import (
     BY_HAND,
     COULD_NOT_RUN,
-    DEPENDS,
     FAILED,
     PASSED,
-    REQUIREMENTS,
     Finding,
     Verdicts,
     could_not_run,

@@ -1,0 +1,48 @@
+"""The numbered requirements of the assignment, with their points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """A numbered requirement of the assignment, as a sentence, with its points."""
+
+    number: str
+    points: int
+    sentence: str
+
+    @property
+    def task(self) -> int:
+        """The task it belongs to."""
+        return int(self.number[0])
+
+
+# The tasks' points (10, 20, 35, 35) are the assignment's; how they are spread over its requirements is this course's.
+REQUIREMENTS = {
+    requirement.number: requirement
+    for requirement in (
+        Requirement("1.1", 2, "~/backend1 and ~/backend2 exist, each with one index.html"),
+        Requirement("1.2", 2, "each index.html holds its own page, to the letter"),
+        Requirement("1.3", 4, "a Python http server serves each folder, on port 8081 and 8082"),
+        Requirement("1.4", 2, "both answer with their own page"),
+        Requirement("2.1", 8, "the name has two A records, 127.0.0.1 and 127.0.0.2"),
+        Requirement("2.2", 6, "dnsmasq answers at 127.0.0.1"),
+        Requirement("2.3", 6, "the question what happens when backend2 breaks is answered"),
+        Requirement("3.1", 10, "dummy1 carries 192.168.100.1/32"),
+        Requirement("3.2", 15, "IPVS has a round robin service for TCP port 80, masquerading to ports 8081 and 8082"),
+        Requirement("3.3", 10, "requests to 192.168.100.1 are balanced, as IPVS counts them"),
+        Requirement("4.1", 8, "nginx sends everything to 127.0.0.1:8081 and has 127.0.0.1:8082 as backup"),
+        Requirement("4.2", 10, "the switch to the backup comes after 7 failed attempts"),
+        Requirement("4.3", 5, "nginx listens on 127.0.0.1:8888 and nowhere else"),
+        Requirement("4.4", 6, "X-high-load-test: 123 is on the request to the upstream and on the response"),
+        Requirement("4.5", 3, "clients are answered with both servers alive, and with backend1 off"),
+        Requirement("4.6", 3, "an HTTP request and its response can be seen with tshark on both sides of nginx"),
+    )
+}  # fmt: skip
+# A requirement that fails while one of these has not passed cannot be judged by itself.
+DEPENDS = {
+    "1.2": ("1.1",), "1.3": ("1.1",), "1.4": ("1.1", "1.3"), "3.3": ("3.1", "3.2"), "4.2": ("4.1",),
+    "4.4": ("4.1",), "4.5": ("4.1",), "4.6": ("4.1",),
+}  # fmt: skip
