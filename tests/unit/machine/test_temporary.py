@@ -1,0 +1,33 @@
+"""The temporary folder of a process, and what ends with the process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from labkit.wait import wait_until
+
+SCRIPT = """
+import os, subprocess, sys
+from labkit.machine import temporary
+print(temporary.own_folder())
+for number in range(60):
+    temporary.ended(10**9 + number)
+one = subprocess.Popen(temporary.announced(["sleep", "1000"]), process_group=0)
+other = subprocess.Popen(temporary.announced(["sleep", "1000"]), process_group=0)
+other.kill()
+other.wait()
+temporary.ended(other.pid)
+print(one.pid, flush=True)
+sys.stdin.read()
+os._exit(0)
+"""
+
+
+def test_folder_and_announced_groups_end_with_the_process() -> None:
+    """What was announced and not taken back is ended, the folder deleted; taking back what was never announced costs nothing."""
+    child = subprocess.run([sys.executable, "-c", SCRIPT], input="", capture_output=True, text=True, timeout=60, check=True)
+    folder, pid = child.stdout.split()
+    wait_until(lambda: not Path(folder).exists(), reason="the end of the process's folder", timeout=60)
+    wait_until(lambda: not Path("/proc", pid).exists(), reason="the end of the announced group", timeout=60)
