@@ -30,6 +30,7 @@ exec 3<&0
   n=0
   until rm -rf -- "$1" || [ $n = 100 ]; do n=$((n + 1)); sleep 0.1; done
 } <&3 &
+[ -w "$2" ] || exit 3
 """
 ANNOUNCE = 'echo "+ $$" >"$0" && exec "$@"'
 START_TIMEOUT = 10.0
@@ -37,6 +38,8 @@ START_TIMEOUT = 10.0
 _lock = threading.Lock()
 _folders: dict[str, Path] = {}
 _pipes: list[int] = []
+# The same pipes as a child opens them. Some cannot, as when this process has more capabilities than they (ptrace(2)).
+_doors: list[str] = []
 
 
 def own_folder() -> Path:
@@ -64,28 +67,31 @@ def _make() -> Path:
 def _start_janitor(folder: Path) -> None:
     """Start the shell that deletes `folder`; its pipe stays open as long as this process."""
     reading, writing = os.pipe()
+    door = f"/proc/{os.getpid()}/fd/{writing}"
     try:
-        subprocess.run(
-            ["/bin/sh", "-c", JANITOR, "labkit-janitor", str(folder)], stdin=reading, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, cwd="/", start_new_session=True, timeout=START_TIMEOUT, check=True,
+        done = subprocess.run(
+            ["/bin/sh", "-c", JANITOR, "labkit-janitor", str(folder), door], stdin=reading, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, cwd="/", start_new_session=True, timeout=START_TIMEOUT, check=False,
         )  # fmt: skip
+        if done.returncode not in (0, 3):
+            done.check_returncode()
     except BaseException:
         os.close(writing)
         raise
     finally:
         os.close(reading)
     _pipes.append(writing)
+    if not done.returncode:
+        _doors.append(door)
 
 
 def announced(command: list[str]) -> list[str]:
     """`command` as the leader of a process group that ends when this process ends, until `ended` takes that back.
 
     It says so itself, before anything of it runs: between starting it and saying so, this process could be killed. When that
-    has happened, it does not run.
+    has happened, it does not run. Where a child cannot say so, `command` is as it is.
     """
-    if not _pipes:
-        return command
-    return ["/bin/sh", "-c", ANNOUNCE, f"/proc/{os.getpid()}/fd/{_pipes[-1]}", *command]
+    return ["/bin/sh", "-c", ANNOUNCE, _doors[-1], *command] if _doors else command
 
 
 def ended(group: int) -> None:
