@@ -21,8 +21,8 @@ from labkit.errors import LabClosed
 from labkit.lab import Lab
 
 from .helpers import CANDIDATES, LabFactory, eventually, python
+from .terminal import LABKIT, PATIENCE, address
 from .test_killed import SCRIPT
-from .test_shell import LABKIT, PATIENCE, address
 
 pytestmark = pytest.mark.lab
 

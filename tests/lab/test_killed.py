@@ -29,12 +29,14 @@ sys.stdin.read()
 
 # The moment at which bubblewrap has made its sandbox and not yet let it run: who is killed then is named by the argument.
 BETWEEN = """
-import os, signal, sys
+import os, signal, sys, threading
 from pathlib import Path
 from labkit.errors import NoLinux
 from labkit.lab import Lab
 from labkit.machine import bwrap, choose, host
+told = threading.Event()
 def kill(maps, pid):
+    told.wait(60)
     parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     os.kill(parent if sys.argv[2] == "bubblewrap" else os.getpid(), signal.SIGKILL)
 choose.candidates = lambda: [host.HostLinux()]
@@ -43,6 +45,7 @@ bwrap.START_TIMEOUT = 5.0
 host.HostLinux.start_timeout = 5.0
 lab = Lab("between", home=sys.argv[1])
 print(lab.folder.path, flush=True)
+told.set()
 try:
     lab.run("true")
 except NoLinux:
