@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +11,7 @@ from typing import Any
 from .commands import COMMAND_TIMEOUT, PROCESSES, SLACK, Command, Process, Result, argv_and_text, finish, listener
 from .door.server import Door
 from .errors import BadInput, CommandFailed, CommandTimeout, LabClosed
+from .holding import end_unheld, held_back
 from .machine.choose import Opened
 from .machine.folder import LabFolder, write_below
 from .machine.view import FOLDER, HOME
@@ -27,6 +27,7 @@ class Lab:
     With a `task`, the commands that solve it are kept in ~/task1.sh … ~/task4.sh, until `recording` is set to False.
     With `current` it becomes the lab of the magics %lab and %%lab. One that is not `trusted` is for the work of others: it runs
     only on a Linux of its own inside a view, and its home there is a copy.
+    One that nobody holds any more is closed, at the latest at the end of the process.
     Raises NoLinux at that first use when no candidate works.
     """
 
@@ -39,13 +40,14 @@ class Lab:
         if not re.fullmatch(r"[\w.-]{1,40}", name):
             raise BadInput(f"{name!r} is no name for a lab.", way_out="letters, digits, - _ and . only, 40 at the most")
         self.name, self.trusted = name, trusted
-        self.folder = LabFolder.create(name, Path("work") if home is None else Path(home))
         self._processes = 0
         self.task, self.recording = task, task is not None
         self._script: list[str] = []
-        self._opening = Opening(name, self.folder, needs, trusted=trusted)
-        self.door = Door(self, shell=trusted)
-        atexit.register(self.close)
+        with held_back():
+            self.folder = LabFolder.create(name, Path("work") if home is None else Path(home))
+            self._opening = Opening(name, self.folder, needs, trusted=trusted)
+            self.door = Door(self, shell=trusted)
+            self._unheld = end_unheld(self, close, self._opening, self.door)
         if current:
             Lab.current = self
 
@@ -156,10 +158,9 @@ class Lab:
     def close(self) -> None:
         """End everything in the lab and delete its folder; its home stays. Calling it again does nothing."""
         try:
-            self._opening.close()
+            close(self._opening, self.door)
         finally:
-            self.door.close()
-            atexit.unregister(self.close)
+            self._unheld.detach()
 
     def __enter__(self) -> Lab:
         self._opened()
@@ -172,3 +173,11 @@ class Lab:
         if self.closed:
             return f"<Lab {self.name}: closed>"
         return f"<Lab {self.name}: {self._opened().linux.title}>" if self._opening.done else f"<Lab {self.name}: opening>"
+
+
+def close(opening: Opening, door: Door) -> None:
+    """Close a lab."""
+    try:
+        opening.close()
+    finally:
+        door.close()

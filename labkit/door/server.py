@@ -9,10 +9,11 @@ import os
 import socket
 import threading
 import time
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import LabError, LabkitError
+from ..errors import LabClosed, LabError, LabkitError
 from . import place
 from .bridge import command, terminal
 from .wire import REPLY, REQUEST, Wire
@@ -31,7 +32,7 @@ class Door:
 
     def __init__(self, lab: Lab, *, shell: bool) -> None:
         """Open it. Where no socket can be made there is no door, and the lab opens all the same."""
-        self._lab, self._shell, self._since = lab, shell, time.time()
+        self._lab, self._name, self._shell, self._since = weakref.ref(lab), lab.name, shell, time.time()
         self._socket: socket.socket | None = None
         self.path: Path | None = None
         self._callers: dict[threading.Thread, Wire] = {}
@@ -90,21 +91,28 @@ class Door:
         if request["do"] == "describe":
             wire.say(REPLY, self.describe())
         elif request["do"] == "stop":
-            self._lab.close()
+            self._held().close()
             wire.say(REPLY, None)
         elif not self._shell:
             raise LabError(
-                f"The lab {self._lab.name} is for the work of others, and has no shell.", way_out="`labkit stop` closes it"
+                f"The lab {self._name} is for the work of others, and has no shell.", way_out="`labkit stop` closes it"
             )
         elif request["do"] == "shell":
-            terminal(self._lab, wire, request)
+            terminal(self._held(), wire, request)
         elif request["do"] == "run":
-            command(self._lab, wire, request)
+            command(self._held(), wire, request)
+
+    def _held(self) -> Lab:
+        """The lab, which the door does not keep from being closed. Raises LabClosed."""
+        lab = self._lab()
+        if lab is None:
+            raise LabClosed(f"The lab {self._name} is closing.")
+        return lab
 
     def describe(self) -> dict[str, Any]:
         """What callers.OpenLab holds."""
-        state, pid = self._lab.state
-        return {"name": self._lab.name, "linux": state, "since": self._since, "first": pid, "shell": self._shell}
+        state, pid = self._held().state
+        return {"name": self._name, "linux": state, "since": self._since, "first": pid, "shell": self._shell}
 
     def close(self) -> None:
         """Close it, and wait for the threads of those inside; a caller may itself be the one who closes."""

@@ -38,11 +38,13 @@ def describe(pid: int | None) -> dict[str, str]:
 
 
 def end_listeners(ports: list[int]) -> None:
-    """Kill every process that listens on one of the TCP `ports`, and wait until it is gone."""
+    """Kill every process that listens on one of the TCP `ports`, and wait until it is gone; it may be ending by itself."""
     pids = {row["pid"] for row in listeners() if row["protocol"] == "tcp" and row["port"] in ports and row["pid"]}
-    processes = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
-    for process in processes:
-        process.kill()
+    processes = []
+    for pid in pids:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            processes.append(psutil.Process(pid))
+            processes[-1].kill()
     psutil.wait_procs(processes, timeout=5)
 
 

@@ -18,6 +18,7 @@ from typing import IO
 from ..errors import LabError, WaitTimeout
 from .folder import LabFolder
 from .host import LOG
+from .processor import on_one_processor
 from .uml import INIT, MEMORY_BYTES, boot_command, require_uml, write_inner_view
 from .view import view_of
 from .xstate import xstate_library
@@ -33,7 +34,7 @@ class BareMachine:
         lifeline, self._lifeline = os.pipe()
         warden = [sys.executable, "-I", "-S", str(Path(__file__).with_name("warden.py")), str(lifeline), *command]
         try:
-            with log.open("ab") as stderr:
+            with log.open("ab") as stderr, on_one_processor():
                 self._process = subprocess.Popen(
                     warden, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, pass_fds=(lifeline,),
                     bufsize=0, env={**os.environ, "TMPDIR": memory_folder()}, process_group=0,

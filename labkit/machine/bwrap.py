@@ -15,6 +15,7 @@ from typing import IO
 
 from ..errors import LabError, WaitTimeout, shortage
 from .ids import IdMaps, write_maps
+from .processor import on_one_processor
 from .ready import readable
 from .temporary import announced, ended
 
@@ -27,13 +28,16 @@ START_TIMEOUT = 10.0
 class Sandbox:
     """A running bubblewrap: `stdin` and `stdout` are its command's."""
 
-    def __init__(self, arguments: list[str], maps: IdMaps, *, log: Path, pass_fds: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self, arguments: list[str], maps: IdMaps, *, log: Path, pass_fds: tuple[int, ...] = (), one_processor: bool = False
+    ) -> None:
         """Start `bwrap` with `arguments`; its stderr goes to `log`. Raises LabError when it does not start."""
         if not shutil.which("bwrap"):
             raise LabError("bubblewrap (`bwrap`) is not installed.", way_out="apt-get install bubblewrap")
         self._log = log
         self._pidfd: int | None = None
         self._given_up = False
+        self._where = on_one_processor if one_processor else contextlib.nullcontext
         self.process = self._start(arguments, maps, pass_fds)
         try:
             self._await_start(maps)
@@ -67,7 +71,7 @@ class Sandbox:
             options += ["--userns-block-fd", str(block)]
         try:
             # A process group of its own: Jupyter interrupts a cell, and a terminal its program, by a signal to the group.
-            with self._log.open("ab") as log:
+            with self._log.open("ab") as log, self._where():
                 return subprocess.Popen(
                     announced([*options, *arguments]), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
                     pass_fds=(info, block, *pass_fds), bufsize=0, process_group=0,

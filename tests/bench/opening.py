@@ -14,7 +14,7 @@ from pathlib import Path
 from table import Row, at_most, in_turn, not_measured
 
 from labkit import BackendPool, DummyInterface, Lab, VirtualService, traffic
-from labkit.machine.uml import MEMORY, MODULES, PROGRAM
+from labkit.machine.uml import MEMORY_BYTES, MODULES, PROGRAM
 from labkit.machine.xstate import xstate_library
 
 USER = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
@@ -68,7 +68,8 @@ def bare_uml(folder: Path) -> None:
     init.write_text(INIT)
     init.chmod(0o755)
     library = xstate_library()
-    line = f"mem={MEMORY} rootfstype=hostfs rootflags=/ rw init={init} uml_dir={folder} con=null con0=null ssl0=fd:3,fd:4 quiet"
+    line = f"mem={MEMORY_BYTES >> 20}M rootfstype=hostfs rootflags=/ rw init={init} uml_dir={folder} quiet"
+    line += " con=null con0=null ssl0=fd:3,fd:4"
     command = ["/bin/sh", "-c", f"exec 3<&0 4>&1 </dev/null >/dev/null 2>&1; exec {PROGRAM} {line}"]
     environment = {**os.environ, "TMPDIR": "/dev/shm"} | ({"LD_PRELOAD": str(library)} if library else {})
     # A pid namespace of its own: with its first process everything of the guest goes.

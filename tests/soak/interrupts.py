@@ -20,8 +20,9 @@ SECONDS = {"host": 2.0, "uml": 4.0}
 class Storm:
     """SIGINT at random moments; each raises KeyboardInterrupt in the main thread while the storm lasts."""
 
-    def __init__(self, chance: Random, *, group: bool) -> None:
-        self._chance, self._group = chance, group
+    def __init__(self, chance: Random, *, group: bool, pause: float = 0.15) -> None:
+        """`pause` is the longest between two, seconds."""
+        self._chance, self._group, self._pause = chance, group, pause
         self._over = threading.Event()
         self.count = 0
         self._before = signal.signal(signal.SIGINT, self._handle)
@@ -34,7 +35,7 @@ class Storm:
 
     def _blow(self) -> None:
         send = (lambda: os.killpg(os.getpgrp(), signal.SIGINT)) if self._group else lambda: os.kill(os.getpid(), signal.SIGINT)
-        while not self._over.wait(self._chance.uniform(0.001, 0.15)):
+        while not self._over.wait(self._chance.uniform(0.001, self._pause)):
             send()
 
     def start(self) -> None:
@@ -82,20 +83,22 @@ def storm(linux: str, chance: Random, number: int) -> str:
 
 
 def storm_while_opening(linux: str, chance: Random, number: int) -> str:
-    """A storm from before the lab is there: what could be named is closed, and nothing else is left."""
+    """A storm from before the lab is there: what has a name is closed, what has none closes by itself, and nothing is left."""
     os.setpgid(0, 0)
-    blow = Storm(chance, group=number % 2 == 1)
+    blow = Storm(chance, group=number % 2 == 1, pause=chance.choice([0.01, 0.05, 0.15]))
     lab = None
     try:
         blow.start()
         lab = new_lab(linux)
-        while True:
+        until = time.monotonic() + SECONDS[linux]
+        while time.monotonic() < until:  # a dense storm lets no command come to its end
             with contextlib.suppress(KeyboardInterrupt):
                 lab.run("true")
                 break
     except KeyboardInterrupt:
         pass
     blow.end()
+    Lab.current = None
     if lab is None:
         return "interrupted before it had a name"
     assert lab.run("echo alive").stdout == "alive\n"

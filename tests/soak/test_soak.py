@@ -16,8 +16,7 @@ ROUNDS = {
     "work": {"host": (300, 3), "uml": (40, 1)},
     "kill": {"host": (200, 3), "uml": (40, 0)},
     "storm": {"host": (30, 2), "uml": (10, 0)},
-    # Not in the short run: an interrupt within Lab(…) itself can leave a lab that nobody holds, until its process ends.
-    "storm while opening": {"host": (30, 0), "uml": (6, 0)},
+    "storm while opening": {"host": (30, 3), "uml": (6, 0)},
     "full disk in the lab": {"host": (20, 1), "uml": (4, 0)},
     "full disk on the host": {"host": (30, 2), "uml": (6, 0)},
     "no free pids": {"host": (30, 1), "uml": (6, 0)},

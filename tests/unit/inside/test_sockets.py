@@ -11,7 +11,8 @@ from typing import Any
 import psutil
 import pytest
 
-from labkit.inside.sockets import listeners, open_ports, wait_for_listener
+from labkit.inside import sockets
+from labkit.inside.sockets import end_listeners, listeners, open_ports, wait_for_listener
 
 
 def mine() -> list[dict[str, Any]]:
@@ -81,3 +82,14 @@ def test_open_ports_are_those_of_the_listeners() -> None:
         found = open_ports()
         assert {server.getsockname()[1], bound.getsockname()[1]} <= found
         assert client.getsockname()[1] not in found
+
+
+def test_listener_that_is_gone_already_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the look and the end a process may end by itself; the others on the ports are ended all the same."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    with subprocess.Popen(["sleep", "60"]) as there:
+        rows = [{"protocol": "tcp", "port": 8081, "pid": process.pid} for process in (gone, there)]
+        monkeypatch.setattr(sockets, "listeners", lambda: rows)
+        end_listeners([8081])
+        assert there.poll() is not None

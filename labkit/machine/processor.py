@@ -1,0 +1,45 @@
+"""Keeps a lab's own Linux on one processor of this machine.
+
+User-Mode Linux has one processor, but each program in it is a process here that only ever runs while the guest's kernel
+waits, and the other way round. Left alone, the scheduler wakes each of the two on another, idle processor, which makes
+every system call and page fault in the guest dear: on one processor a lab opens in a third of the time.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+
+_lock = threading.Lock()
+
+
+@contextmanager
+def on_one_processor() -> Iterator[None]:
+    """What this thread starts meanwhile stays on one processor, that with the fewest such programs; the thread does not."""
+    allowed = os.sched_getaffinity(0)
+    with _lock:
+        os.sched_setaffinity(0, {freest(allowed)})
+        try:
+            yield
+        finally:
+            os.sched_setaffinity(0, allowed)
+
+
+def freest(allowed: set[int]) -> int:
+    """That of the `allowed` processors to which the fewest programs are bound; any of several."""
+    bound = bound_programs() if len(allowed) > 1 else Counter()
+    return min(allowed, key=lambda number: (bound[number], random.random()))
+
+
+def bound_programs() -> Counter[int]:
+    """How many programs are bound to each processor; a program with its children, bound as it is, counts once."""
+    fields = ["cpu_affinity", "ppid", "cmdline"]
+    rows = {one.pid: one.info for one in psutil.process_iter(fields) if one.info["cmdline"]}  # a kernel thread has none
+    bound = {pid: row for pid, row in rows.items() if len(row["cpu_affinity"] or ()) == 1}
+    return Counter(row["cpu_affinity"][0] for row in bound.values() if row["ppid"] not in bound)
