@@ -15,10 +15,11 @@ from .errors import LabkitError
 
 def open_notebooks(options: argparse.Namespace) -> int:
     """Become JupyterLab on the notebooks; its terminals find the command `labkit`."""
+    from .course.jupyter import jupyter_command, path_with_labkit
     from .course.report import NOTEBOOKS
 
-    os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
-    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", str(NOTEBOOKS), *options.jupyter])
+    os.environ["PATH"] = path_with_labkit()
+    os.execv(sys.executable, jupyter_command(NOTEBOOKS, *options.jupyter))
 
 
 def report(options: argparse.Namespace) -> int:

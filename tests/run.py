@@ -79,7 +79,8 @@ def notebooks() -> Outcome:
         shutil.copytree(TOP / "notebooks", copy)
         # --rootdir gives each notebook a name of its own; without, xdist takes cells of two notebooks for the same test.
         options = ["-n", "2", "--dist", "loadfile", f"--rootdir={copy}", *NBVAL]
-        return pytest("notebooks", *options, *sorted(copy.glob("*.ipynb")))
+        # The last ones take longest, so they begin first.
+        return pytest("notebooks", *options, *sorted(copy.glob("*.ipynb"), reverse=True))
 
 
 def wrong_notebook(path: Path) -> Outcome:

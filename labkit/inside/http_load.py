@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import queue
 import socket
@@ -11,8 +12,9 @@ from collections.abc import Iterator
 
 from .http_get import connect, get
 
-# How long rows are gathered before they travel to the notebook together, seconds.
-BATCH = 0.1
+# How long rows are gathered before they travel to the notebook together, and how often it is looked whether all are there,
+# seconds.
+BATCH, STEP = 0.1, 0.01
 
 Row = tuple[float, str, int | None, float, str | None, str]
 
@@ -58,13 +60,13 @@ def batches(rows: queue.SimpleQueue[Row], count: int, timeout: float) -> Iterato
     """Yield what comes into `rows`, gathered for a moment, until `count` rows have come; an empty list as a sign of life."""
     while count:
         batch = []
-        try:
+        with contextlib.suppress(queue.Empty):
             batch.append(rows.get(timeout=1.0))
             until = time.monotonic() + BATCH
-            while len(batch) < count:
-                batch.append(rows.get(timeout=max(0.0, until - time.monotonic())))
-        except queue.Empty:
-            pass
+            while 1 + rows.qsize() < count and time.monotonic() < until:
+                time.sleep(STEP)  # to take each row as it comes would cost the senders a change of threads a row
+            while True:
+                batch.append(rows.get_nowait())
         count -= len(batch)
         yield batch
 

@@ -7,19 +7,18 @@ every system call and page fault in the guest dear: on one processor a lab opens
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
-
-import psutil
+from pathlib import Path
 
 _lock = threading.Lock()
 
 
-@contextmanager
+@contextlib.contextmanager
 def on_one_processor() -> Iterator[None]:
     """What this thread starts meanwhile stays on one processor, that with the fewest such programs; the thread does not."""
     allowed = os.sched_getaffinity(0)
@@ -39,7 +38,11 @@ def freest(allowed: set[int]) -> int:
 
 def bound_programs() -> Counter[int]:
     """How many programs are bound to each processor; a program with its children, bound as it is, counts once."""
-    fields = ["cpu_affinity", "ppid", "cmdline"]
-    rows = {one.pid: one.info for one in psutil.process_iter(fields) if one.info["cmdline"]}  # a kernel thread has none
-    bound = {pid: row for pid, row in rows.items() if len(row["cpu_affinity"] or ()) == 1}
-    return Counter(row["cpu_affinity"][0] for row in bound.values() if row["ppid"] not in bound)
+    bound: dict[int, tuple[int, int]] = {}
+    for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
+        with contextlib.suppress(OSError):  # it has ended
+            allowed = os.sched_getaffinity(pid)
+            if len(allowed) == 1 and Path(f"/proc/{pid}/cmdline").read_bytes():  # a thread of the kernel has none
+                parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+                bound[pid] = allowed.pop(), int(parent)
+    return Counter(number for number, parent in bound.values() if parent not in bound)

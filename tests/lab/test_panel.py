@@ -145,7 +145,7 @@ def test_interrupted_cell_ends_the_sending(make: Callable[..., Panel], pool: Bac
     panel = make(pool)
     panel.start()
     eventually(lambda: len(threads()) == 2, "both threads")
-    panel._after_cell(type("Result", (), {"error_in_exec": KeyboardInterrupt()})())
+    panel.interrupts._after_cell(type("Result", (), {"error_in_exec": KeyboardInterrupt()})())
     eventually(lambda: len(threads()) == 1, "the end of the sender")
     assert not panel.background.sending and panel.controls.stop.disabled
 

@@ -7,94 +7,32 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import socket
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect, sync_playwright
-
-from labkit.wait import wait_until
+from playwright.sync_api import Locator, Page, expect
 
 from .helpers import eventually
+from .jupyter import MINUTES, NOTEBOOK, browser, copy_notebooks, jupyterlab, notebook_in
 
 pytestmark = pytest.mark.lab
-TOP = Path(__file__).resolve().parents[2]
-CHROMIUM = Path("/usr/bin/chromium")
-OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
-NOTEBOOK, TOKEN = "1_backends", "of-this-test-only"
-MINUTES = 60_000  # milliseconds: Playwright's unit
-QUIET = '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}'
 FAILED = re.compile(r"backend2\s+\d+\s+([1-9]\d*)\s+\d+ refused")
-
-
-def free_port() -> int:
-    """A port of this machine on which nobody listens."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")
 def notebooks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the notebooks."""
-    folder = tmp_path_factory.mktemp("course") / "notebooks"
-    shutil.copytree(TOP / "notebooks", folder, ignore=shutil.ignore_patterns("work", ".ipynb_checkpoints"))
-    return folder
+    return copy_notebooks(tmp_path_factory.mktemp("course"))
 
 
 @pytest.fixture(scope="module")
-def jupyter(notebooks: Path) -> Iterator[str]:
-    """The address of a JupyterLab on the copy, with settings of its own."""
-    port, own = free_port(), notebooks.parent
-    environment = {**os.environ, "JUPYTERLAB_SETTINGS_DIR": str(own / "settings")}
-    for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR"):
-        environment[name] = str(own / name.lower())
-    overrides = own / "jupyter_config_dir" / "labconfig"
-    overrides.mkdir(parents=True)
-    (overrides / "default_setting_overrides.json").write_text(QUIET)
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.port={port}"]
-    command += ["--ServerApp.ip=127.0.0.1", f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={notebooks}"]
-    with open(own / "log", "w") as log:
-        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-    try:
-
-        def answers() -> bool:
-            assert server.poll() is None, (own / "log").read_text()
-            try:
-                return bool(urllib.request.urlopen(f"http://127.0.0.1:{port}/api?token={TOKEN}", timeout=30).status == 200)
-            except OSError:
-                return False
-
-        wait_until(answers, reason="JupyterLab", timeout=240, interval=0.5)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(60)
-
-
-@pytest.fixture(scope="module")
-def page(jupyter: str) -> Iterator[Page]:
-    """The notebook in a window of Debian's Chromium, all its cells run."""
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not installed (apt-get install chromium): NOTHING here has clicked in the panel")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=OPTIONS)
-        page = chromium.new_page(viewport={"width": 960, "height": 1090})
-        page.set_default_timeout(3 * MINUTES)
-        page.goto(f"{jupyter}/lab/tree/{NOTEBOOK}.ipynb?token={TOKEN}")
-        expect(page.get_by_text("Python 3 (ipykernel) | Idle").first).to_be_visible(timeout=3 * MINUTES)
-        page.keyboard.press("Control+b")  # no list of files beside it
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_text("Run All Cells", exact=True).click()
-        expect(page.get_by_role("button", name="Make my report")).to_be_visible(timeout=5 * MINUTES)
-        yield page
-        chromium.close()
+def page(notebooks: Path) -> Iterator[Page]:
+    """The notebook in a window, all its cells run."""
+    with browser() as chromium, jupyterlab(notebooks) as jupyter:
+        yield notebook_in(chromium, jupyter)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import threading
 import time
 from typing import Any
 
-from IPython.core.getipython import get_ipython
 from IPython.display import display
 
 from ...commands import heard_by
@@ -18,6 +17,7 @@ from ...services.http_server import WELL, BackendPool
 from .background import Background
 from .controls import RATES, Controls
 from .drawing import Drawn, draw
+from .interrupts import Interrupts
 from .layers import layer_of, read
 from .still import Still
 from .window import Window
@@ -67,14 +67,7 @@ class Panel:
         controls.box.observe(lambda _change: self._clicked(), "_view_count")
         for name, switch in controls.switches.items():
             switch.observe(lambda change, name=name: self._switched(name, change["new"]), "value")
-        shell = get_ipython()
-        if shell is not None:
-            shell.events.register("post_run_cell", self._after_cell)
-
-    def _after_cell(self, result: Any) -> None:
-        """An interrupt of a cell ends the sending too."""
-        if isinstance(result.error_in_exec, KeyboardInterrupt):
-            self.stop()
+        self.interrupts = Interrupts(self.stop)
 
     def _beat(self) -> None:
         self._beaten = time.monotonic()
@@ -102,9 +95,7 @@ class Panel:
     def close(self) -> None:
         """End all that the panel does."""
         self.background.close()
-        shell = get_ipython()
-        if shell is not None and self._after_cell in shell.events.callbacks["post_run_cell"]:
-            shell.events.unregister("post_run_cell", self._after_cell)
+        self.interrupts.close()
 
     def _buttons(self) -> None:
         sending = self.background.sending
@@ -187,7 +178,7 @@ def panel(lab: Lab, pool: BackendPool, via: Service | None = None, *, url: str |
     `via` is what stands before the pool: a Dnsmasq, a VirtualService, an Nginx, or None where each backend is asked in turn.
     `url` is what is asked (by default the assignment's), `rate` how many requests a second at first. All backends are healed,
     and ten requests sent, when it is made; everything else begins with a click. A kernel has one panel: a new one ends the
-    old. It ends with the lab, goes to sleep 150 s after its page was closed, and stops sending when a cell is interrupted.
+    old. It ends with the lab, goes to sleep 150 s after its page was closed, and stops sending at an interrupt.
     Raises BadInput, ServiceError, LabClosed.
     """
     low, high = RATES

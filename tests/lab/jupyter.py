@@ -1,0 +1,126 @@
+"""JupyterLab on a copy of the notebooks, Debian's Chromium on it, and what the kernel behind a notebook says."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from jupyter_client.blocking.client import BlockingKernelClient
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from labkit.course.jupyter import jupyter_command, path_with_labkit
+from labkit.wait import wait_until
+
+TOP = Path(__file__).resolve().parents[2]
+CHROMIUM = Path("/usr/bin/chromium")
+OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
+NOTEBOOK, TOKEN = "1_backends", "of-this-test-only"
+MINUTES = 60_000  # milliseconds: Playwright's unit
+PATIENCE = 120  # seconds
+QUIET = '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}'
+
+
+def free_port() -> int:
+    """A port of this machine on which nobody listens."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def copy_notebooks(folder: Path) -> Path:
+    """Copy the notebooks below `folder`."""
+    ignored = shutil.ignore_patterns("work", ".ipynb_checkpoints")
+    return Path(shutil.copytree(TOP / "notebooks", folder / "notebooks", ignore=ignored))
+
+
+@contextmanager
+def jupyterlab(notebooks: Path) -> Iterator[str]:
+    """The address of a JupyterLab on `notebooks`, with settings of its own beside them."""
+    port, own = free_port(), notebooks.parent
+    environment = {**os.environ, "JUPYTERLAB_SETTINGS_DIR": str(own / "settings"), "PATH": path_with_labkit()}
+    for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR"):
+        environment[name] = str(own / name.lower())
+    overrides = own / "jupyter_config_dir" / "labconfig"
+    overrides.mkdir(parents=True)
+    (overrides / "default_setting_overrides.json").write_text(QUIET)
+    options = ["--no-browser", "--allow-root", f"--ServerApp.port={port}", "--ServerApp.ip=127.0.0.1"]
+    command = jupyter_command(notebooks, *options, f"--IdentityProvider.token={TOKEN}")
+    with open(own / "log", "w") as log:
+        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    try:
+
+        def answers() -> bool:
+            assert server.poll() is None, (own / "log").read_text()
+            try:
+                return bool(urllib.request.urlopen(f"http://127.0.0.1:{port}/api?token={TOKEN}", timeout=30).status == 200)
+            except OSError:
+                return False
+
+        wait_until(answers, reason="JupyterLab", timeout=240, interval=0.5)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(60)
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is not installed (apt-get install chromium): NOTHING here has clicked in JupyterLab")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=OPTIONS)
+        yield chromium
+        chromium.close()
+
+
+def notebook_in(chromium: Browser, jupyter: str) -> Page:
+    """The notebook in a window, all its cells run."""
+    page = chromium.new_page(viewport={"width": 960, "height": 1090})
+    page.set_default_timeout(MINUTES)
+    page.goto(f"{jupyter}/lab/tree/{NOTEBOOK}.ipynb?token={TOKEN}")
+    expect(page.get_by_text("Python 3 (ipykernel) | Idle").first).to_be_visible(timeout=3 * MINUTES)
+    page.keyboard.press("Control+b")  # no list of files beside it
+    choose(page, "Run", "Run All Cells")
+    expect(page.get_by_role("button", name="Make my report")).to_be_visible(timeout=5 * MINUTES)
+    return page
+
+
+def choose(page: Page, *names: str) -> None:
+    """Click through a menu."""
+    page.get_by_role("menuitem", name=names[0], exact=True).click()
+    *menus, last = names[1:]
+    for name in menus:
+        page.locator(".lm-Menu-itemLabel").get_by_text(name, exact=True).hover()
+    page.locator(".lm-Menu-itemLabel").get_by_text(last, exact=True).click()
+
+
+def kernel_of(notebooks: Path) -> BlockingKernelClient:
+    """A client of the one kernel of the JupyterLab on `notebooks`."""
+    (file,) = (notebooks.parent / "jupyter_runtime_dir").glob("kernel-*.json")
+    client = BlockingKernelClient(connection_file=str(file))
+    client.load_connection_file()
+    client.start_channels()
+    client.wait_for_ready(timeout=PATIENCE)
+    return client
+
+
+def said(client: BlockingKernelClient, code: str) -> str:
+    """Run a cell and return what it printed; an error in it fails the test."""
+    parts: list[str] = []
+
+    def hear(message: dict[str, dict[str, str]]) -> None:
+        assert message["msg_type"] != "error", message["content"]
+        if message["msg_type"] == "stream":
+            parts.append(message["content"]["text"])
+
+    client.execute_interactive(code, timeout=PATIENCE, output_hook=hear)
+    return "".join(parts)

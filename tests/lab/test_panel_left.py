@@ -1,0 +1,90 @@
+"""JupyterLab in a real browser: interrupted, restarted and closed under a panel that sends, and a terminal into the lab."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from .helpers import eventually, running
+from .jupyter import MINUTES, NOTEBOOK, browser, choose, copy_notebooks, jupyterlab, kernel_of, notebook_in, said
+
+pytestmark = pytest.mark.lab
+THREADS = (
+    "import threading; print([one.name for one in threading.enumerate() if one.name.startswith(('labkit-panel', 'labkit-send'))])"
+)
+LAB = "from labkit import Lab; print(Lab.current.state[1])"
+
+
+@pytest.fixture(scope="module")
+def notebooks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the notebooks."""
+    return copy_notebooks(tmp_path_factory.mktemp("course"))
+
+
+@pytest.fixture(scope="module")
+def windows(notebooks: Path) -> Iterator[tuple[Browser, str]]:
+    """Chromium, and the address of JupyterLab."""
+    with browser() as chromium, jupyterlab(notebooks) as jupyter:
+        yield chromium, jupyter
+
+
+@pytest.fixture
+def page(windows: tuple[Browser, str]) -> Iterator[Page]:
+    """The notebook, with a panel that sends."""
+    page = notebook_in(*windows)
+    panel = page.locator(".labkit-panel")
+    panel.scroll_into_view_if_needed()
+    panel.locator(".widget-button", has_text="Start").click()
+    expect(panel).to_contain_text("Requests are being sent", timeout=MINUTES)
+    yield page
+    page.close()
+
+
+def press(page: Page, keys: str) -> None:
+    """Press keys with a cell selected, none being edited."""
+    page.locator(".jp-Cell").last.click()
+    page.keyboard.press("Escape")
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def test_interrupt_and_restart_end_the_sending(page: Page, notebooks: Path) -> None:
+    """`i i` while no cell runs stops the panel; `0 0` while it sends ends the lab with everything in it."""
+    panel = page.locator(".labkit-panel")
+    press(page, "ii")
+    expect(panel).to_contain_text("Nothing is sent", timeout=MINUTES)
+    panel.locator(".widget-button", has_text="Start").click()
+    expect(panel).to_contain_text("Requests are being sent", timeout=MINUTES)
+    first = psutil.Process(int(said(kernel_of(notebooks), LAB)))
+    everything = [first, *first.children(recursive=True)]
+    press(page, "00")
+    page.get_by_role("button", name="Confirm Kernel Restart").click()
+    eventually(lambda: not running(everything), "the end of the lab")
+    assert said(kernel_of(notebooks), THREADS) == "[]\n"
+
+
+def test_terminal_of_jupyterlab_reaches_the_lab(page: Page, notebooks: Path) -> None:
+    """`labkit shell NAME`, typed in a terminal beside the notebook, is a shell in its lab, and leaving it leaves the lab."""
+    choose(page, "File", "New", "Terminal")
+    terminal = page.locator(".jp-Terminal")
+    expect(terminal).to_be_visible(timeout=MINUTES)
+    terminal.click()
+    page.keyboard.type(f"labkit shell {NOTEBOOK}\n")
+    page.keyboard.type("ip -brief address >~/typed && exit\n")
+    typed = notebooks / "work" / "typed"
+    eventually(lambda: typed.is_file() and "127.0.0.1/8" in typed.read_text(), "what was typed in the lab")
+    page.keyboard.type("exit\n")
+    assert said(kernel_of(notebooks), "print(Lab.current.run('echo alive'))") == "alive\n\n"
+
+
+def test_closed_tab_ends_the_sending(page: Page, notebooks: Path) -> None:
+    """Some time after its tab was closed (here 15 s instead of 150) the panel sleeps: nothing is sent, no thread runs."""
+    kernel = kernel_of(notebooks)
+    said(kernel, "from labkit.course.live import background; background.PATIENCE = 15")
+    eventually(lambda: "labkit-send" in said(kernel, THREADS), "the sender")
+    page.close(run_before_unload=False)
+    eventually(lambda: said(kernel, THREADS) == "[]\n", "the panel's sleep")
