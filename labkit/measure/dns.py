@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
-from tqdm.auto import tqdm
 
 from ..errors import BadInput, MeasureError
 from ..lab import Lab, Result
@@ -30,6 +29,8 @@ def dns(
     Columns: n (1 …), start (s since the first), name, answers (tuple of addresses in the order of the answer), first (the
     first of them, None without one), ttl (s), rcode, ms, error (None, timeout, refused, …). Raises BadInput.
     """
+    from tqdm.auto import tqdm
+
     if not 1 <= count <= 1_000_000 or len(name) > 253:
         raise BadInput(f"dns cannot ask {count} times for {name[:60]!r}.", way_out="count from 1 to 1,000,000 and a DNS name")
     rows: list[dict[str, Any]] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import threading
 from collections.abc import Iterable, Mapping
@@ -27,6 +26,8 @@ def patient_capture() -> Any:
     pyshark kills tshark as soon as its output is read; when tshark has just ended, that takes its exit code away from
     asyncio, which then reports 255, and pyshark believes in a crash.
     """
+    import asyncio
+
     import pyshark
 
     class PatientCapture(pyshark.FileCapture):
@@ -40,6 +41,8 @@ def patient_capture() -> Any:
 
 def pyshark_messages(file: Path, ports: Iterable[int]) -> list[dict[str, Any]]:
     """Every HTTP message of the capture, by pyshark, in a thread with an event loop of its own (Jupyter's already runs)."""
+
+    import asyncio  # not for everybody: with it come 0.05 s of the import of labkit
 
     def read() -> list[dict[str, Any]]:
         loop = asyncio.new_event_loop()

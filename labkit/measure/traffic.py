@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pandas as pd
-from tqdm.auto import tqdm
 
 from ..errors import BadInput, CommandTimeout
 from ..lab import Lab
@@ -85,6 +84,8 @@ def traffic(
     page, None without one), status (Int64, NA without an answer), ms, error (None, or refused, timeout, reset, closed,
     no such name, http 502, …). `attrs["epoch"]` is the Unix time of the first. Raises BadInput, LabClosed.
     """
+    from tqdm.auto import tqdm
+
     batches = sending(lab, url, count, at_a_time=at_a_time, timeout=timeout, every=every, first_record=first_record)
     rows: list[tuple[Any, ...]] = []
     with tqdm(total=count, delay=1, leave=False, unit="request", desc=url) as bar:
