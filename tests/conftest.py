@@ -26,7 +26,7 @@ LONG = (
     "test_soak",
     "test_hostile",
     "test_panel_browser",
-    "test_panel_left",
+    "test_jupyterlab",
     "test_report_page",
     "test_release",
     "test_works",

@@ -9,10 +9,13 @@ itself and not the agent.
 
 from __future__ import annotations
 
+from ..inside.group import GROUPS
 from .view import HOME, PYTHON, USR_LINKS
 
 # In the lab's root folder, which the cell does not see.
 ETC = "/cell-etc"
+# Of /etc all but this, hundreds of links, is copied.
+ALTERNATIVES = "/alternatives"
 SHARED = (HOME, "/tmp", "/run", "/var")
 # What root needs to set up networks and services, and no more (capabilities(7)).
 CAPABILITIES = (
@@ -21,7 +24,6 @@ CAPABILITIES = (
 )  # fmt: skip
 # Processes and threads, and bytes of memory with the files in it, of a guest that has 512 MB.
 MAX_PROCESSES, MAX_MEMORY = 256, 256 * 1024 * 1024
-GROUPS = "/sys"
 # The first command makes the group; the processes are one level below the limits, and the first to go when memory is short.
 ENTER = f"""\
 set -e
@@ -33,7 +35,10 @@ if ! [ -d {ETC} ]; then
     echo {MAX_PROCESSES} >{GROUPS}/cell/pids.max
     echo {MAX_MEMORY} >{GROUPS}/cell/memory.max
     echo 0 >/proc/sys/user/max_user_namespaces
-    cp -a /etc {ETC}
+    mkdir -p {ETC}{ALTERNATIVES}
+    copied=
+    for each in /etc/*; do [ $each = /etc{ALTERNATIVES} ] || copied="$copied $each"; done
+    cp -a $copied {ETC}
 fi
 echo $$ >{GROUPS}/cell/inner/cgroup.procs
 echo 1000 >/proc/$$/oom_score_adj
@@ -47,6 +52,7 @@ def cell_command(command: list[str]) -> list[str]:
     sandbox = [
         *("bwrap", "--unshare-pid", "--unshare-ipc", "--cap-drop", "ALL", *keep, "--setenv", "HOME", HOME),
         *("--ro-bind", "/usr", "/usr", *USR_LINKS, "--ro-bind-try", PYTHON, PYTHON, "--bind", ETC, "/etc"),
+        *("--ro-bind-try", f"/etc{ALTERNATIVES}", f"/etc{ALTERNATIVES}"),
         *(part for place in SHARED for part in ("--bind", place, place)), "--dir", GROUPS, "--dev", "/dev", "--proc", "/proc",
         *("--ro-bind", "/proc/sys", "/proc/sys", "--bind", "/proc/sys/net", "/proc/sys/net", "--chdir", HOME, "--"),
     ]  # fmt: skip

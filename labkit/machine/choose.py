@@ -146,7 +146,9 @@ def choose(needs: Iterable[str], folder: LabFolder, *, trusted: bool = True) -> 
     """
     wanted, attempts = all_needs(needs), []
     for linux in candidates() if trusted else [UmlLinux(copy_home=True)]:
-        result, opened = attempt(linux, folder, wanted, stop_early=True)
+        # On a Linux of its own the lab's root may change its user anyway.
+        tried = [need for need in wanted if need != "users" or linux.name == "host"]
+        result, opened = attempt(linux, folder, tried, stop_early=True)
         if opened:
             return opened
         attempts.append(result)

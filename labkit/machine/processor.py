@@ -20,14 +20,19 @@ _lock = threading.Lock()
 
 @contextlib.contextmanager
 def on_one_processor() -> Iterator[None]:
-    """What this thread starts meanwhile stays on one processor, that with the fewest such programs; the thread does not."""
+    """What this thread starts meanwhile stays on one processor, that with the fewest such programs; the thread does not.
+
+    Where the system refuses that, it is only slower.
+    """
     allowed = os.sched_getaffinity(0)
     with _lock:
-        os.sched_setaffinity(0, {freest(allowed)})
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, {freest(allowed)})
         try:
             yield
         finally:
-            os.sched_setaffinity(0, allowed)
+            with contextlib.suppress(OSError):
+                os.sched_setaffinity(0, allowed)
 
 
 def freest(allowed: set[int]) -> int:

@@ -25,8 +25,16 @@ def test_cell_writes_only_what_no_instrument_reads() -> None:
 
 def test_copy_of_etc_lies_where_the_cell_cannot_reach() -> None:
     """A folder that the cell could write might be a link to anything when the next command enters it."""
-    assert f"cp -a /etc {ETC}" in ENTER
+    assert f"cp -a $copied {ETC}" in ENTER
     assert not any(Path(ETC).is_relative_to(place) for place in SHARED)
+
+
+def test_what_is_not_copied_of_etc_cannot_be_written() -> None:
+    """The hundreds of links in /etc/alternatives are the agent's own, read-only."""
+    assert ("/etc/alternatives", "/etc/alternatives") in [
+        (COMMAND[i + 1], COMMAND[i + 2]) for i, part in enumerate(COMMAND) if part == "--ro-bind-try"
+    ]
+    assert f"mkdir -p {ETC}/alternatives" in ENTER
 
 
 def test_cell_has_few_capabilities() -> None:

@@ -20,7 +20,7 @@ from labkit.machine.uml import UmlLinux
 class Fake:
     """A candidate, its machine and its link in one: fails to start, or lacks some needs."""
 
-    name = title = "fake"
+    name, title = "host", "fake"
     start_timeout = 1.0
 
     def __init__(
@@ -110,6 +110,15 @@ def test_first_that_can_do_it_is_taken(offer: Any, folder: LabFolder) -> None:
     assert choose(["ipvs"], folder).linux is second
     assert (first.running, second.running, third.running) == (False, True, False)
     assert (first.tried, second.tried, third.tried) == (["users", "dummy"], ["users", "dummy", "ipvs"], [])
+
+
+def test_own_linux_is_not_asked_for_users(offer: Any, folder: LabFolder) -> None:
+    """Where the lab's root is the root of a kernel of its own, it may change its user, and nothing is run to see that."""
+    own = Fake("a")
+    own.name = "uml"
+    offer(own)
+    assert choose(["dummy"], folder).linux is own
+    assert own.tried == ["dummy"]
 
 
 def test_none_that_can_do_it_is_an_error_with_what_each_said(offer: Any, folder: LabFolder) -> None:

@@ -32,6 +32,17 @@ def test_processors_are_given_back_after_a_failure() -> None:
     assert os.sched_getaffinity(0) == allowed
 
 
+def test_refusal_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a process may not choose its processors, the program is started all the same."""
+
+    def refuse(*_args: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_setaffinity", refuse)
+    with on_one_processor():
+        assert subprocess.run(["true"], check=True).returncode == 0
+
+
 def test_freest_processor_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     """The one with the fewest programs, of the allowed ones only."""
     monkeypatch.setattr(processor, "bound_programs", lambda: Counter({0: 2, 1: 1, 2: 3}))

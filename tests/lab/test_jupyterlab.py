@@ -1,4 +1,4 @@
-"""JupyterLab in a real browser: interrupted, restarted and closed under a panel that sends, and a terminal into the lab."""
+"""JupyterLab in a real browser: interrupts, a restart, a closed tab, a terminal, and the button that makes the report."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 from playwright.sync_api import Browser, Page, expect
+
+from labkit.course.submission import read
 
 from .helpers import eventually, running
 from .jupyter import MINUTES, NOTEBOOK, browser, choose, copy_notebooks, jupyterlab, kernel_of, notebook_in, said
@@ -79,6 +81,17 @@ def test_terminal_of_jupyterlab_reaches_the_lab(page: Page, notebooks: Path) -> 
     eventually(lambda: typed.is_file() and "127.0.0.1/8" in typed.read_text(), "what was typed in the lab")
     page.keyboard.type("exit\n")
     assert said(kernel_of(notebooks), "print(Lab.current.run('echo alive'))") == "alive\n\n"
+
+
+def test_button_makes_the_report(page: Page, notebooks: Path) -> None:
+    """Name and group in the form, a click, and submission.html lies beside the notebook with what was measured."""
+    page.get_by_label("Name", exact=True).fill("Ада <b>Лавлейс</b>")
+    page.get_by_label("Group", exact=True).fill("7")
+    page.get_by_role("button", name="Make my report").click()
+    expect(page.get_by_text("Written:").first).to_be_visible(timeout=3 * MINUTES)
+    data = read(notebooks / "submission.html")
+    assert data["who"]["name"] == "Ада <b>Лавлейс</b>" and data["who"]["group"] == "7"
+    assert data["verdicts"]["points"] == 10  # of task 1; the others are not done
 
 
 def test_closed_tab_ends_the_sending(page: Page, notebooks: Path) -> None:
