@@ -34,14 +34,25 @@ def windows(notebooks: Path) -> Iterator[tuple[Browser, str]]:
         yield chromium, jupyter
 
 
-@pytest.fixture
-def page(windows: tuple[Browser, str]) -> Iterator[Page]:
-    """The notebook, with a panel that sends."""
+def sending(windows: tuple[Browser, str]) -> Page:
+    """The notebook in a window, with a panel that sends."""
     page = notebook_in(*windows)
+    start(page)
+    return page
+
+
+def start(page: Page) -> None:
+    """Click Start in the panel."""
     panel = page.locator(".labkit-panel")
     panel.scroll_into_view_if_needed()
     panel.locator(".widget-button", has_text="Start").click()
     expect(panel).to_contain_text("Requests are being sent", timeout=MINUTES)
+
+
+@pytest.fixture(scope="module")
+def page(windows: tuple[Browser, str]) -> Iterator[Page]:
+    """A window for several tests, of which the last one restarts the kernel."""
+    page = sending(windows)
     yield page
     page.close()
 
@@ -54,19 +65,15 @@ def press(page: Page, keys: str) -> None:
         page.keyboard.press(key)
 
 
-def test_interrupt_and_restart_end_the_sending(page: Page, notebooks: Path) -> None:
-    """`i i` while no cell runs stops the panel; `0 0` while it sends ends the lab with everything in it."""
-    panel = page.locator(".labkit-panel")
-    press(page, "ii")
-    expect(panel).to_contain_text("Nothing is sent", timeout=MINUTES)
-    panel.locator(".widget-button", has_text="Start").click()
-    expect(panel).to_contain_text("Requests are being sent", timeout=MINUTES)
-    first = psutil.Process(int(said(kernel_of(notebooks), LAB)))
-    everything = [first, *first.children(recursive=True)]
-    press(page, "00")
-    page.get_by_role("button", name="Confirm Kernel Restart").click()
-    eventually(lambda: not running(everything), "the end of the lab")
-    assert said(kernel_of(notebooks), THREADS) == "[]\n"
+def type_until(page: Page, line: str, file: Path) -> None:
+    """Type a line, again and again until there is the file that it writes: what is typed before a shell reads is lost."""
+
+    def typed() -> bool:
+        page.keyboard.type(f"{line}\n")
+        page.wait_for_timeout(1000)
+        return file.exists()
+
+    eventually(typed, f"{file.name}, which was typed in the terminal")
 
 
 def test_terminal_of_jupyterlab_reaches_the_lab(page: Page, notebooks: Path) -> None:
@@ -75,10 +82,13 @@ def test_terminal_of_jupyterlab_reaches_the_lab(page: Page, notebooks: Path) -> 
     terminal = page.locator(".jp-Terminal")
     expect(terminal).to_be_visible(timeout=MINUTES)
     terminal.click()
+    before, inside, after = notebooks.parent / "before", notebooks / "work" / "inside", notebooks.parent / "after"
+    type_until(page, f"touch {before}", before)
     page.keyboard.type(f"labkit shell {NOTEBOOK}\n")
-    page.keyboard.type("ip -brief address >~/typed && exit\n")
-    typed = notebooks / "work" / "typed"
-    eventually(lambda: typed.is_file() and "127.0.0.1/8" in typed.read_text(), "what was typed in the lab")
+    type_until(page, "ip -brief address >~/inside", inside)
+    assert inside.read_text().split()[0] == "lo" and "127.0.0.1/8" in inside.read_text()
+    page.keyboard.type("exit\n")
+    type_until(page, f"touch {after}", after)
     page.keyboard.type("exit\n")
     assert said(kernel_of(notebooks), "print(Lab.current.run('echo alive'))") == "alive\n\n"
 
@@ -94,10 +104,24 @@ def test_button_makes_the_report(page: Page, notebooks: Path) -> None:
     assert data["verdicts"]["points"] == 10  # of task 1; the others are not done
 
 
-def test_closed_tab_ends_the_sending(page: Page, notebooks: Path) -> None:
-    """Some time after its tab was closed (here 15 s instead of 150) the panel sleeps: nothing is sent, no thread runs."""
-    kernel = kernel_of(notebooks)
-    said(kernel, "from labkit.course.live import background; background.PATIENCE = 15")
+def test_interrupt_and_restart_end_the_sending(page: Page, notebooks: Path) -> None:
+    """`i i` while no cell runs stops the panel; `0 0` while it sends ends the lab with everything in it."""
+    panel = page.locator(".labkit-panel")
+    press(page, "ii")
+    expect(panel).to_contain_text("Nothing is sent", timeout=MINUTES)
+    start(page)
+    first = psutil.Process(int(said(kernel_of(notebooks), LAB)))
+    everything = [first, *first.children(recursive=True)]
+    press(page, "00")
+    page.get_by_role("button", name="Confirm Kernel Restart").click()
+    eventually(lambda: not running(everything), "the end of the lab")
+    assert said(kernel_of(notebooks), THREADS) == "[]\n"
+
+
+def test_closed_tab_ends_the_sending(windows: tuple[Browser, str], notebooks: Path) -> None:
+    """Some time after its tab was closed (here 12 s instead of 150) the panel sleeps: nothing is sent, no thread runs."""
+    page, kernel = sending(windows), kernel_of(notebooks)
+    said(kernel, "from labkit.course.live import background; background.PATIENCE = 12")
     eventually(lambda: "labkit-send" in said(kernel, THREADS), "the sender")
     page.close(run_before_unload=False)
     eventually(lambda: said(kernel, THREADS) == "[]\n", "the panel's sleep")
