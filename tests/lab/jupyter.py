@@ -1,4 +1,4 @@
-"""JupyterLab on a copy of the notebooks, Debian's Chromium on it, and what the kernel behind a notebook says."""
+"""JupyterLab on a copy of the notebooks, one of them in a browser, and what the kernel behind it says."""
 
 from __future__ import annotations
 
@@ -11,16 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from labkit.course.jupyter import jupyter_command, path_with_labkit
 from labkit.wait import wait_until
 
 TOP = Path(__file__).resolve().parents[2]
-CHROMIUM = Path("/usr/bin/chromium")
-OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
 NOTEBOOK, TOKEN = "1_backends", "of-this-test-only"
 MINUTES = 60_000  # milliseconds: Playwright's unit
 PATIENCE = 120  # seconds
@@ -71,20 +68,9 @@ def jupyterlab(notebooks: Path) -> Iterator[str]:
         server.wait(60)
 
 
-@contextmanager
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium."""
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not installed (apt-get install chromium): NOTHING here has clicked in JupyterLab")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=OPTIONS)
-        yield chromium
-        chromium.close()
-
-
-def notebook_in(chromium: Browser, jupyter: str) -> Page:
+def notebook_in(browser: Browser, jupyter: str) -> Page:
     """The notebook in a window, all its cells run."""
-    page = chromium.new_page(viewport={"width": 960, "height": 1090})
+    page = browser.new_page(viewport={"width": 960, "height": 1090})
     page.set_default_timeout(MINUTES)
     page.goto(f"{jupyter}/lab/tree/{NOTEBOOK}.ipynb?token={TOKEN}")
     expect(page.get_by_text("Python 3 (ipykernel) | Idle").first).to_be_visible(timeout=3 * MINUTES)

@@ -11,8 +11,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from labkit.course.submission import read
 
+from .chromium import chromium
 from .helpers import eventually, running
-from .jupyter import MINUTES, NOTEBOOK, browser, choose, copy_notebooks, jupyterlab, kernel_of, notebook_in, said
+from .jupyter import MINUTES, NOTEBOOK, choose, copy_notebooks, jupyterlab, kernel_of, notebook_in, said
 
 pytestmark = pytest.mark.lab
 THREADS = (
@@ -30,8 +31,8 @@ def notebooks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def windows(notebooks: Path) -> Iterator[tuple[Browser, str]]:
     """Chromium, and the address of JupyterLab."""
-    with browser() as chromium, jupyterlab(notebooks) as jupyter:
-        yield chromium, jupyter
+    with chromium() as browser, jupyterlab(notebooks) as jupyter:
+        yield browser, jupyter
 
 
 def sending(windows: tuple[Browser, str]) -> Page:

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from .chromium import chromium
 from .helpers import eventually
-from .jupyter import MINUTES, NOTEBOOK, browser, copy_notebooks, jupyterlab, notebook_in
+from .jupyter import MINUTES, NOTEBOOK, copy_notebooks, jupyterlab, notebook_in
 
 pytestmark = pytest.mark.lab
 FAILED = re.compile(r"backend2\s+\d+\s+([1-9]\d*)\s+\d+ refused")
@@ -31,8 +32,8 @@ def notebooks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def page(notebooks: Path) -> Iterator[Page]:
     """The notebook in a window, all its cells run."""
-    with browser() as chromium, jupyterlab(notebooks) as jupyter:
-        yield notebook_in(chromium, jupyter)
+    with chromium() as browser, jupyterlab(notebooks) as jupyter:
+        yield notebook_in(browser, jupyter)
 
 
 @pytest.fixture(scope="module")

