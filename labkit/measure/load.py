@@ -30,14 +30,16 @@ MAX_SECONDS, MAX_CONNECTIONS = 600, 512
 
 
 def wrk_command(url: str, seconds: int, connections: int) -> str:
-    """The command as one types it. Raises BadInput."""
-    split_url(url)
+    """The command as one types it, with the port's number: without one wrk looks "http" up in /etc/services, which need not
+    be there. Raises BadInput."""
+    host, port, path = split_url(url)
     if not 1 <= seconds <= MAX_SECONDS or not 1 <= connections <= MAX_CONNECTIONS:
         raise BadInput(
             f"wrk cannot send for {seconds} s over {connections} connections.",
             way_out=f"seconds from 1 to {MAX_SECONDS}, connections from 1 to {MAX_CONNECTIONS}",
         )
-    return f"wrk -t1 -c{connections} -d{seconds}s --latency {shlex.quote(url)}"
+    place = f"[{host}]" if ":" in host else host
+    return f"wrk -t1 -c{connections} -d{seconds}s --latency {shlex.quote(f'http://{place}:{port}{path}')}"
 
 
 def parse_wrk(text: str) -> dict[str, float]:

@@ -82,7 +82,7 @@ def test_other_words_are_an_error(text: str) -> None:
 
 def test_command_is_as_typed() -> None:
     """One thread, so many connections and seconds, the latencies printed."""
-    assert wrk_command("http://127.0.0.1/", 2, 8) == "wrk -t1 -c8 -d2s --latency http://127.0.0.1/"
+    assert wrk_command("http://127.0.0.1/", 2, 8) == "wrk -t1 -c8 -d2s --latency http://127.0.0.1:80/"
 
 
 @pytest.mark.parametrize(
