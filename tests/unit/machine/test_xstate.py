@@ -90,5 +90,5 @@ def test_built_files_are_kept_where_the_user_says(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_folder() == tmp_path / "labkit"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", "/home/ann")
-    assert cache_folder() == Path("/home/ann/.cache/labkit")
+    monkeypatch.setenv("HOME", str(tmp_path / "ann"))
+    assert cache_folder() == tmp_path / "ann" / ".cache" / "labkit"
