@@ -58,13 +58,13 @@ class Teacher:
     def processes(self) -> list[int]:
         """The processes of this machine that have one of this teacher's labs mounted; where /tmp is a file system of its own, the
         path of a mount begins there."""
-        found = []
+        found, top = [], next(folder for folder in self.labs.parents if folder.is_mount())
         for entry in filter(str.isdigit, os.listdir("/proc")):
             try:
                 text = Path("/proc", entry, "mountinfo").read_text()
             except OSError:
                 continue
-            found += [int(entry)] if "/".join(self.labs.parts[-4:]) in text else []
+            found += [int(entry)] if f"/{self.labs.relative_to(top)}" in text else []
         return found
 
     def assert_unharmed(self) -> None:
