@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from labkit.course.submission import read
+from labkit.machine.view import HOME
 
 from .chromium import chromium
 from .helpers import eventually, running
@@ -85,8 +86,9 @@ def test_terminal_of_jupyterlab_reaches_the_lab(page: Page, notebooks: Path) -> 
     terminal.click()
     before, inside, after = notebooks.parent / "before", notebooks / "work" / "inside", notebooks.parent / "after"
     type_until(page, f"touch {before}", before)
-    page.keyboard.type(f"labkit shell {NOTEBOOK}\n")
-    type_until(page, "ip -brief address >~/inside", inside)
+    pid = said(kernel_of(notebooks), "import os; print(os.getpid())").strip()
+    page.keyboard.type(f"labkit shell {NOTEBOOK}:{pid}\n")  # another test may have a lab of this name open
+    type_until(page, f"ip -brief address >{HOME}/inside", inside)
     assert inside.read_text().split()[0] == "lo" and "127.0.0.1/8" in inside.read_text()
     page.keyboard.type("exit\n")
     type_until(page, f"touch {after}", after)
