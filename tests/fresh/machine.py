@@ -69,8 +69,6 @@ def make_debian(folder: Path) -> None:
 
 def pip_settings() -> str:
     """pip's settings here, wherever they come from, as the text of one file."""
-    code = "from pip._internal.configuration import Configuration as C; c = C(isolated=False); c.load(); print(dict(c.items()))"
-    del code
     found: dict[str, str] = {}
     for line in output(sys.executable, "-m", "pip", "config", "list").splitlines():
         name, _, value = line.partition("=")

@@ -90,13 +90,21 @@ def choose(page: Page, *names: str) -> None:
 
 
 def kernel_of(notebooks: Path) -> BlockingKernelClient:
-    """A client of the one kernel of the JupyterLab on `notebooks`."""
+    """A client of the one kernel of the JupyterLab on `notebooks`, which may just be starting again."""
     (file,) = (notebooks.parent / "jupyter_runtime_dir").glob("kernel-*.json")
-    client = BlockingKernelClient(connection_file=str(file))
-    client.load_connection_file()
-    client.start_channels()
-    client.wait_for_ready(timeout=PATIENCE)
-    return client
+
+    def ready() -> BlockingKernelClient | None:
+        client = BlockingKernelClient(connection_file=str(file))
+        client.load_connection_file()
+        client.start_channels()
+        try:
+            client.wait_for_ready(timeout=PATIENCE)
+        except RuntimeError:
+            client.stop_channels()
+            return None
+        return client
+
+    return wait_until(ready, reason="the kernel's answer", timeout=PATIENCE, interval=0.5)
 
 
 def said(client: BlockingKernelClient, code: str) -> str:

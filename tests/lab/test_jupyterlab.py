@@ -20,7 +20,7 @@ pytestmark = pytest.mark.lab
 THREADS = (
     "import threading; print([one.name for one in threading.enumerate() if one.name.startswith(('labkit-panel', 'labkit-send'))])"
 )
-LAB = "from labkit import Lab; print(Lab.current.state[1])"
+PIDS = "import os; from labkit import Lab; print(os.getpid(), Lab.current.state[1])"
 
 
 @pytest.fixture(scope="module")
@@ -113,11 +113,11 @@ def test_interrupt_and_restart_end_the_sending(page: Page, notebooks: Path) -> N
     press(page, "ii")
     expect(panel).to_contain_text("Nothing is sent", timeout=MINUTES)
     start(page)
-    first = psutil.Process(int(said(kernel_of(notebooks), LAB)))
-    everything = [first, *first.children(recursive=True)]
+    kernel, first = (psutil.Process(int(pid)) for pid in said(kernel_of(notebooks), PIDS).split())
+    everything = [kernel, first, *first.children(recursive=True)]
     press(page, "00")
     page.get_by_role("button", name="Confirm Kernel Restart").click()
-    eventually(lambda: not running(everything), "the end of the lab")
+    eventually(lambda: not running(everything), "the end of the kernel and its lab")
     assert said(kernel_of(notebooks), THREADS) == "[]\n"
 
 

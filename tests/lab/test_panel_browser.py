@@ -20,7 +20,7 @@ from .helpers import eventually
 from .jupyter import MINUTES, NOTEBOOK, copy_notebooks, jupyterlab, notebook_in
 
 pytestmark = pytest.mark.lab
-FAILED = re.compile(r"backend2\s+\d+\s+([1-9]\d*)\s+\d+ refused")
+FAILED = re.compile(r"backend2\s+\d+\s+[1-9]\d*\s+.*\d+ refused")  # a request under way may be reset
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_backend_is_switched_off_and_on(panel: Locator, shot: Callable[[str], No
     switch(panel, 2, "well").click()
     expect(panel).to_contain_text("python3 -m http.server 8082", timeout=MINUTES)
     answered = int(re.search(r"backend2\s+(\d+)", panel.inner_text().split("median ms")[1])[1])  # type: ignore[index]
-    expect(panel).to_contain_text(re.compile(rf"backend2\s+(?!{answered}\b)\d+\s+\d+\s+\d+ refused"), timeout=MINUTES)
+    expect(panel).to_contain_text(re.compile(rf"backend2\s+(?!{answered}\b)\d+\s+\d+\s+.*\d+ refused"), timeout=MINUTES)
     shot("healed")
 
 
