@@ -90,7 +90,7 @@ class Lab:
         `timeout` is seconds between two items, None for any time. Closing the iterator, or an interrupt, cancels the call.
         Raises CallFailed, WaitTimeout, LabClosed.
         """
-        return self._opened().link.stream(function, args, kwargs, timeout)
+        return self._opening.until_closed(self._opened().link.stream(function, args, kwargs, timeout))
 
     def call(self, function: str, *args: Any, timeout: float = COMMAND_TIMEOUT, **kwargs: Any) -> Any:
         """Call `module:function` of labkit inside the lab and return its result, plain data. Raises as `stream`."""

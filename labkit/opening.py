@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from typing import Any
 
 from .commands import COMMAND_TIMEOUT, PROCESSES, SLACK, finish
-from .errors import LabClosed, LabError, WaitTimeout, shortage
+from .errors import CallFailed, LabClosed, LabError, WaitTimeout, shortage
 from .machine.choose import Opened, choose
 from .machine.folder import LabFolder
 from .machine.view import HANDED_IN, HOME
@@ -67,7 +68,7 @@ class Opening:
     def opened(self) -> Opened:
         """The open machine, waited for. Raises LabClosed, WaitTimeout, and NoLinux after it has been closed."""
         if self.closed:
-            raise LabClosed(f"The lab {self._name} is closed.", way_out="open it again: run the cell with `Lab(…)` again")
+            raise self._is_closed()
         try:
             return self._machine.result(TIMEOUT)
         except TimeoutError:
@@ -76,6 +77,18 @@ class Opening:
         except Exception:
             self.close()
             raise
+
+    def until_closed(self, stream: Iterator[Any]) -> Iterator[Any]:
+        """A call into the machine, its items and result. Raises LabClosed for what fails because everything in it is ended."""
+        try:
+            return (yield from stream)
+        except CallFailed as error:
+            if not self.closed:
+                raise
+            raise self._is_closed() from error
+
+    def _is_closed(self) -> LabClosed:
+        return LabClosed(f"The lab {self._name} is closed.", way_out="open it again: run the cell with `Lab(…)` again")
 
     def close(self) -> None:
         """End everything in it and delete its folder. Raises WaitTimeout."""
