@@ -35,7 +35,7 @@ PACKAGES = ("pandas", "matplotlib", "pyshark", "pyroute2", "dnspython", "nbconve
 
 
 def versions() -> dict[str, str]:
-    """The versions of the kernel, of Python and its packages, and of each program as its first words about itself say."""
+    """The versions of this machine's Linux, of Python and its packages, and of each program as its first words say."""
     found = {"Linux of this machine": platform.release(), "Python": platform.python_version()}
     found |= {name: importlib.metadata.version(name) for name in PACKAGES}
     for name, command in PROGRAMS.items():

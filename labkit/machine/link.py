@@ -76,7 +76,12 @@ class Link:
         self._streams, self._sending = (stdin, stdout), threading.Lock()
         io = BoundedIO(stdin, stdout, get_execmodel("thread"))
         self._gateway = Gateway(io, XSpec("popen//id=lab"))  # type: ignore[arg-type]
-        self._control = self._gateway.remote_exec(SERVE)
+        try:
+            self._control = self._gateway.remote_exec(SERVE)
+        except OSError as error:  # the agent has ended at once
+            words = log() or str(error)
+            tried = "The lab's Linux ended as its agent began."
+            raise LabError(tried, words=words, way_out=shortage(words) or SILENT) from None
 
     def stream(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float | None) -> Iterator[Any]:
         """Call the function `name` ("module:function"), yield its items and return its result.

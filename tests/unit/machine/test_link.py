@@ -154,6 +154,16 @@ def test_linux_that_ends_before_it_is_ready_is_an_error(said: bytes) -> None:
     assert caught.value.words == said.decode().strip()
 
 
+def test_agent_that_ends_at_once_is_an_error_with_the_logs_words() -> None:
+    """As when it can start no thread: its stream breaks before the first message is sent."""
+    with subprocess.Popen(["printf", "LABKIT AGENT READY\\n"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as ended:
+        ended.wait(30)
+        assert ended.stdin and ended.stdout
+        with pytest.raises(LabError, match="as its agent began") as caught:
+            Link(ended.stdin, ended.stdout, timeout=30, log=lambda: "can't start new thread")  # type: ignore[arg-type]
+    assert (caught.value.words, bool(caught.value.way_out)) == ("can't start new thread", True)
+
+
 def test_noise_before_the_ready_line_is_passed_over() -> None:
     """Boot messages may come first, and nothing after the line is taken."""
     reading, writing = os.pipe()
