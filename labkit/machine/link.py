@@ -70,7 +70,7 @@ class Link:
     """Calls into the lab over one pair of pipes."""
 
     def __init__(self, stdin: IO[bytes], stdout: IO[bytes], *, timeout: float, log: Callable[[], str]) -> None:
-        """Wait at most `timeout` seconds for the agent; `log()` gives the words of its Linux for errors."""
+        """Wait at most `timeout` seconds for the agent; `log()` gives the words of its Linux for errors. Raises LabError."""
         await_ready(stdout, timeout, log)
         self._log = log
         self._streams, self._sending = (stdin, stdout), threading.Lock()
