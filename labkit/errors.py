@@ -37,6 +37,10 @@ SHORTAGES = {
         "no more processes can be started (or memory is short): end some (`ps`, in the lab `%lab ps`), "
         "or raise the limit (`ulimit -u`, or the container's)"
     ),
+    ("create inotify", "inotify_init", "inotify instances", "Too many open files"): (
+        "no more files can be opened: end programs that hold many, or raise the limit (`ulimit -n`; for inotify, as the "
+        "machine's administrator, `sysctl fs.inotify.max_user_instances=1024`)"
+    ),
     ("No space left on device", "Disk quota exceeded"): "free space where it was to be written (`df`)",
 }
 
