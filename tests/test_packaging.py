@@ -41,9 +41,9 @@ def packages() -> set[str]:
 
 
 def package_lines() -> list[str]:
-    """The names in binder/apt.txt in their order, without comments and the mark of those that are for the tests alone."""
+    """The names in binder/apt.txt in their order, without what stands behind them."""
     lines = (TOP / "binder" / "apt.txt").read_text(encoding="utf-8").splitlines()
-    return [line.removesuffix(" # test") for line in lines if not line.startswith("#")]
+    return [line.split(" # ")[0] for line in lines if not line.startswith("#")]
 
 
 def words(path: Path) -> set[str]:

@@ -16,7 +16,7 @@ PROGRAMS = {
     "newuidmap": ("uidmap", "user ids in a lab of an ordinary user"),
     "python3": ("python3", "task 1"),
     "curl": ("curl", "tasks 1, 3, 4"),
-    "dnsmasq": ("dnsmasq-base", "task 2"),
+    "dnsmasq": ("dnsmasq", "task 2"),
     "dig": ("bind9-dnsutils", "task 2"),
     "ip": ("iproute2", "task 3"),
     "ipvsadm": ("ipvsadm", "task 3"),
