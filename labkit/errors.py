@@ -33,7 +33,7 @@ def tail(text: str, lines: int = TAIL_LINES) -> str:
 
 # The words of programs and of Python (errno(3), threading) for what a machine can run out of, and what helps.
 SHORTAGES = {
-    ("temporarily unavailable", "new thread", "Cannot fork", "Cannot allocate memory"): (
+    ("Resource temporarily unavailable", "new thread", "Cannot fork", "Cannot allocate memory", "MemoryError"): (
         "no more processes can be started (or memory is short): end some (`ps`, in the lab `%lab ps`), "
         "or raise the limit (`ulimit -u`, or the container's)"
     ),
@@ -48,6 +48,11 @@ SHORTAGES = {
 def shortage(words: str) -> str:
     """What helps when `words` tell of something that the machine has run out of, else ""."""
     return next((way_out for signs, way_out in SHORTAGES.items() if any(sign in words for sign in signs)), "")
+
+
+def plain(text: str) -> str:
+    """Return `text` without what steers a terminal, reorders letters or cannot be seen; line ends and tabs stay."""
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else " " for letter in text)
 
 
 def _again(kind: type[LabkitError], args: tuple[Any, ...], values: dict[str, Any]) -> LabkitError:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-from ..errors import BadInput, LabkitError
+from ..errors import BadInput, LabkitError, MeasureError, NoLinux, shortage, tail
 from ..lab import Lab
+from ..machine.doctor import PROGRAMS
 from ..machine.temporary import own_folder
+from ..machine.view import PATH
 from .bench import NEEDS, Bench, copy_work
 from .checks import task1, task2, task3, task4
-from .verdict import Finding, Verdicts, could_not_run, failed, verdict, with_dependencies
+from .verdict import COULD_NOT_RUN, FAILED, Finding, Verdicts, could_not_run, failed, verdict, with_dependencies
 
 CHECKS: dict[int, dict[str, Callable[[Bench], Finding]]] = {
     1: task1.CHECKS, 2: task2.CHECKS, 3: task3.CHECKS, 4: task4.CHECKS,
@@ -21,45 +27,142 @@ CHECKS: dict[int, dict[str, Callable[[Bench], Finding]]] = {
 AT_ONCE = 2
 # So that neither core is idle at the end.
 LONGEST_FIRST = (4, 3, 1, 2)
+# The programs that the assignment asks for.
+ASKED = {1: ("python3", "curl"), 2: ("dnsmasq", "dig"), 3: ("ip", "ipvsadm", "curl"), 4: ("nginx", "tshark", "curl")}
+# How much of a line that tells of a shortage is shown, characters.
+SHOWN = 200
+
+
+class Stop:
+    """Ends a judgement from another thread: its open labs are closed, and none is opened any more."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._labs: set[Lab] = set()
+        self._stopped = False
+
+    def look(self) -> None:
+        """Raise CancelledError once it has been stopped."""
+        if self._stopped:
+            raise CancelledError
+
+    @contextmanager
+    def watching(self, lab: Lab) -> Iterator[None]:
+        """Close `lab` when this is stopped meanwhile. Raises CancelledError when it has been."""
+        with self._lock:
+            self.look()
+            self._labs.add(lab)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._labs.discard(lab)
+
+    def now(self) -> None:
+        """Stop: what is judged fails at once, and what is not yet begun never begins."""
+        with self._lock:
+            self._stopped, labs = True, list(self._labs)
+        for lab in labs:
+            with suppress(LabkitError):
+                lab.close()
+
+
+def machines_fault(error: Exception) -> Finding:
+    """Return "could not run" for an error that is not of the work's making, with its words and the way out."""
+    if not isinstance(error, LabkitError):
+        words = f"{type(error).__name__}: {error}"
+        return could_not_run(f"the check crashed: {words}{in_brackets(shortage(words))}", machine=True)
+    said = error.tried + in_brackets(tail(error.words, 3).replace("\n", " / "))
+    way_out = shortage(f"{error.tried} {error.words}") or error.way_out
+    return could_not_run(f"{said}; way out: {way_out}" if way_out else said, machine=True)
+
+
+def in_brackets(words: str) -> str:
+    """Return the words in brackets, "" for none."""
+    return f" ({words})" if words else ""
 
 
 def run_check(bench: Bench, check: Callable[[Bench], Finding]) -> Finding:
-    """Run one check; whatever it raises makes it "could not run", with the reason."""
+    """Run one check; whatever it raises makes it "could not run", with the reason.
+
+    A MeasureError says that there is nothing to be seen, which may be the work's fault. All else is the machine's or ours: it
+    earns the learner nothing, takes nothing else down, and is no verdict on the work.
+    """
     try:
         return check(bench)
-    except LabkitError as error:
-        return could_not_run(error.tried)
-    except Exception as error:  # a crash of ours earns the learner nothing, and takes nothing else down
-        return could_not_run(f"the check crashed: {type(error).__name__}: {error}")
+    except MeasureError as error:
+        return machines_fault(error) if shortage(error.words) else could_not_run(error.tried)
+    except Exception as error:
+        return machines_fault(error)
 
 
 def judge(bench: Bench) -> dict[str, Finding]:
-    """Judge one task in its prepared lab."""
+    """Judge one task in its prepared lab.
+
+    Where this machine lacks something that the work needs, what has not passed could not run.
+    """
     if bench.not_done:
         return {number: failed(bench.not_done, bench.not_done) for number in CHECKS[bench.task]}
     bench.run_scripts()
-    return with_dependencies({number: run_check(bench, check) for number, check in CHECKS[bench.task].items()})
+    findings = with_dependencies({number: run_check(bench, check) for number, check in CHECKS[bench.task].items()})
+    reason = lacking(bench)
+    if not reason:
+        return findings
+    wrong = {FAILED, COULD_NOT_RUN}
+    return {
+        number: Finding(COULD_NOT_RUN, found.evidence, reason, True) if found.verdict in wrong else found
+        for number, found in findings.items()
+    }
 
 
-def check_task(work: Path, task: int, needs: Iterable[str], trusted: bool) -> Verdicts:
+def lacking(bench: Bench) -> str:
+    """Return what this machine lacked for the work (a program, or what a program of it said to be short of) and the way out."""
+    missing = [name for name in ASKED[bench.task] if not shutil.which(name, path=PATH)]
+    if missing:
+        packages = " ".join(PROGRAMS[name][0] for name in missing)
+        return f"this machine has no {' and no '.join(missing)}; way out: apt-get install {packages}"
+    line = next((line for words in bench.said.values() for line in words.splitlines() if shortage(line)), "")
+    return f"a program of the work met a shortage: {line.strip()[:SHOWN]}; way out: {shortage(line)}" if line else ""
+
+
+def judge_in_lab(
+    home: Path, task: int, needs: Iterable[str], trusted: bool, stop: Stop
+) -> tuple[str, dict[str, Finding], dict[str, Any]]:
+    """Open a lab and judge one task; return the name of its Linux ("none" when none opened), the findings and the evidence."""
+    linux = "none"
+    try:
+        lab = Lab(f"check{task}", needs=list(needs), home=home, current=False, trusted=trusted)
+        with lab, stop.watching(lab):
+            linux, bench = lab.linux, Bench(lab, task)
+            return linux, judge(bench), bench.evidence
+    except CancelledError:
+        raise
+    except NoLinux as error:
+        if set(needs) > set(NEEDS[task]):  # what another task needs is not to be had here: this one can do without
+            return judge_in_lab(home, task, NEEDS[task], trusted, stop)
+        return linux, dict.fromkeys(CHECKS[task], could_not_run(str(error), machine=True)), {}
+    except Exception as error:
+        return linux, dict.fromkeys(CHECKS[task], machines_fault(error)), {}
+
+
+def check_task(work: Path, task: int, needs: Iterable[str], trusted: bool, stop: Stop) -> Verdicts:
     """Judge one task of `work` in a fresh lab; the Linux of its verdicts is "none" when no lab opened."""
+    stop.look()
     with tempfile.TemporaryDirectory(prefix="work-", dir=own_folder(), ignore_cleanup_errors=True) as folder:
         home = Path(folder) / "home"
         copy_work(work, home)
-        linux, evidence = "none", {}
-        try:
-            with Lab(f"check{task}", needs=list(needs), home=home, current=False, trusted=trusted) as lab:
-                linux, bench = lab.linux, Bench(lab, task)
-                findings, evidence = judge(bench), bench.evidence
-        except LabkitError as error:
-            findings = {number: could_not_run(str(error)) for number in CHECKS[task]}
+        linux, findings, evidence = judge_in_lab(home, task, needs, trusted, stop)
+    stop.look()  # a lab that was closed meanwhile could not run, which says nothing
     return Verdicts([verdict(number, finding) for number, finding in findings.items()], linux, evidence)
 
 
-def check_work(work: str | Path, tasks: Sequence[int] = (1, 2, 3, 4), *, trusted: bool = True) -> Verdicts:
-    """Judge the work in folder `work`, each of `tasks` in a fresh lab on the same Linux. Raises BadInput.
+def check_work(
+    work: str | Path, tasks: Sequence[int] = (1, 2, 3, 4), *, trusted: bool = True, stop: Stop | None = None
+) -> Verdicts:
+    """Judge the work in folder `work`, each of `tasks` in a fresh lab, on the same Linux where one can do all. Raises BadInput.
 
-    A work that is not `trusted` (somebody else's) runs only on a Linux of its own, and cannot reach the host's files.
+    A work that is not `trusted` (somebody else's) runs only on a Linux of its own, and cannot reach the host's files. An
+    interrupt, or `stop` from another thread, ends it at once.
     """
     unknown = [task for task in tasks if task not in CHECKS]
     if unknown or not tasks:
@@ -69,11 +172,20 @@ def check_work(work: str | Path, tasks: Sequence[int] = (1, 2, 3, 4), *, trusted
     # Where only one Linux will do, a task need not wait for what another one needs.
     every = {need for task in tasks for need in NEEDS[task]}
     needs = {task: sorted(every if trusted else NEEDS[task]) for task in tasks}
+    stop = stop or Stop()
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        waiting = {
-            task: pool.submit(check_task, Path(work), task, needs[task], trusted) for task in LONGEST_FIRST if task in tasks
-        }
-    results = [waiting[task].result(0) for task in sorted(waiting)]
+        try:
+            waiting = {
+                pool.submit(check_task, Path(work), task, needs[task], trusted, stop): task
+                for task in LONGEST_FIRST
+                if task in tasks
+            }
+            found = {waiting[done]: done.result(0) for done in as_completed(waiting)}
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            stop.now()
+            raise
+    results = [found[task] for task in sorted(found)]
     linux = next((part.linux for part in results if part.linux != "none"), "none")
     evidence = {f"task{part.rows[0].task}": part.evidence for part in results}
     return Verdicts([row for part in results for row in part], linux, evidence)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ..errors import plain
 from .requirements import DEPENDS, REQUIREMENTS
 
 PASSED, FAILED, COULD_NOT_RUN, BY_HAND = "passed", "failed", "could not run", "by hand"
@@ -17,11 +18,15 @@ SAID = 3000
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found: the verdict, the evidence it measured, and a hint that names the fault."""
+    """What a check found: the verdict, the evidence it measured, and a hint that names the fault.
+
+    `machine` is True when it could not run by a fault of the machine, which is never the work's.
+    """
 
     verdict: str
     evidence: str
     hint: str = ""
+    machine: bool = False
 
 
 def passed(evidence: str) -> Finding:
@@ -34,9 +39,9 @@ def failed(evidence: str, hint: str) -> Finding:
     return Finding(FAILED, evidence, hint)
 
 
-def could_not_run(reason: str) -> Finding:
-    """The check could not see what it needs."""
-    return Finding(COULD_NOT_RUN, reason, reason)
+def could_not_run(reason: str, *, machine: bool = False) -> Finding:
+    """The check could not see what it needs; with `machine` that is the fault of the machine that judges."""
+    return Finding(COULD_NOT_RUN, reason, reason, machine)
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ class Verdict:
     sentence: str
     evidence: str
     hint: str
+    machine: bool = False
 
 
 def verdict(number: str, finding: Finding) -> Verdict:
@@ -64,8 +70,9 @@ def verdict(number: str, finding: Finding) -> Verdict:
         points,
         requirement.points,
         requirement.sentence,
-        finding.evidence[:SAID],
-        finding.hint[:SAID],
+        plain(finding.evidence[:SAID]),
+        plain(finding.hint[:SAID]),
+        finding.machine,
     )
 
 
@@ -76,7 +83,7 @@ def with_dependencies(findings: dict[str, Finding]) -> dict[str, Finding]:
         missing = [needed for needed in DEPENDS.get(number, ()) if needed in findings and findings[needed].verdict != PASSED]
         if finding.verdict == FAILED and missing:
             reason = f"cannot be judged before {' and '.join(missing)}: {finding.hint}"
-            judged[number] = Finding(COULD_NOT_RUN, finding.evidence, reason)
+            judged[number] = Finding(COULD_NOT_RUN, finding.evidence, reason, any(findings[name].machine for name in missing))
     return judged
 
 
@@ -120,7 +127,7 @@ class Verdicts:
         """Plain data: points, of, by_hand, linux and the verdicts."""
         return {
             "points": self.points, "of": self.of, "by_hand": self.by_hand, "linux": self.linux,
-            "verdicts": [asdict(row) for row in self.rows],
+            "verdicts": [{name: value for name, value in asdict(row).items() if name != "machine"} for row in self.rows],
         }  # fmt: skip
 
     def json(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,8 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from ..errors import MeasureError
-from ..machine.view import reading_command
+from ..errors import MeasureError, MissingProgram
+from ..machine.view import PATH, reading_command
 from .messages import TIMEOUT, decode_options, message, pyshark_messages
 
 EXCHANGES = [
@@ -40,6 +41,8 @@ def tshark(file: Path, ports: Iterable[int], options: list[str], *, apart: bool 
 
     With `apart` it sees nothing but the file: whoever made the packets may know a fault of one of its dissectors.
     """
+    if not shutil.which("tshark", path=PATH):
+        raise MissingProgram("There is no tshark to read the capture with.", way_out="apt-get install tshark")
     decode = [part for rule, protocol in decode_options(ports).items() for part in ("-d", f"{rule},{protocol}")]
     command = ["tshark", "-n", "-r", APART if apart else str(file), *decode, *options]
     command = reading_command(command, file, APART) if apart else command

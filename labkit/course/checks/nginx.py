@@ -39,11 +39,13 @@ class Measured:
 
 
 def look(bench: Bench) -> list[str] | LabkitError:
-    """What tshark sees of one request, or why it sees nothing."""
+    """What tshark sees of one request, or why it sees nothing: whatever tshark does, the other measurements go on."""
     try:
         return both_hops(bench, ADDRESS, PORT)
     except LabkitError as error:
         return error
+    except Exception as error:  # of ours, at packets that nobody thought of
+        return MeasureError(f"the capture could not be read: {type(error).__name__}: {error}")
 
 
 def measure(bench: Bench) -> Measured:

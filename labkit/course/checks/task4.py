@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...errors import LabkitError, MeasureError
+from ...errors import LabkitError, MeasureError, shortage
 from ..bench import Bench, Check
 from ..verdict import Finding, could_not_run, failed, passed
 from .failover import LIMIT, settled
@@ -54,7 +54,9 @@ def seven(bench: Bench) -> Finding:
     failover = shared(bench).failover
     evidence = f"attempts at the dead server, request by request: {failover.pattern}"
     if failover.unclear:
-        return could_not_run(f"this machine is too slow to tell a failed attempt from a probe after fail_timeout; {evidence}")
+        return could_not_run(
+            f"this machine is too slow to tell a failed attempt from a probe after fail_timeout; {evidence}", machine=True
+        )
     if failover.never_stopped:
         return failed(evidence, f"nginx goes on trying the dead active server: {sum(failover.refused)} attempts, and no end")
     if not failover.attempts:
@@ -151,7 +153,8 @@ def on_the_wire(bench: Bench) -> Finding:
     """4.6: tshark decodes a request and its response on the client's side and on the backend's."""
     seen = shared(bench).hops
     if isinstance(seen, LabkitError):
-        return could_not_run(f"tshark could not look: {seen.tried}")
+        ours = not isinstance(seen, MeasureError) or bool(shortage(seen.words))
+        return could_not_run(f"tshark could not look: {seen.tried}", machine=ours)
     evidence = "; ".join(seen) or "tshark saw no HTTP exchange"
     if not any("client → nginx" in hop for hop in seen):
         return failed(evidence, f"tshark sees no HTTP exchange with {ADDRESS}:{PORT}")

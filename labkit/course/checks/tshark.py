@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from ...errors import MeasureError
 from ...measure.capture import PORTS, Capture
 from ..bench import Bench
@@ -20,5 +22,5 @@ def both_hops(bench: Bench, address: str, port: int) -> list[str]:
     return [
         f"{row.hop}: {row.method} {row.uri} → {row.status} ({row.ms:.1f} ms)"
         for row in exchanges.itertuples()
-        if row.method and row.status == row.status  # a missing status is not equal to itself
+        if row.method and pd.notna(row.status)
     ]

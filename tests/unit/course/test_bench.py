@@ -196,7 +196,7 @@ def test_what_a_check_raises_could_not_run(fake_lab: Any) -> None:
 
     judged = Bench(fake_lab, 1)
     assert run_check(judged, late).verdict == run_check(judged, crash).verdict == COULD_NOT_RUN
-    assert run_check(judged, late).hint == "Waited 3 s for it."
+    assert run_check(judged, late).hint == "Waited 3 s for it. (words)"
     assert "KeyError" in run_check(judged, crash).hint
     assert run_check(judged, lambda _bench: passed("e")) == passed("e")
 
