@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -102,20 +103,21 @@ class Lab:
     ) -> Result:  # fmt: skip
         """Run a command in ~ to its end: a str by the shell, a list as it is. `on_output` is given the output as it comes.
 
+        Where it prints more than 4 MiB the rest is dropped, and the end of `stderr` says so.
         Raises CommandFailed (a code other than 0, unless `check` is off) and CommandTimeout (after `timeout` seconds).
         """
         argv, text = argv_and_text(command)
-        parts: dict[str, list[str]] = {"stdout": [], "stderr": []}
+        parts: dict[str, list[str]] = defaultdict(list)
 
         def collect(item: tuple[str, str]) -> None:
             parts[item[0]].append(item[1])
-            if on_output:
+            if on_output and item[0] != "timeout":
                 on_output(item[1])
 
         began = time.monotonic()
         code = finish(self.stream(f"{PROCESSES}:run", argv, timeout, HOME, timeout=timeout + SLACK), collect)
-        stdout, stderr = "".join(parts["stdout"]), "".join(parts["stderr"])
-        if code == -1:
+        stdout, stderr = "".join(parts["stdout"]), "".join(parts["stderr"] + parts["dropped"])
+        if parts["timeout"]:
             raise CommandTimeout(f"`{text}` did not end within {timeout:g} s and was stopped.", words=stdout + stderr)
         if code and check:
             raise CommandFailed(text, code, words=stdout + stderr)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 TERMINAL, SESSIONS = "labkit.inside.terminal", "labkit.inside.sessions"
 SIZE = struct.Struct("!HH")
-# What is typed in one call, bytes: each may count for four of a message into the lab (machine.link.MAX_MESSAGE).
-TYPED = 800
+# What is typed in one call, bytes: a message into the lab that needs no file (machine.link.MAX_BYTES).
+TYPED = 3000
 # The caller's variables that a terminal's programs go by.
 PASSED_ON = ("TERM", "COLORTERM")
 _numbers = itertools.count(1)

@@ -11,8 +11,8 @@ LIMIT = 8 * 1024 * 1024
 def read(path: str) -> str | None:
     """The text of a file, its last 8 MiB at the most, None when there is none."""
     try:
-        # A pipe would be waited for without end.
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        # A pipe would be waited for without end. A folder is an error, before which an opener's descriptor is closed.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 return None
             size = os.fstat(file.fileno()).st_size  # 0 for files of /proc, which cannot be read from their end

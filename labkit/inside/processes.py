@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import errno
 import os
 import selectors
 import signal
@@ -14,6 +15,10 @@ from collections.abc import Generator, Iterator
 from typing import IO
 
 CHUNK = 65536
+# The errors of a program that cannot be run, as against a machine that is short of something (execve(2)).
+CANNOT_RUN = {
+    errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENOEXEC, errno.E2BIG, errno.ELOOP, errno.ENAMETOOLONG,
+}  # fmt: skip
 # What one command may print before the rest is dropped, bytes.
 OUTPUT_LIMIT = 4 * 1024 * 1024
 GRACE = 3.0
@@ -32,19 +37,28 @@ _started: dict[int, subprocess.Popen[bytes]] = {}
 def run(
     argv: list[str], timeout: float, cwd: str | None = None, cancel_fd: int = -1, limit: int = OUTPUT_LIMIT
 ) -> Generator[tuple[str, str], None, int]:
-    """Run `argv`, yield ("stdout"|"stderr", text) as it comes, and return its exit code.
+    """Run `argv`, yield ("stdout"|"stderr", text) as it comes, and return its exit code, minus a signal's number.
 
-    The code is -1 when the time (seconds) was over and -2 when the caller went away; its process group is then killed.
+    What is done to it is an item too, with a sentence: ("dropped", …) when more than `limit` bytes were printed,
+    ("timeout", …) when the time (seconds) was over, and ("cancelled", …) when `cancel_fd` can be read. With the last two its
+    process group is killed.
     """
     try:
         process = subprocess.Popen(
             argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
         )
-    except (FileNotFoundError, PermissionError) as error:  # as a shell says it
-        yield "stderr", f"{argv[0]}: {error.strerror}\n"
-        return 127 if isinstance(error, FileNotFoundError) else 126
+    except OSError as error:
+        if error.errno not in CANNOT_RUN:
+            raise
+        yield "stderr", f"{argv[0]}: {error.strerror}\n"  # as a shell says it
+        return 127 if error.errno == errno.ENOENT else 126
     try:
-        return (yield from _output(process, time.monotonic() + timeout, cancel_fd, limit))
+        reason = yield from _output(process, time.monotonic() + timeout, cancel_fd, limit)
+        if reason:
+            _kill_group(process.pid, signal.SIGKILL)
+            said = {"timeout": f"it did not end within {timeout:g} s", "cancelled": "nobody waits for it any more"}
+            yield reason, f"({said[reason]}: it was stopped)\n"
+        return process.wait(KILL_TIMEOUT)
     finally:
         if process.poll() is None:
             _kill_group(process.pid, signal.SIGKILL)
@@ -53,8 +67,6 @@ def run(
             assert stream is not None
             with contextlib.suppress(RuntimeError):  # no thread is to be had: then the pipe closes
                 threading.Thread(target=_drain, args=(stream,), daemon=True).start()
-        if cancel_fd >= 0:
-            os.close(cancel_fd)
 
 
 def _drain(stream: IO[bytes]) -> None:
@@ -73,8 +85,12 @@ def late_words() -> str:
 
 def _output(
     process: subprocess.Popen[bytes], deadline: float, cancel_fd: int, limit: int
-) -> Generator[tuple[str, str], None, int]:
-    """Yield what the process prints until it ends; what its own children in the background print later is not waited for."""
+) -> Generator[tuple[str, str], None, str]:
+    """Yield what the process prints until it ends, and return why it has not ended: "timeout", "cancelled", or "".
+
+    What its own children in the background print later is not waited for.
+    """
+    allowed = limit
     decoders = {name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("stdout", "stderr")}
     with selectors.DefaultSelector() as selector:
         for stream, name in ((process.stdout, "stdout"), (process.stderr, "stderr")):
@@ -85,23 +101,25 @@ def _output(
         ended = os.pidfd_open(process.pid)
         selector.register(ended, selectors.EVENT_READ, "ended")
         try:
-            over = False
+            over = dropped = False
             while not over:
                 left = deadline - time.monotonic()
                 names = {key.data for key, _ in selector.select(max(0.0, left))}
                 if "cancel" in names:
-                    return -2
+                    return "cancelled"
                 over = "ended" in names
                 if not over and (left <= 0 or not names):
-                    return -1
+                    return "timeout"
                 for name, data in _read(selector, wait=not over):
-                    text = decoders[name].decode(data)[: max(0, limit)]
-                    limit -= len(text)
-                    if text:
+                    if text := decoders[name].decode(data[:limit]):
                         yield name, text
-                    elif over and limit <= 0:
+                    if len(data) > limit and not dropped:
+                        dropped = True
+                        yield "dropped", f"(it printed more than {allowed} bytes; the rest was dropped)\n"
+                    limit = max(0, limit - len(data))
+                    if over and dropped:
                         break  # what it left in the background may print without end
-            return process.wait(KILL_TIMEOUT)
+            return ""
         finally:
             os.close(ended)
 

@@ -49,8 +49,6 @@ def shell(
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait(GRACE)
-        if cancel_fd >= 0:
-            os.close(cancel_fd)
     return process.returncode if process.returncode >= 0 else 128 - process.returncode
 
 
@@ -60,7 +58,7 @@ def command(number: int, argv: list[str], cwd: str | None = None) -> Generator[t
     sessions[number] = session
     try:
         yield "stdout", ""
-        code = yield from run(argv, RUN_TIMEOUT, cwd, cancel_fd=os.dup(session.wake), limit=RUN_OUTPUT)
+        code = yield from run(argv, RUN_TIMEOUT, cwd, cancel_fd=session.wake, limit=RUN_OUTPUT)
     finally:
         del sessions[number]
         with session.lock:

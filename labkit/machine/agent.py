@@ -49,13 +49,23 @@ def take_stream(base: Any) -> Any:
 
 def serve_calls(control: Any) -> None:
     """Answer every call that arrives on the channel `control`, each in a thread and on a channel of its own."""
-    for channel, name, args, kwargs in control:
+    for number, channel, name, arguments in control:
+        control.send(number)
         try:
-            threading.Thread(target=answer, args=(channel, name, args, kwargs), daemon=True).start()
+            threading.Thread(target=answer, args=(channel, name, arguments), daemon=True).start()
         except RuntimeError as error:  # too many processes in the lab
-            channel.send(("taken", None))
             send_error(channel, error)
             channel.close()
+
+
+def read_arguments(arguments: bytes | str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments of a call: these bytes, or those of the file of this name, which is deleted."""
+    if isinstance(arguments, str):
+        with open(arguments, "rb") as file:
+            os.unlink(arguments)
+            arguments = file.read()
+    args, kwargs = sys.modules["execnet.gateway_base"].loads(arguments)
+    return args, kwargs
 
 
 def cancel_pipe(channel: Any) -> tuple[int, int]:
@@ -69,14 +79,16 @@ def cancel_pipe(channel: Any) -> tuple[int, int]:
     return reading, writing
 
 
-def answer(channel: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def answer(channel: Any, name: str, arguments: bytes | str) -> None:
     """Call `module:function` and send what it yields as ("item", …), then ("result", …) or ("error", …)."""
+    cancel_fd = -1
     try:
-        channel.send(("taken", None))
+        args, kwargs = read_arguments(arguments)
         module, _, function_name = name.partition(":")
         function = getattr(importlib.import_module(module), function_name)
         if "cancel_fd" in function.__code__.co_varnames:
-            kwargs = {**kwargs, "cancel_fd": cancel_pipe(channel)[0]}
+            cancel_fd, _ = cancel_pipe(channel)
+            kwargs["cancel_fd"] = cancel_fd
         result = function(*args, **kwargs)
         if hasattr(result, "send"):  # a generator
             result = send_items(channel, result)
@@ -85,6 +97,8 @@ def answer(channel: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any
         send_error(channel, error)
     finally:
         channel.close()
+        if cancel_fd >= 0:
+            os.close(cancel_fd)
 
 
 def send_items(channel: Any, items: Any) -> object:

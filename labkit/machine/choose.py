@@ -12,11 +12,12 @@ from typing import IO, Protocol
 from ..errors import BadInput, LabError, LabkitError, NoLinux, shortage
 from .bare import BareUmlLinux
 from .bwrap import way_out
-from .folder import LabFolder
+from .folder import CALLS, LabFolder
 from .host import LOG, HostLinux
 from .link import Link
 from .needs import PROBES, REMEDY, all_needs
 from .uml import UmlLinux
+from .view import FOLDER
 
 FORCE = "LABKIT_LINUX"
 RUN = "labkit.inside.processes:run"
@@ -91,7 +92,10 @@ def open_machine(linux: Linux, folder: LabFolder) -> Opened:
     """Start `linux` and connect to its agent. Raises LabError, with nothing left running."""
     machine = linux.start(folder)
     try:
-        link = Link(machine.stdin, machine.stdout, timeout=linux.start_timeout, log=lambda: folder.read(LOG))
+        link = Link(
+            machine.stdin, machine.stdout, timeout=linux.start_timeout, log=lambda: folder.read(LOG),
+            folder=folder.path / CALLS, seen_as=f"{FOLDER}/{CALLS}",
+        )  # fmt: skip
     except BaseException:
         machine.stop()
         for stream in (machine.stdin, machine.stdout):

@@ -23,6 +23,8 @@ ETC = {
 }
 
 
+# Where large arguments of calls into the lab travel.
+CALLS = "calls"
 # What people edit in place on a machine of their own; each lab has a copy of the host's.
 HOST_ETC, ETC_COPIED = Path("/etc"), ("nginx",)
 
@@ -56,7 +58,7 @@ class LabFolder:
     def _fill(self) -> None:
         try:
             self.path.chmod(0o755)
-            for part in ("etc", "logs", "captures"):
+            for part in ("etc", "logs", "captures", CALLS):
                 (self.path / part).mkdir()
             for file, text in ETC.items():
                 (self.path / "etc" / file).write_text(text, encoding="utf-8")

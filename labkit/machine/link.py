@@ -6,14 +6,17 @@ execnet carries plain data only (None, bool, int, float, str, bytes, list, tuple
 from __future__ import annotations
 
 import contextlib
+import itertools
+import os
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import IO, Any
 
 from execnet.gateway import Gateway
-from execnet.gateway_base import Channel, DumpError, Popen2IO, get_execmodel
+from execnet.gateway_base import Channel, DumpError, Popen2IO, dumps, get_execmodel
 from execnet.xspec import XSpec
 
 from ..errors import BadInput, CallFailed, LabClosed, LabError, WaitTimeout, shortage
@@ -21,8 +24,9 @@ from .agent import READY
 from .ready import readable, writable
 
 # A serial line of User-Mode Linux loses bytes when more than its buffer (N_TTY_BUF_SIZE, 4,096) is sent in one go: 4,000
-# arrive, 8,000 do not (measured). So one message is under way at a time, and it is small; files go through the folder.
-MAX_MESSAGE = 3_500
+# arrive, 8,000 do not (measured). So one message is under way at a time, and arguments that take more bytes than this travel
+# in a file of the lab's folder, on every Linux alike.
+MAX_BYTES = 3_500
 # The most that one message from the lab may claim to hold, so that a broken stream cannot take the memory here.
 MAX_ANSWER = 64 * 1024 * 1024
 CLOSE_TIMEOUT = 10.0
@@ -67,13 +71,19 @@ def await_ready(stdout: IO[bytes], timeout: float, log: Callable[[], str]) -> No
 
 
 class Link:
-    """Calls into the lab over one pair of pipes."""
+    """Calls into the lab over one pair of pipes, and a folder for large arguments."""
 
-    def __init__(self, stdin: IO[bytes], stdout: IO[bytes], *, timeout: float, log: Callable[[], str]) -> None:
-        """Wait at most `timeout` seconds for the agent; `log()` gives the words of its Linux for errors. Raises LabError."""
+    def __init__(
+        self, stdin: IO[bytes], stdout: IO[bytes], *, timeout: float, log: Callable[[], str], folder: Path, seen_as: str
+    ) -> None:
+        """Wait at most `timeout` seconds for the agent. Raises LabError, for which `log()` gives the words of its Linux.
+
+        Large arguments are written to `folder`, which the lab sees as `seen_as`.
+        """
         await_ready(stdout, timeout, log)
-        self._log = log
+        self._log, self._seen_as = log, seen_as
         self._streams, self._sending = (stdin, stdout), threading.Lock()
+        self._numbers, self._sent, self._taken = itertools.count(1), 0, 0
         io = BoundedIO(stdin, stdout, get_execmodel("thread"))
         self._gateway = Gateway(io, XSpec("popen//id=lab"))  # type: ignore[arg-type]
         try:
@@ -82,6 +92,8 @@ class Link:
             words = log() or str(error)
             tried = "The lab's Linux ended as its agent began."
             raise LabError(tried, words=words, way_out=shortage(words) or SILENT) from None
+        # A handle, and not the name: what the lab puts in the folder's place must not lead out of it.
+        self._folder = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
 
     def stream(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float | None) -> Iterator[Any]:
         """Call the function `name` ("module:function"), yield its items and return its result.
@@ -89,14 +101,17 @@ class Link:
         `timeout` is seconds from one message to the next, None for any time. Closing the iterator cancels the call.
         """
         try:
+            data = dumps((args, kwargs))
+        except DumpError as error:
+            way_out = "str (without lone surrogates), bytes, int, float, list, dict, …"
+            raise BadInput("Only plain data can be sent into the lab.", words=str(error), way_out=way_out) from None
+        try:
             channel = self._gateway.newchannel()
         except OSError as error:
             raise self._closed() from error
         try:
-            to_begin = TAKEN_TIMEOUT if timeout is None else timeout
-            with self._turn(name, to_begin):
-                self._send((channel, name, args, kwargs))
-                self._receive(channel, name, to_begin)  # ("taken", None)
+            with self._turn(name, TAKEN_TIMEOUT if timeout is None else timeout):
+                self._send(channel, name, data)
             while True:
                 kind, value = self._receive(channel, name, timeout)
                 if kind == "item":
@@ -112,13 +127,34 @@ class Link:
 
     @contextlib.contextmanager
     def _turn(self, name: str, timeout: float) -> Iterator[None]:
-        """One message is under way at a time. Raises WaitTimeout when the one before is not taken."""
+        """Send one message inside this: it begins when the one before has been taken, and ends when that one has been.
+
+        Raises WaitTimeout when the lab does not take them in time.
+        """
+        deadline = time.monotonic() + timeout
         if not self._sending.acquire(timeout=timeout):
-            raise WaitTimeout(f"Waited {timeout:g} s to call {name}: the lab does not take the call before.", way_out=SILENT_LAB)
+            raise self._not_taken(name, timeout)
         try:
+            self._await_taken(name, timeout, deadline)
             yield
+            self._await_taken(name, timeout, deadline)
         finally:
             self._sending.release()
+
+    def _await_taken(self, name: str, timeout: float, deadline: float) -> None:
+        """Wait until the lab has taken all that was sent, also by a caller that did not wait for it."""
+        try:
+            while self._taken < self._sent:
+                self._taken = self._control.receive(max(0.0, deadline - time.monotonic()))
+        except self._control.TimeoutError:
+            raise self._not_taken(name, timeout) from None
+        except (EOFError, queue.Empty) as error:
+            raise self._closed() from error
+        except (self._control.RemoteError, ValueError, TypeError) as error:
+            raise self._not_its_own(error) from None
+
+    def _not_taken(self, name: str, timeout: float) -> WaitTimeout:
+        return WaitTimeout(f"Waited {timeout:g} s to call {name}: the lab does not take calls.", way_out=SILENT_LAB)
 
     def close(self) -> None:
         """Close the streams, once the machine behind them has ended.
@@ -129,21 +165,35 @@ class Link:
         for stream in self._streams:
             with contextlib.suppress(OSError):
                 stream.close()
+        self._sending.acquire(timeout=CLOSE_TIMEOUT)  # nobody writes arguments any more
+        if self._folder >= 0:
+            os.close(self._folder)
+            self._folder = -1
 
-    def _send(self, message: tuple[Any, ...]) -> None:
-        size = len(repr(message[2:]))
-        if size > MAX_MESSAGE:
-            raise BadInput(f"{size} bytes are too much for one call into the lab.", way_out="write them to a file in its home")
+    def _send(self, channel: Channel, name: str, data: bytes) -> None:
+        number = next(self._numbers)
+        arguments: bytes | str = data
+        if len(name.encode()) + len(data) > MAX_BYTES:
+            self._write(str(number), data)
+            arguments = f"{self._seen_as}/{number}"
         try:
-            self._control.send(message)
-        except DumpError as error:
-            raise BadInput(
-                "Only plain data can be sent into the lab.", words=str(error), way_out="str, int, float, list, dict, …"
-            ) from None
+            self._control.send((number, channel, name, arguments))
+            self._sent = number
         except OSError as error:
             if isinstance(error.__cause__, TimeoutError):
                 raise WaitTimeout(f"The lab does not read what is sent to it: {error.__cause__}.", way_out=SILENT_LAB) from None
             raise self._closed() from error
+
+    def _write(self, name: str, data: bytes) -> None:
+        """Write a file of the lab's folder, which the agent reads and deletes. Raises LabError."""
+        try:
+            with os.fdopen(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=self._folder), "wb") as file:
+                file.write(data)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.unlink(name, dir_fd=self._folder)
+            tried = f"{len(data)} bytes of arguments cannot be written for the lab."
+            raise LabError(tried, words=str(error), way_out=shortage(str(error))) from None
 
     def _receive(self, channel: Channel, name: str, timeout: float | None) -> tuple[str, Any]:
         try:
@@ -153,8 +203,11 @@ class Link:
         except (EOFError, queue.Empty) as error:
             raise self._closed() from error
         except (channel.RemoteError, ValueError, TypeError) as error:
-            raise LabError("The lab's agent answered with something that is not its own.", words=str(error)) from None
+            raise self._not_its_own(error) from None
         return kind, value
+
+    def _not_its_own(self, error: Exception) -> LabError:
+        return LabError("The lab's agent answered with something that is not its own.", words=str(error))
 
     def _closed(self) -> LabClosed:
         return LabClosed("The lab's Linux has ended.", words=self._log(), way_out="open the lab again (run its cell again)")

@@ -52,6 +52,14 @@ def test_failed_command_has_its_words(lab: Lab) -> None:
     assert "No such file or directory" in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["HUP", "INT"])
+def test_command_ended_by_a_signal_is_not_one_that_took_too_long(lab: Lab, name: str) -> None:
+    """It ended with minus the signal's number, and nothing is said of seconds."""
+    with pytest.raises(CommandFailed) as caught:
+        lab.run(f"kill -{name} $$")
+    assert caught.value.code == -signal.Signals[f"SIG{name}"]
+
+
 def test_missing_program_is_a_failed_command_either_way(lab: Lab) -> None:
     """A program that is not there ends like the shell's: code 127 and its name, typed as text or as a list."""
     for command in ("no-such-program", ["no-such-program"]):
@@ -84,11 +92,12 @@ def test_output_comes_in_order_while_the_command_runs(lab: Lab) -> None:
 
 
 def test_five_megabytes_are_cut_and_not_hung(lab: Lab) -> None:
-    """Output beyond the limit is dropped, the command ends well, and the lab works on."""
+    """Output beyond the limit is dropped, which stderr says, the command ends well, and the lab works on."""
     done = lab.run("head -c 5000000 /dev/zero | tr '\\0' x; echo end >&2; exit 6", check=False)
     assert done.code == 6
     assert 3_500_000 < len(done.stdout) < 5_000_000
     assert set(done.stdout) == {"x"}
+    assert "the rest was dropped" in done.stderr
     assert lab.run("echo on").stdout == "on\n"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,13 @@ from labkit.wait import wait_until
 
 
 def run_shell(script: str, timeout: float = 30.0, **options: int) -> tuple[int, str, str]:
-    """Run a shell script and return code, stdout and stderr."""
-    parts: dict[str, str] = {"stdout": "", "stderr": ""}
+    """Run a shell script and return code, stdout, and stderr with what was done to it."""
+    parts: dict[str, str] = defaultdict(str)
 
     def collect(part: tuple[str, str]) -> None:
-        parts[part[0]] += part[1]
+        parts["stdout" if part[0] == "stdout" else "rest"] += part[1]
 
-    return finish(run(["/bin/sh", "-c", script], timeout, **options), collect), parts["stdout"], parts["stderr"]
+    return finish(run(["/bin/sh", "-c", script], timeout, **options), collect), parts["stdout"], parts["rest"]
 
 
 def alive(pid: int) -> bool:
@@ -34,9 +35,10 @@ def test_code_and_streams_are_kept_apart(code: int) -> None:
     assert run_shell(f"echo out; echo err >&2; exit {code}") == (code, "out\n", "err\n")
 
 
-def test_command_ended_by_a_signal_has_its_number() -> None:
-    """Minus the number of the signal, as in Python."""
-    assert run_shell("kill -SEGV $$")[0] == -signal.SIGSEGV
+@pytest.mark.parametrize("name", ["HUP", "INT", "SEGV"])
+def test_command_ended_by_a_signal_has_its_number(name: str) -> None:
+    """Minus the number of the signal, as in Python, and nothing is said of the time or of its caller."""
+    assert run_shell(f"kill -{name} $$") == (-signal.Signals[f"SIG{name}"], "", "")
 
 
 def test_command_has_no_input() -> None:
@@ -59,22 +61,22 @@ def test_output_comes_while_the_command_runs() -> None:
 
 
 def test_command_that_takes_too_long_is_killed_with_its_children(tmp_path: Path) -> None:
-    """After the time the code is -1 and neither the command nor a child of it is left."""
-    code, out, _ = run_shell("sleep 1000 & echo $! $$; wait", 0.3)
-    assert code == -1
+    """After the time that is said, and neither the command nor a child of it is left."""
+    code, out, rest = run_shell("sleep 1000 & echo $! $$; wait", 0.3)
+    assert (code, rest) == (-signal.SIGKILL, "(it did not end within 0.3 s: it was stopped)\n")
     for pid in map(int, out.split()):
         wait_until(lambda pid=pid: not alive(pid), reason=f"the end of {pid}", timeout=10)  # type: ignore[misc]
 
 
 def test_command_that_does_not_want_to_end_is_killed() -> None:
     """A command that ignores the polite signals ends all the same."""
-    assert run_shell("trap '' TERM INT HUP; while :; do sleep 1; done", 0.3)[0] == -1
+    assert run_shell("trap '' TERM INT HUP; while :; do sleep 1; done", 0.3)[0] == -signal.SIGKILL
 
 
 def test_command_that_never_stops_printing_is_stopped_in_time() -> None:
     """A flood of output does not keep the time from being over."""
-    code, out, _ = run_shell("for i in 1 2 3 4; do yes & done; wait", 0.5)
-    assert code == -1
+    code, out, rest = run_shell("for i in 1 2 3 4; do yes & done; wait", 0.5)
+    assert code == -signal.SIGKILL and "did not end" in rest
     assert out.startswith("y\ny\n")
 
 
@@ -101,12 +103,19 @@ def test_what_a_command_printed_last_is_there() -> None:
     assert (code, out.split()[1:]) == (0, [str(number) for number in range(1, 20001)])
 
 
-@pytest.mark.parametrize("limit", [0, 1, 1000, 200_000])
-def test_output_beyond_the_limit_is_dropped(limit: int) -> None:
-    """At most `limit` characters come through, and the command runs to its end."""
-    code, out, _ = run_shell("head -c 1000000 /dev/zero | tr '\\0' x; exit 5", limit=limit)
+@pytest.mark.parametrize("limit", [0, 1, 1000, 200_000, 999_999])
+def test_output_beyond_the_limit_is_dropped_and_that_is_said(limit: int) -> None:
+    """`limit` bytes come through and a sentence says that there was more, once; the command runs to its end."""
+    script = "for i in 1 2 3 4 5; do head -c 100000 /dev/zero | tr '\\0' x; echo y >&2; done; yes é | head -c 499990; exit 5"
+    code, out, rest = run_shell(script, limit=limit)
     assert code == 5
-    assert len(out) <= limit
+    assert limit - 10 - 1 <= len(out.encode()) <= limit
+    assert rest.count("(it printed more than") == rest.count(f"(it printed more than {limit} bytes; the rest was dropped)\n") == 1
+
+
+def test_output_of_just_the_limit_is_whole() -> None:
+    """Nothing is said of output that is all there."""
+    assert run_shell("printf éé", limit=4) == (0, "éé", "")
 
 
 def test_character_cut_in_two_is_whole() -> None:
@@ -120,22 +129,32 @@ def test_bytes_that_are_no_text_do_not_stop_it() -> None:
 
 
 def test_caller_that_goes_away_ends_the_command() -> None:
-    """When the cancelling pipe's other end is closed, the command is killed and the code is -2."""
+    """When the cancelling pipe's other end is closed, the command is killed; the pipe is the caller's still."""
     reading, writing = os.pipe()
     stream = run(["/bin/sh", "-c", "echo $$; exec sleep 1000"], 1000.0, cancel_fd=reading)
     pid = int(next(stream)[1])
     os.close(writing)
-    assert finish(stream) == -2
-    assert not alive(pid)
-    with pytest.raises(OSError):
-        os.fstat(reading)
-
-
-def test_missing_program_ends_with_127() -> None:
-    """A program that is not there ends as a shell has it: code 127, and its name on standard error."""
     items: list[tuple[str, str]] = []
-    assert finish(run(["no-such-program"], 1.0), items.append) == 127
-    assert items == [("stderr", "no-such-program: No such file or directory\n")]
+    assert finish(stream, items.append) == -signal.SIGKILL
+    assert items == [("cancelled", "(nobody waits for it any more: it was stopped)\n")]
+    assert not alive(pid)
+    os.close(reading)
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "words"),
+    [
+        (["no-such-program"], 127, "No such file or directory"),
+        (["/etc"], 126, "Permission denied"),
+        (["/etc/passwd/x"], 126, "Not a directory"),
+        (["true", "x" * 200_000], 126, "Argument list too long"),
+    ],
+)
+def test_program_that_cannot_be_run_ends_as_a_shell_has_it(argv: list[str], code: int, words: str) -> None:
+    """Code 127 or 126, and its name with the system's words on standard error."""
+    items: list[tuple[str, str]] = []
+    assert finish(run(argv, 1.0), items.append) == code
+    assert items == [("stderr", f"{argv[0]}: {words}\n")]
 
 
 def test_background_command_writes_its_log_and_keeps_its_code(tmp_path: Path) -> None:

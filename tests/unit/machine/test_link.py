@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
 import select
+import signal
 import subprocess
 import sys
+import termios
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +21,8 @@ import labkit
 from labkit.commands import finish
 from labkit.errors import BadInput, CallFailed, LabClosed, LabError, WaitTimeout
 from labkit.machine import agent
-from labkit.machine.link import MAX_ANSWER, MAX_MESSAGE, BoundedIO, Link, await_ready
+from labkit.machine.link import MAX_ANSWER, BoundedIO, Link, await_ready
+from labkit.wait import wait_until
 
 RUN = "labkit.inside.processes:run"
 TOP = Path(labkit.__file__).parents[1]
@@ -35,10 +39,18 @@ def process() -> Iterator[subprocess.Popen[bytes]]:
 
 
 @pytest.fixture
-def link(process: subprocess.Popen[bytes]) -> Iterator[Link]:
+def folder(tmp_path: Path) -> Path:
+    """Where large arguments travel."""
+    (tmp_path / "calls").mkdir()
+    return tmp_path / "calls"
+
+
+@pytest.fixture
+def link(process: subprocess.Popen[bytes], folder: Path) -> Iterator[Link]:
     """A link to it, closed after the agent has ended."""
     assert process.stdin and process.stdout
-    link = Link(io.BufferedWriter(process.stdin), process.stdout, timeout=30, log=lambda: "the log")  # type: ignore[arg-type]
+    stdin = io.BufferedWriter(process.stdin)  # type: ignore[arg-type]
+    link = Link(stdin, process.stdout, timeout=30, log=lambda: "the log", folder=folder, seen_as=str(folder))
     yield link
     process.kill()
     link.close()
@@ -103,17 +115,78 @@ def test_late_answer_is_a_wait_timeout_that_names_the_call(link: Link) -> None:
         call(link, RUN, ["sleep", "1000"], 1000.0, timeout=0.2)
 
 
-def test_too_large_message_is_refused_before_it_is_sent(link: Link) -> None:
-    """A message that a serial line could lose is BadInput, and the link works on."""
-    with pytest.raises(BadInput, match="too much for one call"):
-        call(link, "shlex:quote", "x" * MAX_MESSAGE)
-    assert call(link, "shlex:quote", "x" * (MAX_MESSAGE - 100)) == "x" * (MAX_MESSAGE - 100)
+@pytest.mark.parametrize("letter", ["x", "ж", "\n", "\0", "😀"])
+@pytest.mark.parametrize("count", [1_000, 3_300, 3_500, 5_000, 1_000_000])
+def test_arguments_of_any_size_arrive_and_no_message_is_larger_than_the_serial_line_takes(
+    link: Link, folder: Path, monkeypatch: pytest.MonkeyPatch, letter: str, count: int
+) -> None:
+    """Counted are the bytes that are sent. What is larger travels in a file, which is gone when the call has been answered."""
+    sizes: list[int] = []
+    write = BoundedIO.write
+    monkeypatch.setattr(BoundedIO, "write", lambda self, data: (sizes.append(len(data)), write(self, data))[1])
+    assert call(link, "copy:copy", letter * count) == letter * count
+    assert max(sizes) < 4_000
+    assert list(folder.iterdir()) == []
 
 
-def test_value_that_is_no_plain_data_is_bad_input(link: Link) -> None:
-    """What cannot travel (a path, a function, numpy's numbers) is refused with an error of labkit's."""
+@pytest.mark.parametrize("value", [Path("/tmp"), "\udc80", {"a": object()}])
+def test_value_that_is_no_plain_data_is_bad_input(link: Link, value: object) -> None:
+    """What cannot travel (a path, a function, half a character) is refused with an error of labkit's, and the link works on."""
     with pytest.raises(BadInput):
-        call(link, "shlex:quote", Path("/tmp"))
+        call(link, "copy:copy", value)
+    assert call(link, "shlex:quote", "a b") == "'a b'"
+
+
+def test_arguments_that_cannot_be_written_are_an_error(link: Link, folder: Path) -> None:
+    """When the lab's folder cannot take them, the error has the system's words, and the link works on."""
+    folder.rmdir()
+    with pytest.raises(LabError, match="cannot be written for the lab") as caught:
+        call(link, "copy:copy", "x" * 10_000)
+    assert "No such file" in caught.value.words
+    assert call(link, "shlex:quote", "a b") == "'a b'"
+
+
+def test_arguments_do_not_follow_a_link_out_of_the_folder(link: Link, folder: Path, tmp_path: Path) -> None:
+    """What somebody in the lab puts in the folder's place leads nowhere: the call fails, and nothing was written there."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    folder.rename(tmp_path / "old")
+    folder.symlink_to(outside)
+    with pytest.raises(CallFailed):
+        call(link, "copy:copy", "x" * 10_000)
+    assert list(outside.iterdir()) == []
+
+
+def test_message_waits_until_the_one_before_is_taken(link: Link, process: subprocess.Popen[bytes]) -> None:
+    """A lab that stands still is sent one message, and no second one upon it; when it goes on, all that follow arrive."""
+    process.send_signal(signal.SIGSTOP)
+    sent = link._gateway._io.outfile
+    for _ in range(3):
+        with pytest.raises(WaitTimeout, match="does not take calls"):
+            call(link, "shlex:quote", "x" * 3_000, timeout=0.2)
+    waiting = fcntl.ioctl(sent, termios.FIONREAD, b"0000")
+    process.send_signal(signal.SIGCONT)
+    assert call(link, "shlex:quote", "a b") == "'a b'"
+    assert 3_000 < int.from_bytes(waiting, sys.byteorder) < 4_000
+
+
+def test_descriptors_of_the_agent_do_not_grow(link: Link, process: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    """Programs that are not there, folders that are no files, calls that fail and calls that work leave none open."""
+
+    def open_files() -> int:
+        return len(os.listdir(f"/proc/{process.pid}/fd"))
+
+    before = open_files()
+    for _ in range(5):
+        assert call(link, RUN, ["no-such-program"], 5.0) == 127
+        assert call(link, RUN, ["true"], 5.0) == 0
+        assert call(link, "labkit.inside.files:read", str(tmp_path)) is None
+        assert call(link, "labkit.inside.files:grown", str(tmp_path), 0) == ("", 0)
+        with pytest.raises(CallFailed):
+            call(link, RUN)
+        with pytest.raises(CallFailed):
+            call(link, "labkit.inside.processes:start", ["no-such-program"], str(tmp_path / "log"))
+    wait_until(lambda: open_files() <= before, reason="the end of the last call's thread", timeout=10)
 
 
 def test_ended_agent_is_lab_closed_with_the_log(link: Link, process: subprocess.Popen[bytes]) -> None:
@@ -154,13 +227,14 @@ def test_linux_that_ends_before_it_is_ready_is_an_error(said: bytes) -> None:
     assert caught.value.words == said.decode().strip()
 
 
-def test_agent_that_ends_at_once_is_an_error_with_the_logs_words() -> None:
+def test_agent_that_ends_at_once_is_an_error_with_the_logs_words(folder: Path) -> None:
     """As when it can start no thread: its stream breaks before the first message is sent."""
     with subprocess.Popen(["printf", "LABKIT AGENT READY\\n"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as ended:
         ended.wait(30)
         assert ended.stdin and ended.stdout
         with pytest.raises(LabError, match="as its agent began") as caught:
-            Link(ended.stdin, ended.stdout, timeout=30, log=lambda: "can't start new thread")  # type: ignore[arg-type]
+            no_thread = "can't start new thread"
+            Link(ended.stdin, ended.stdout, timeout=30, log=lambda: no_thread, folder=folder, seen_as="")  # type: ignore[arg-type]
     assert (caught.value.words, bool(caught.value.way_out)) == ("can't start new thread", True)
 
 
