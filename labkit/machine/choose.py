@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import IO, Protocol
 
@@ -15,7 +15,8 @@ from .bwrap import way_out
 from .folder import CALLS, LabFolder
 from .host import LOG, HostLinux
 from .link import Link
-from .needs import PROBES, REMEDY, all_needs
+from .needs import PROBES, REMEDY, WISHED, all_needs
+from .seccomp import load_ipvs
 from .uml import UmlLinux
 from .view import FOLDER
 
@@ -118,10 +119,12 @@ def probe(link: Link, need: str) -> tuple[str, bool, str]:
             return (what, True, "") if stop.value == 0 else (what, False, f"{words} ({shortage(words) or REMEDY[need]})")
 
 
-def attempt(linux: Linux, folder: LabFolder, needs: Iterable[str], *, stop_early: bool) -> tuple[Attempt, Opened | None]:
+def attempt(linux: Linux, folder: LabFolder, needs: Collection[str], *, stop_early: bool) -> tuple[Attempt, Opened | None]:
     """Try one candidate; return what came of it, and the open machine when all worked (else it is stopped again)."""
     result, began, opened = Attempt(linux), time.monotonic(), None
     try:
+        if linux.name == "host" and "ipvs" in needs:
+            load_ipvs()
         opened = open_machine(linux, folder)
         for need in needs:
             result.checks.append(probe(opened.link, need))
@@ -149,13 +152,17 @@ def choose(needs: Iterable[str], folder: LabFolder, *, trusted: bool = True) -> 
     Where what runs in the lab is not `trusted`, only a Linux of its own inside a view will do.
     """
     wanted, attempts = all_needs(needs), []
-    for linux in candidates() if trusted else [UmlLinux(copy_home=True)]:
-        # On a Linux of its own the lab's root may change its user anyway.
-        tried = [need for need in wanted if need != "users" or linux.name == "host"]
+    queue = [(linux, wanted) for linux in (candidates() if trusted else [UmlLinux(copy_home=True)])]
+    for linux, asked in queue:
+        # On a Linux of its own the lab's root may change its user anyway, and its kernel is known to have the schedulers.
+        tried = [need for need in asked if need not in ("users", "schedulers") or linux.name == "host"]
         result, opened = attempt(linux, folder, tried, stop_early=True)
         if opened:
             return opened
         attempts.append(result)
+        lacking = {what for what, worked, _ in result.checks if not worked}
+        if lacking & {PROBES[need][0] for need in WISHED}:
+            queue.append((linux, [need for need in asked if need not in WISHED]))  # where no other has it
     ways = [way for result in attempts if (way := result.way_out or shortage(str(result)))]
     raise NoLinux(
         f"No Linux for a lab that needs {', '.join(wanted)}.",

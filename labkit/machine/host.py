@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 from .bwrap import Sandbox
 from .folder import LabFolder
 from .ids import find_id_maps
+from .seccomp import no_generic_netlink
 from .view import machine_arguments, view_of
 
 LOG = "linux.log"
@@ -21,7 +24,14 @@ class HostLinux:
 
     def start(self, folder: LabFolder) -> Sandbox:
         """Start the agent of a lab in `folder`. Raises LabError when namespaces are refused."""
-        return Sandbox(host_arguments(folder), find_id_maps(), log=folder.path / LOG)
+        rows = no_generic_netlink(os.uname().machine)
+        if not rows:
+            return Sandbox(host_arguments(folder), find_id_maps(), log=folder.path / LOG)
+        with os.fdopen(os.memfd_create("seccomp"), "w+b", buffering=0) as file:
+            file.write(rows)
+            file.seek(0)
+            arguments = ["--seccomp", str(file.fileno()), *host_arguments(folder)]
+            return Sandbox(arguments, find_id_maps(), log=folder.path / LOG, pass_fds=(file.fileno(),))
 
 
 def host_arguments(folder: LabFolder) -> list[str]:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from ..errors import BadInput
 
+# The schedulers of IPVS that the notebooks and the works of learners use; wlc is what ipvsadm takes by itself.
+SCHEDULERS = ("rr", "wrr", "lc", "sh", "wlc")
 # What a notebook can need, and the commands that show that a Linux has it. Each leaves nothing behind.
 PROBES: dict[str, tuple[str, str]] = {
     "users": ("programs can change their user", "setpriv --reuid=65534 --regid=65534 --clear-groups true"),
@@ -14,17 +16,28 @@ PROBES: dict[str, tuple[str, str]] = {
         "IPVS with round robin",
         "ipvsadm -A -t 127.0.0.1:9 -s rr && ipvsadm -a -t 127.0.0.1:9 -r 127.0.0.1:8 -m && ipvsadm -D -t 127.0.0.1:9",
     ),
+    "schedulers": (
+        f"the schedulers {', '.join(SCHEDULERS)}",
+        f"for s in {' '.join(SCHEDULERS)}; do "
+        "if said=$(ipvsadm -A -t 127.0.0.1:9 -s $s 2>&1); then ipvsadm -D -t 127.0.0.1:9; "
+        'else missing="$missing $s"; words=$said; fi; done; '
+        '[ -z "$missing" ] || { echo "$words:$missing"; false; }',
+    ),
     "drop": (
         "dropping packets (nftables or netem)",
         "nft add table ip lk-probe && nft delete table ip lk-probe || "
         "{ tc qdisc add dev lo root netem loss 0% && tc qdisc del dev lo root; }",
     ),
 }
-IMPLIED = {"ipvs": ("dummy",)}
+IMPLIED = {"ipvs": ("dummy", "schedulers")}
+# What a lab goes without where no Linux has it: most of a notebook still runs, and ipvsadm says what it misses.
+WISHED = {"schedulers"}
 REMEDY = {
     "users": "apt-get install uidmap, and a line for your user in /etc/subuid and /etc/subgid (man subuid)",
     "dummy": "as the host's administrator: modprobe dummy (or leave it to User-Mode Linux)",
     "ipvs": "as the host's administrator: modprobe -a ip_vs ip_vs_rr (or leave it to User-Mode Linux)",
+    "schedulers": f"as the host's administrator: modprobe -a {' '.join(f'ip_vs_{name}' for name in SCHEDULERS)} "
+    "(or leave it to User-Mode Linux)",
     "drop": "as the host's administrator: modprobe nf_tables (or leave it to User-Mode Linux)",
 }
 

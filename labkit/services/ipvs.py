@@ -1,37 +1,60 @@
-"""Task 3: the dummy interface and the IPVS virtual service, applied over netlink, shown as ipvsadm and ip commands."""
+"""Task 3: the dummy interface, made over netlink by pyroute2, and the IPVS virtual service, made by ipvsadm."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import BadInput, CallFailed, ServiceError
+from ..errors import BadInput, CallFailed, MissingProgram, ServiceError
 from ..lab import Lab
 from .base import Service, split_address
 
 IPVS = "labkit.inside.ipvs"
 # Requirement 3.2 of the assignment: the real servers and their weights.
 ASSIGNMENT = {"127.0.0.1:8081": 1, "127.0.0.1:8082": 1}
-# errno values of netlink's answers, and what they mean here.
-MEANINGS = {
-    "(1,": "not permitted: this lab's Linux refuses IPVS to it; open the lab with needs={'ipvs'}",
-    "(2,": "no such scheduler or real server",
-    "(3,": "no such virtual service; start() it first",
-    "(17,": "it exists already; stop() the old one first",
-    "(22,": "the kernel does not take these values",
-    "(95,": "this lab's Linux has none; open the lab with needs={'ipvs'}",
+# What ipvsadm (libipvs) and netlink say, and what helps.
+NO_SERVICE = "No such service"
+WAYS_OUT = {
+    "already exists": "stop() the old one first",
+    "File exists": "it exists already; stop() the old one first",
+    "Scheduler": "this lab's Linux has no such scheduler; `./lab doctor` says which are missing on which Linux",
+    NO_SERVICE: "start() it first",
+    "Service not defined": "start() it first",
+    "No such destination": "the virtual service has no such real server",
+    "Protocol not": "this lab's Linux has no IPVS; open the lab with needs={'ipvs'}",
+    "not supported": "this lab's Linux has none; open the lab with needs={'ipvs'}",
+    "ermission denied": "this lab's Linux refuses it; open the lab with needs={'ipvs'}",
+    "not permitted": "this lab's Linux refuses it; open the lab with needs={'ipvs'}",
 }
 
 
-def call(lab: Lab, tried: str, function: str, *args: Any) -> Any:
-    """Call a function of inside/ipvs.py. Raises ServiceError that says what was tried and what netlink's answer means."""
+def refused(command: str, words: str) -> ServiceError:
+    """Return the error for a command that was refused with `words`."""
+    way_out = next((way for said, way in WAYS_OUT.items() if said in words), "")
+    return ServiceError(f"`{command}` failed.", words=words, way_out=way_out)
+
+
+def ipvsadm(lab: Lab, command: str) -> None:
+    """Run an ipvsadm command in the lab. Raises ServiceError with its words, MissingProgram."""
+    done = lab.run(command, check=False)
+    if done.code == 127:
+        raise MissingProgram("`ipvsadm` is not installed.", words=str(done), way_out="run ./lab doctor")
+    if done.code:
+        raise refused(command, str(done).strip())
+
+
+def delete_service(lab: Lab, address: str) -> bool:
+    """Delete the TCP virtual service at `address` ("address:port"); False when there is none. Raises ServiceError."""
     try:
-        return lab.call(f"{IPVS}:{function}", *args)
-    except CallFailed as error:
-        meaning = next((text for code, text in MEANINGS.items() if f"NetlinkError: {code}" in str(error)), "")
-        raise ServiceError(f"`{tried}` failed.", words=error.words.splitlines()[-1], way_out=meaning) from error
+        ipvsadm(lab, f"ipvsadm -D -t {address}")
+    except ServiceError as error:
+        if error.words != NO_SERVICE:
+            raise
+        return False
+    return True
 
 
 def require_weight(weight: int) -> None:
@@ -68,14 +91,21 @@ class DummyInterface(Service):
 
     def start(self) -> None:
         """Make it and bring it up. Raises ServiceError."""
-        call(self.lab, "; ".join(self.commands), "add_dummy", self.name, str(self.address.ip), self.address.network.prefixlen)
+        self._call("; ".join(self.commands), "add_dummy", self.name, str(self.address.ip), self.address.network.prefixlen)
         self.record(*self.commands)
 
     def stop(self) -> None:
         """Delete it. Raises ServiceError."""
         command = f"ip link del {self.name}"
-        if call(self.lab, command, "remove_dummy", self.name):
+        if self._call(command, "remove_dummy", self.name):
             self.record(command)
+
+    def _call(self, command: str, function: str, *args: Any) -> Any:
+        """Do over netlink what `command` does."""
+        try:
+            return self.lab.call(f"{IPVS}:{function}", *args)
+        except CallFailed as error:
+            raise refused(command, error.words.splitlines()[-1]) from error
 
     @property
     def log(self) -> str:
@@ -93,9 +123,9 @@ class VirtualService(Service):
     ) -> None:
         """`servers` maps "address:port" to a weight. Raises BadInput for an address that is none or a negative weight."""
         super().__init__(lab)
+        split_address(address)
         self.address, self.scheduler, self.servers = address, scheduler, dict(servers)
         self.title = f"the virtual service {address}"
-        self._place = split_address(address)
         for server, weight in self.servers.items():
             split_address(server)
             require_weight(weight)
@@ -107,45 +137,45 @@ class VirtualService(Service):
             f"ipvsadm -a -t {self.address} -r {server} -m" + (f" -w {weight}" if weight != 1 else "")
             for server, weight in self.servers.items()
         ]
-        return [f"ipvsadm -A -t {self.address} -s {self.scheduler}", *add]
+        return [f"ipvsadm -A -t {self.address} -s {shlex.quote(self.scheduler)}", *add]
 
     def start(self) -> None:
         """Add the service and its real servers; when one fails, the service is taken away again. Raises ServiceError."""
         first, *add = self.commands
-        call(self.lab, first, "change_service", "add", *self._place, self.scheduler)
+        ipvsadm(self.lab, first)
         try:
-            for command, (server, weight) in zip(add, self.servers.items(), strict=True):
-                call(self.lab, command, "change_server", "add", *self._place, *split_address(server), weight)
+            for command in add:
+                ipvsadm(self.lab, command)
         except BaseException:
-            call(self.lab, f"ipvsadm -D -t {self.address}", "change_service", "del", *self._place, self.scheduler)
+            delete_service(self.lab, self.address)
             raise
         self.record(*self.commands)
 
     def stop(self) -> None:
         """Delete the service with its real servers. Raises ServiceError."""
-        command = f"ipvsadm -D -t {self.address}"
-        if call(self.lab, command, "remove_service", *self._place):
-            self.record(command)
+        if delete_service(self.lab, self.address):
+            self.record(f"ipvsadm -D -t {self.address}")
 
     def set_scheduler(self, scheduler: str) -> None:
         """Change the scheduler of the running service. Raises ServiceError for one that the Linux does not have."""
-        command = f"ipvsadm -E -t {self.address} -s {scheduler}"
-        call(self.lab, command, "change_service", "set", *self._place, scheduler)
+        self._change(f"ipvsadm -E -t {self.address} -s {shlex.quote(scheduler)}")
         self.scheduler = scheduler
-        self.record(command)
 
     def set_weight(self, server: str, weight: int) -> None:
         """Change the weight of a real server; 0 means no new connections. Raises ServiceError, BadInput."""
         require_weight(weight)
-        command = f"ipvsadm -e -t {self.address} -r {server} -m -w {weight}"
-        call(self.lab, command, "change_server", "set", *self._place, *split_address(server), weight)
+        split_address(server)
+        self._change(f"ipvsadm -e -t {self.address} -r {server} -m -w {weight}")
         self.servers[server] = weight
-        self.record(command)
 
     def zero(self) -> None:
         """Set all counters to zero, as far as the kernel has added them up (let them settle first). Raises ServiceError."""
-        call(self.lab, "ipvsadm -Z", "zero")
-        self.record("ipvsadm -Z")
+        self._change("ipvsadm -Z")
+
+    def _change(self, command: str) -> None:
+        """Run a command and show it."""
+        ipvsadm(self.lab, command)
+        self.record(command)
 
     @property
     def log(self) -> str:

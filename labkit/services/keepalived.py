@@ -9,7 +9,7 @@ from ..commands import Process
 from ..errors import BadInput, ConfigRejected, MissingProgram, ServiceError, WaitTimeout
 from ..lab import Lab
 from .base import Service, explain, split_address
-from .ipvs import ASSIGNMENT, IPVS, call, require_weight
+from .ipvs import ASSIGNMENT, IPVS, delete_service, require_weight
 
 # Its own word, in its log, once its virtual services are in the kernel's table.
 STARTED = "Startup complete"
@@ -125,7 +125,7 @@ class Keepalived(Service):
         self.record("kill $(cat /run/keepalived.pid)")
         self._process.stop()
         for service in self.services:  # it takes them away itself, unless it was killed
-            call(self.lab, f"ipvsadm -D -t {service}", "remove_service", *split_address(service))
+            delete_service(self.lab, service)
         self._process = None
 
     def wait_for_all(self, timeout: float = 30.0) -> None:

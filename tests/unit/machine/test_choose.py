@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,7 +77,7 @@ def test_unknown_need_is_bad_input(needs: Any) -> None:
 def test_users_are_always_needed() -> None:
     """Every lab must let programs change their user; ipvs brings dummy; the order is that of the probes."""
     assert all_needs(()) == ["users"]
-    assert all_needs(["ipvs"]) == ["users", "dummy", "ipvs"]
+    assert all_needs(["ipvs"]) == ["users", "dummy", "ipvs", "schedulers"]
     assert all_needs(reversed(PROBES)) == list(PROBES)
 
 
@@ -109,7 +112,28 @@ def test_first_that_can_do_it_is_taken(offer: Any, folder: LabFolder) -> None:
     offer(first, second, third)
     assert choose(["ipvs"], folder).linux is second
     assert (first.running, second.running, third.running) == (False, True, False)
-    assert (first.tried, second.tried, third.tried) == (["users", "dummy"], ["users", "dummy", "ipvs"], [])
+    assert (first.tried, second.tried, third.tried) == (["users", "dummy"], ["users", "dummy", "ipvs", "schedulers"], [])
+
+
+def test_kernel_without_a_scheduler_is_taken_when_no_other_has_it(offer: Any, folder: LabFolder) -> None:
+    """A Linux that lacks a scheduler gives way to one that has all; where there is none, it is taken as it is."""
+    lacking, whole = Fake("a", lacks="schedulers"), Fake("b")
+    offer(lacking, whole)
+    assert choose(["ipvs"], folder).linux is whole
+    offer(lacking, Fake("b", lacks="dummy"))
+    assert choose(["ipvs"], folder).linux is lacking
+    assert lacking.running and lacking.tried[-3:] == ["users", "dummy", "ipvs"]
+
+
+def test_probe_says_which_schedulers_are_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With an ipvsadm that has rr, wrr and sh alone, as WSL 2 on arm64, the missing ones are named; nothing else fails."""
+    program = tmp_path / "ipvsadm"
+    program.write_text("#!/bin/sh\ncase $* in *' lc' | *' wlc') echo 'Scheduler not found' >&2; exit 254 ;; esac\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    done = subprocess.run(["sh", "-c", PROBES["schedulers"][1]], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (1, "Scheduler not found: lc wlc\n")
+    assert subprocess.run(["sh", "-c", PROBES["ipvs"][1]], check=False).returncode == 0
 
 
 def test_own_linux_is_not_asked_for_users(offer: Any, folder: LabFolder) -> None:

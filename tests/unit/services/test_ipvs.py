@@ -1,4 +1,4 @@
-"""The virtual service's and the dummy interface's commands, and what netlink's refusals mean."""
+"""The virtual service's and the dummy interface's commands, and what helps against a refusal."""
 
 from __future__ import annotations
 
@@ -6,21 +6,11 @@ from typing import Any
 
 import pytest
 
-from labkit.errors import BadInput, CallFailed, ServiceError
-from labkit.services.ipvs import MEANINGS, DummyInterface, VirtualService
+from labkit.errors import BadInput, CallFailed, MissingProgram, ServiceError
+from labkit.services.ipvs import DummyInterface, VirtualService
 
 GOOD = ["192.168.100.1/32", "10.0.0.1/8", "192.168.100.1"]
 BAD = ["", "192.168.100/32", "192.168.100.1/33", "192.168.100.1/-1", "::1/128", "dummy1", "192.168.100.1/32 ", "192.168.100.1:80"]
-
-
-def refuse(code: int, words: str) -> Any:
-    """A function in the lab that netlink refuses."""
-
-    def fail(*_args: object) -> None:
-        text = f"labkit.inside.ipvs:x failed in the lab: NetlinkError: ({code}, '{words}')"
-        raise CallFailed(text, kind="NetlinkError", words=f"Traceback\nNetlinkError: ({code}, '{words}')")
-
-    return fail
 
 
 def test_assignments_commands_are_exact(fake_lab: Any) -> None:
@@ -71,48 +61,98 @@ def test_impossible_servers_are_bad_input(fake_lab: Any, servers: dict[str, int]
 @pytest.mark.parametrize("weight", [-1, 1.5])
 def test_impossible_weight_is_bad_input_later_too(fake_lab: Any, weight: Any) -> None:
     """set_weight refuses what the kernel's number cannot hold, and remembers the old one."""
-    fake_lab.answers["change_server"] = lambda *_args: pytest.fail("it was sent")
     service = VirtualService(fake_lab)
     with pytest.raises(BadInput):
         service.set_weight("127.0.0.1:8081", weight)
     assert service.servers["127.0.0.1:8081"] == 1
+    assert fake_lab.ran == []
 
 
-@pytest.mark.parametrize("code", [1, 2, 3, 17, 22, 95])
-def test_netlinks_refusal_is_explained(fake_lab: Any, code: int) -> None:
-    """What was tried is shown as a command, with netlink's words and what they mean."""
-    fake_lab.answers["change_service"] = refuse(code, "words")
+def test_what_is_shown_is_what_runs(fake_lab: Any) -> None:
+    """Every command in the transcript was run in the lab, in this order, and no other was."""
+    service = VirtualService(fake_lab)
+    with service:
+        service.set_scheduler("wrr")
+        service.set_weight("127.0.0.1:8081", 3)
+        service.zero()
+    assert fake_lab.transcript[:3] == VirtualService(fake_lab).commands
+    assert fake_lab.transcript[3:] == [
+        "ipvsadm -E -t 192.168.100.1:80 -s wrr", "ipvsadm -e -t 192.168.100.1:80 -r 127.0.0.1:8081 -m -w 3",
+        "ipvsadm -Z", "ipvsadm -D -t 192.168.100.1:80",
+    ]  # fmt: skip
+    assert fake_lab.ran == fake_lab.transcript
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "helps"),
+    [
+        (254, "Service already exists", "stop() the old one"),
+        (254, "Scheduler or persistence engine not found", "doctor"),
+        (255, "Can't initialize ipvs: Protocol not available", "needs={'ipvs'}"),
+        (255, "Can't initialize ipvs: Permission denied (you must be root)", "needs={'ipvs'}"),
+        (254, "Memory allocation problem", ""),
+    ],
+)
+def test_refusal_comes_with_ipvsadms_words(fake_lab: Any, code: int, words: str, helps: str) -> None:
+    """What was tried is shown as a command, with what ipvsadm said and, where it is known, what helps."""
+    fake_lab.results["ipvsadm -A"] = (code, f"{words}\n")
     with pytest.raises(ServiceError) as caught:
         VirtualService(fake_lab).start()
     assert "ipvsadm -A -t 192.168.100.1:80 -s rr" in caught.value.tried
-    assert caught.value.words == f"NetlinkError: ({code}, 'words')"
-    assert caught.value.way_out == MEANINGS[f"({code},"]
+    assert caught.value.words == words
+    assert helps in caught.value.way_out and bool(helps) == bool(caught.value.way_out)
     assert fake_lab.transcript == []
 
 
-@pytest.mark.parametrize("code", [11, 12, 110])
-def test_unknown_refusal_is_not_explained_wrongly(fake_lab: Any, code: int) -> None:
-    """A code that is not known is told without a meaning."""
-    fake_lab.answers["add_dummy"] = refuse(code, "words")
+def test_scheduler_is_one_word_of_the_command(fake_lab: Any) -> None:
+    """What a shell would read otherwise is quoted."""
+    assert VirtualService(fake_lab, scheduler="rr; reboot").commands[0].endswith("-s 'rr; reboot'")
+
+
+def test_missing_ipvsadm_is_told(fake_lab: Any) -> None:
+    """The shell's 127 is MissingProgram."""
+    fake_lab.results["ipvsadm"] = (127, "bash: ipvsadm: command not found\n")
+    with pytest.raises(MissingProgram):
+        VirtualService(fake_lab).start()
+
+
+@pytest.mark.parametrize(("code", "helps"), [("(17, 'File exists')", "exists already"), ("(11, 'Try again')", "")])
+def test_netlinks_refusal_of_an_interface_is_explained(fake_lab: Any, code: str, helps: str) -> None:
+    """The interface's commands are shown, with netlink's words and, where it is known, what helps."""
+
+    def fail(*_args: object) -> None:
+        raise CallFailed("labkit.inside.ipvs:x failed", kind="NetlinkError", words=f"Traceback\nNetlinkError: {code}")
+
+    fake_lab.answers["add_dummy"] = fail
     with pytest.raises(ServiceError) as caught:
         DummyInterface(fake_lab).start()
-    assert caught.value.way_out == ""
+    assert caught.value.words == f"NetlinkError: {code}"
+    assert helps in caught.value.way_out and bool(helps) == bool(caught.value.way_out)
+    assert fake_lab.transcript == []
 
 
 def test_failed_server_takes_the_service_away_again(fake_lab: Any) -> None:
     """When a real server is refused, the virtual service that was added is deleted."""
-    calls: list[tuple[object, ...]] = []
-    fake_lab.answers["change_service"] = lambda *args: calls.append(args)
-    fake_lab.answers["change_server"] = refuse(22, "Invalid argument")
-    with pytest.raises(ServiceError):
+    fake_lab.results["ipvsadm -a"] = (254, "Invalid argument")
+    with pytest.raises(ServiceError, match="ipvsadm -a -t"):
         VirtualService(fake_lab).start()
-    assert [call[0] for call in calls] == ["add", "del"]
+    assert fake_lab.ran[-1] == "ipvsadm -D -t 192.168.100.1:80"
     assert fake_lab.transcript == []
+
+
+def test_stopping_what_is_not_there_does_nothing(fake_lab: Any) -> None:
+    """A virtual service that ipvsadm does not know is stopped; any other refusal is an error."""
+    fake_lab.results["ipvsadm -D"] = (254, "No such service\n")
+    VirtualService(fake_lab).stop()
+    assert fake_lab.transcript == []
+    fake_lab.results["ipvsadm -D"] = (255, "Permission denied\n")
+    with pytest.raises(ServiceError):
+        VirtualService(fake_lab).stop()
 
 
 def test_refused_change_is_not_remembered(fake_lab: Any) -> None:
     """A scheduler or weight that was refused is not what the service says it has."""
-    fake_lab.answers |= {"change_service": refuse(2, "x"), "change_server": refuse(2, "x")}
+    fake_lab.results["ipvsadm"] = (254, "No such service")
     service = VirtualService(fake_lab)
     for change in (lambda: service.set_scheduler("nonsense"), lambda: service.set_weight("127.0.0.1:8081", 5)):
         with pytest.raises(ServiceError):

@@ -27,8 +27,7 @@ def lab(fake_lab: Any) -> Any:
     fake_lab.process = FakeProcess("Startup complete\n")
     fake_lab.start = lambda command, name: fake_lab.ran.append(command) or fake_lab.process
     fake_lab.read = lambda path: fake_lab.written.get(path)
-    fake_lab.removed = []
-    fake_lab.answers["remove_service"] = lambda *place: fake_lab.removed.append(place)
+    fake_lab.results["ipvsadm -D"] = (254, "No such service\n")
     return fake_lab
 
 
@@ -85,7 +84,8 @@ def test_nothing_of_it_stays_in_the_table(lab: Any) -> None:
     assert service.services == ["192.168.100.1:81", "10.0.0.1:443"]
     service.stop()
     service.stop()
-    assert lab.removed == [("192.168.100.1", 81), ("10.0.0.1", 443)]
+    assert lab.ran[-2:] == ["ipvsadm -D -t 192.168.100.1:81", "ipvsadm -D -t 10.0.0.1:443"]
+    assert len(lab.ran) == 4
 
 
 def test_running_one_is_not_started_again(lab: Any) -> None:

@@ -1,0 +1,230 @@
+"""Machines with other kernels: QEMU, in software, with a Debian made by debootstrap, a kernel of Debian's, and this checkout.
+
+What is downloaded or made is kept in LABKIT_KERNELS, else in $XDG_CACHE_HOME/labkit-kernels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..fresh.machine import TOP, USER, FreshMachine, apt_sources, make_debian, output
+
+HOUR = 3600.0
+# By the name that the tests give a kernel: the release of Debian whose newest kernel it is.
+RELEASES = {"6.1": "bookworm", "6.12": "trixie", "newest": "sid"}
+# What finds the root file system and mounts it; the rest is loaded by whoever asks, as on any machine.
+MODULES = ["virtio_pci", "virtio_blk", "crc32c_generic", "ext4"]
+QEMU = [
+    *("nice", "-n", "5", "qemu-system-x86_64", "-accel", "tcg,thread=multi,tb-size=512", "-M", "q35", "-cpu", "max"),
+    *("-smp", "2", "-m", "4G", "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot"),
+    *("-device", "virtio-rng-pci"),
+]
+# The first process in the initial file system.
+INIT = """#!/bin/sh
+busybox() { /bin/busybox "$@"; }
+busybox mount -t proc proc /proc
+busybox mount -t devtmpfs dev /dev
+for module in /modules/*; do busybox insmod "$module"; done
+tries=0
+until busybox mount -t ext4 /dev/vda /root 2>/dev/null; do
+    tries=$((tries + 1))
+    [ $tries -lt 50 ] || { echo "no root file system"; busybox poweroff -f; }
+    busybox sleep 0.1
+done
+busybox cp /guest /root/guest
+busybox mount --move /dev /root/dev
+busybox umount /proc
+exec /bin/busybox switch_root /root /bin/sh /guest
+"""
+# What it becomes: a system without an init of its own, in which /dev/vdb (a tar) is unpacked and its run.sh is run.
+GUEST = """#!/bin/sh
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mkdir -p /dev/pts /dev/shm /job
+mount -t devpts devpts /dev/pts
+for place in /dev/shm /run /tmp; do mount -t tmpfs -o mode=1777 tmp $place; done
+ln -s /proc/self/fd /dev/fd
+mkdir -p /usr/lib/modules
+mount -o ro /dev/vdc /usr/lib/modules
+ip link set lo up
+hostname guest
+tar -x -f /dev/vdb -C /job
+sh /job/run.sh
+sync
+echo o >/proc/sysrq-trigger
+sleep 60
+"""
+
+
+def cache() -> Path:
+    """The folder for what is downloaded and made."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(os.environ.get("LABKIT_KERNELS") or Path(home, "labkit-kernels"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def made(folder: Path) -> Iterator[Path]:
+    """A folder that gets the name `folder` once what is in it is whole."""
+    new = Path(tempfile.mkdtemp(prefix=f"{folder.name}-", dir=folder.parent))
+    try:
+        yield new
+        new.rename(folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def system() -> Path:
+    """The image of a Debian that `./lab setup` has set up for a user, made where the cache has none for today's packages."""
+    needed = b"".join((TOP / name).read_bytes() for name in ("requirements.lock", "binder/apt.txt", "lab"))
+    folder = cache() / f"system-{hashlib.sha256(needed).hexdigest()[:12]}"
+    if not folder.exists():
+        with made(folder) as new:
+            make_debian(new / "base")
+            done = FreshMachine(new / "base", new / "root", root=False).run("./lab setup", timeout=HOUR)
+            assert done.returncode == 0, done.stdout[-3000:]
+            make_image(new / "root", new / "image", "6G")
+            shutil.rmtree(new / "base")
+            shutil.rmtree(new / "root")
+            for old in cache().glob("system-*"):
+                if old != new:
+                    shutil.rmtree(old)
+    return folder / "image"
+
+
+def make_image(tree: Path, image: Path, size: str) -> None:
+    """Make an ext4 file system with the files of `tree` in it."""
+    subprocess.run(["mkfs.ext4", "-q", "-F", "-d", str(tree), "-E", "root_owner=0:0", str(image), size], check=True, timeout=HOUR)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel in a folder of the cache: its release, and there vmlinuz, initrd and the image of its modules."""
+
+    release: str
+    folder: Path
+
+
+def kernel(name: str) -> Kernel:
+    """The newest kernel of a release of Debian, from the cache or from this machine's mirror."""
+    apt = [*apt_of(RELEASES[name])]
+    rows = output("apt-cache", *apt, "depends", "linux-image-amd64").splitlines()
+    package = next(row.split()[1] for row in rows if "Depends: linux-image-" in row)
+    folder = cache() / package
+    if not folder.exists():
+        with made(folder) as new:
+            for wanted in (package, "busybox-static"):
+                subprocess.run(["apt-get", *apt, "download", wanted], cwd=new, check=True, timeout=HOUR)
+                (file,) = new.glob(f"{wanted}_*.deb")
+                subprocess.run(["dpkg-deb", "-x", str(file), str(new / "tree")], check=True, timeout=HOUR)
+                file.unlink()
+            unpack_kernel(new)
+    return Kernel(package.removeprefix("linux-image-"), folder)
+
+
+def apt_of(release: str) -> list[str]:
+    """Options for apt-get and apt-cache to see the packages of one release of Debian, with lists in a folder of the cache."""
+    mirror = next(address for address, name, _ in apt_sources() if "-" not in name)
+    folder = cache() / f"apt-{release}"
+    for part in ("lists/partial", "cache/archives/partial"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    keys = "/usr/share/keyrings/debian-archive-keyring.gpg"
+    (folder / "sources.list").write_text(f"deb [signed-by={keys}] {mirror} {release} main\n")
+    places = {
+        "Dir::Etc::SourceList": folder / "sources.list", "Dir::Etc::SourceParts": "/dev/null",
+        "Dir::State::Lists": folder / "lists", "Dir::Cache": folder / "cache", "APT::Sandbox::User": "root",
+    }  # fmt: skip
+    options = [part for name, value in places.items() for part in ("-o", f"{name}={value}")]
+    if not any((folder / "lists").glob("*_Packages*")):
+        subprocess.run(["apt-get", *options, "-qq", "update"], check=True, timeout=HOUR)
+    return options
+
+
+def unpack_kernel(folder: Path) -> None:
+    """Make vmlinuz, modules and initrd of the tree of a kernel's package and of busybox-static's."""
+    tree = folder / "tree"
+    (vmlinuz,) = (tree / "boot").glob("vmlinuz-*")
+    release = vmlinuz.name.removeprefix("vmlinuz-")
+    modules = next(path for path in (tree / "usr/lib/modules", tree / "lib/modules") if path.is_dir())
+    subprocess.run(["depmod", "-b", str(modules.parents[1]), release], check=True, timeout=HOUR)
+    shutil.copy(vmlinuz, folder / "vmlinuz")
+    make_image(modules, folder / "modules", "1500M")
+    initial = folder / "initial"
+    for name in ("bin", "modules", "proc", "dev", "root"):
+        (initial / name).mkdir(parents=True)
+    busybox = next(path for path in (tree / "usr/bin/busybox", tree / "bin/busybox") if path.exists())
+    shutil.copy(busybox, initial / "bin/busybox")
+    (initial / "bin/sh").symlink_to("busybox")
+    for number, file in enumerate(modules_for(MODULES, modules / release)):
+        unpack = {".xz": ["xz", "-dc"], ".zst": ["zstd", "-dcq"]}.get(file.suffix, ["cat"])
+        with (initial / "modules" / f"{number:02}-{file.name.split('.')[0]}").open("wb") as target:
+            subprocess.run([*unpack, str(file)], stdout=target, check=True, timeout=HOUR)
+    for name, text in (("init", INIT), ("guest", GUEST)):
+        (initial / name).write_text(text)
+        (initial / name).chmod(0o755)
+    names = "\n".join(str(path.relative_to(initial)) for path in sorted(initial.rglob("*"))).encode()
+    pack = [str(busybox), "cpio", "-o", "-H", "newc"]
+    with (folder / "initrd").open("wb") as target:
+        subprocess.run(pack, cwd=initial, input=names, stdout=target, stderr=subprocess.DEVNULL, check=True, timeout=HOUR)
+    shutil.rmtree(tree)
+    shutil.rmtree(initial)
+
+
+def modules_for(names: list[str], modules: Path) -> list[Path]:
+    """The files of the modules `names` and of all that they need, in an order in which they load; built-in ones have none."""
+    rows = dict(line.split(":") for line in (modules / "modules.dep").read_text().splitlines())
+    files = {re.sub(r"\.ko.*", "", Path(path).name).replace("-", "_"): path for path in rows}
+    needed = [files[name] for name in names if name in files]
+    # modules.dep lists what a module needs with the deepest last.
+    order = [path for name in needed for path in [*reversed(rows[name].split()), name]]
+    return [modules / path for path in dict.fromkeys(order)]
+
+
+def boot(kernel: Kernel, job: Path, *, timeout: float) -> Iterator[str]:
+    """Boot `kernel` on a copy of the system and run the tar `job` in it (its run.sh); yield what is printed, a line at a time."""
+    disks = [(system(), "on"), (job, "off"), (kernel.folder / "modules", "on")]
+    drives = []
+    for number, (file, snapshot) in enumerate(disks):
+        drives += ["-drive", f"file={file},format=raw,if=none,id=d{number},snapshot={snapshot},cache=unsafe"]
+        drives += ["-device", f"virtio-blk-pci,drive=d{number}"]
+    line = "console=ttyS0 panic=-1 quiet mitigations=off nokaslr"
+    start = [*QEMU, "-kernel", str(kernel.folder / "vmlinuz"), "-initrd", str(kernel.folder / "initrd"), "-append", line, *drives]
+    run = ["timeout", "-k", "5", f"{timeout:g}", *start]
+    with subprocess.Popen(run, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, errors="replace") as process:
+        assert process.stdout
+        try:
+            for said in process.stdout:
+                yield said.rstrip()
+        finally:
+            process.terminate()
+
+
+def make_job(target: Path, script: str, works: dict[str, str]) -> None:
+    """Make the tar of a job: run.sh, this checkout as it is now in course/, and a work in work/."""
+    with tempfile.TemporaryDirectory() as folder:
+        names = output("git", "-C", str(TOP), "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+        for name in filter(None, names):
+            if (TOP / name).is_file():
+                copy = Path(folder, "course", name)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(TOP / name, copy)
+        for name, text in works.items():
+            file = Path(folder, "work", name)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        Path(folder, "run.sh").write_text(script)
+        subprocess.run(["tar", "-c", "-f", str(target), "-C", folder, "."], check=True, timeout=HOUR)
+
+
+__all__ = ["RELEASES", "USER", "Kernel", "boot", "cache", "kernel", "make_job", "system"]

@@ -1,0 +1,79 @@
+"""The filter of a lab on the running kernel, under the real seccomp, and how IPVS is asked for."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import socket
+import struct
+
+import pytest
+
+from labkit.machine import seccomp
+
+NETLINK = socket.AF_NETLINK
+# prctl(2)
+PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
+
+
+def refused_under(rows: bytes, family: int, kind: int, protocol: int) -> int:
+    """Return the errno of socket(2) in a process of its own under the filter, 0 where it is allowed."""
+    child = os.fork()
+    if child == 0:
+        code = 255
+        try:
+            libc = ctypes.CDLL(None, use_errno=True)
+            buffer = ctypes.create_string_buffer(rows)
+            given = ctypes.create_string_buffer(struct.pack("H6xP", len(rows) // 8, ctypes.addressof(buffer)))
+            assert libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+            assert libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, given, 0, 0) == 0
+            try:
+                socket.socket(family, kind, protocol).close()
+                code = 0
+            except OSError as error:
+                code = error.errno or 254
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.parametrize(
+    ("family", "kind", "protocol", "expected"),
+    [
+        (NETLINK, socket.SOCK_RAW, 16, errno.EPROTONOSUPPORT),
+        (NETLINK, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, 16, errno.EPROTONOSUPPORT),
+        (NETLINK, socket.SOCK_RAW, 0, 0),  # NETLINK_ROUTE: ip
+        (NETLINK, socket.SOCK_RAW, 4, 0),  # NETLINK_SOCK_DIAG: ss
+        (socket.AF_INET, socket.SOCK_STREAM, 0, 0),
+        (socket.AF_UNIX, socket.SOCK_STREAM, 0, 0),
+    ],
+)
+def test_generic_netlink_alone_is_refused(family: int, kind: int, protocol: int, expected: int) -> None:
+    """Under the filter of this machine generic netlink is not supported, and every other socket is as it was."""
+    rows = seccomp.no_generic_netlink(os.uname().machine)
+    assert rows or os.uname().machine not in seccomp.MACHINES
+    assert refused_under(rows, family, kind, protocol) == (expected if rows else 0)
+
+
+@pytest.mark.parametrize(("machine", "differ"), [("aarch64", 2), ("x86_64", 0)])
+def test_machines_differ_in_their_name_and_number_only(machine: str, differ: int) -> None:
+    """The filters for arm64 and x86 are the same but for the machine and the number of socket(2)."""
+
+    def split(rows: bytes) -> list[bytes]:
+        return [rows[at : at + 8] for at in range(0, len(rows), 8)]
+
+    pairs = zip(split(seccomp.no_generic_netlink(machine)), split(seccomp.no_generic_netlink("x86_64")), strict=True)
+    assert sum(one != other for one, other in pairs) == differ
+
+
+def test_unknown_machine_has_no_filter() -> None:
+    """Elsewhere a lab opens without one, and IPVS is refused there as before."""
+    assert seccomp.no_generic_netlink("riscv64") == b""
+
+
+def test_asking_for_ipvs_never_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the kernel has, asking ends well; also where there is no generic netlink at all."""
+    seccomp.load_ipvs()
+    monkeypatch.setattr(seccomp, "NETLINK_GENERIC", 31)
+    seccomp.load_ipvs()
