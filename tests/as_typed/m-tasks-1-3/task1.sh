@@ -1,0 +1,7 @@
+mkdir backend1 backend2
+echo '<h1>Response from Backend Server 1</h1>' > backend1/index.html
+echo '<h2>*** Response from Backend Server 2 ***</h2>' > backend2/index.html
+# терминал 1
+cd ~/backend1 && python3 -m http.server 8081
+# терминал 2
+cd ~/backend2 && python3 -m http.server 8082

@@ -1,0 +1,8 @@
+sudo -i
+cat > /etc/dnsmasq.d/app.conf <<EOF
+address=/my-awesome-highload-app.local/127.0.0.1
+address=/my-awesome-highload-app.local/127.0.0.2
+EOF
+exit
+sudo systemctl restart dnsmasq
+dig @127.0.0.1 my-awesome-highload-app.local

@@ -1,0 +1,12 @@
+sudo ip link add dummy1 type dummy
+sudo ip addr add 192.168.100.1/32 dev dummy1
+sudo ip link set dummy1 up
+# терминал 2
+while true; do curl -s http://192.168.100.1; sleep 1; done
+# терминал 1
+sudo ipvsadm -A -t 192.168.100.1:80 -s rr
+sudo ipvsadm -a -t 192.168.100.1:80 -r 127.0.0.1:8081 -m
+sudo ipvsadm -a -t 192.168.100.1:80 -r 127.0.0.1:8082 -m
+sudo ipvsadm -Z
+sleep 4
+sudo ipvsadm -Ln --stats

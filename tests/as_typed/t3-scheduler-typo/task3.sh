@@ -1,0 +1,7 @@
+sudo ip link add dummy1 type dummy
+sudo ip addr add 192.168.100.1/32 dev dummy1
+sudo ip link set dummy1 up
+sudo ipvsadm -A -t 192.168.100.1:80 -s rrr
+sudo ipvsadm -a -t 192.168.100.1:80 -r 127.0.0.1:8081 -m
+sudo ipvsadm -a -t 192.168.100.1:80 -r 127.0.0.1:8082 -m
+curl http://192.168.100.1

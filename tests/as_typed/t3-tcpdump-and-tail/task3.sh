@@ -1,0 +1,9 @@
+sudo ip link add dummy1 type dummy
+sudo ip addr add 192.168.100.1/32 dev dummy1
+sudo ip link set dummy1 up
+sudo tcpdump -i lo -nn tcp port 8081 or tcp port 8082
+tail -f /tmp/b1.log
+sudo ipvsadm -A -t 192.168.100.1:80 -s rr
+sudo ipvsadm -a -t 192.168.100.1:80 -r 127.0.0.1:8081 -m
+sudo ipvsadm -a -t 192.168.100.1:80 -r 127.0.0.1:8082 -m
+curl -v http://192.168.100.1

@@ -1,0 +1,17 @@
+sudo tee /etc/nginx/conf.d/lb.conf > /dev/null <<'EOF'
+upstream backends {
+    server 127.0.0.1:8081 max_fails=7 fail_timeout=10s;
+    server 127.0.0.1:8082 backup;
+}
+server {
+    listen 8888;
+    location / {
+        proxy_pass http://backends;
+        proxy_set_header X-high-load-test 123;
+        add_header X-high-load-test 123;
+    }
+}
+EOF
+sudo rm /etc/nginx/sites-enabled/default
+sudo systemctl restart nginx
+ss -tlnp | grep 8888

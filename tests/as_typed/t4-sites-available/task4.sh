@@ -1,0 +1,20 @@
+sudo apt update && sudo apt install -y nginx tshark
+sudo tee /etc/nginx/sites-available/lb > /dev/null <<'EOF'
+upstream backends {
+    server 127.0.0.1:8081 max_fails=7 fail_timeout=10s;
+    server 127.0.0.1:8082 backup;
+}
+server {
+    listen 127.0.0.1:8888;
+    location / {
+        proxy_pass http://backends;
+        proxy_set_header X-high-load-test 123;
+        add_header X-high-load-test 123;
+    }
+}
+EOF
+sudo ln -s /etc/nginx/sites-available/lb /etc/nginx/sites-enabled/
+sudo unlink /etc/nginx/sites-enabled/default
+sudo nginx -t
+sudo systemctl restart nginx
+for i in {1..10}; do curl -s http://127.0.0.1:8888; done
