@@ -21,6 +21,8 @@ Each says what was tried, the program's own words and the way out.
 
 from __future__ import annotations
 
+import linecache
+import traceback
 from typing import Any
 
 TAIL_LINES = 15
@@ -70,6 +72,8 @@ class LabkitError(Exception):
     said, may be empty) and `way_out` (what to do next, may be empty).
     """
 
+    _shown = False  # in a notebook
+
     def __init__(self, tried: str, *, words: str = "", way_out: str = "") -> None:
         self.tried, self.words, self.way_out = tried, tail(words), way_out
         super().__init__(tried)
@@ -84,6 +88,18 @@ class LabkitError(Exception):
         if self.way_out:
             parts.append(f"Way out: {self.way_out}")
         return "\n".join(parts)
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows: the cell's line and this error's words; when it is asked again (%tb), all frames."""
+        if self._shown:
+            return traceback.format_exception(self)
+        self._shown = True
+        cell = [at for at in traceback.walk_tb(self.__traceback__) if at[0].f_globals.get("__name__") == "__main__"]
+        where = ""
+        if cell:
+            frame, line = cell[-1]
+            where = f" in line {line}: {linecache.getline(frame.f_code.co_filename, line).strip()}"
+        return [f"{type(self).__name__}{where}", str(self), "(%tb in a cell shows the whole traceback.)"]
 
 
 class LabError(LabkitError):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import time
+import weakref
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from .commands import COMMAND_TIMEOUT, PROCESSES, SLACK, Command, Process, Result, argv_and_text, finish, listener
 from .door.server import Door
@@ -17,6 +18,7 @@ from .machine.choose import Opened
 from .machine.folder import LabFolder, write_below
 from .machine.view import FOLDER, HOME
 from .opening import Opening
+from .recording import Script
 from .wait import wait_until
 
 
@@ -26,13 +28,15 @@ class Lab:
     `needs` names what its Linux must have: "ipvs", "dummy", "drop" ("users" always). `home` is the folder on the host that
     is ~ in the lab, by default `work` in the current folder. The lab opens in the background; the first use waits for it.
     With a `task`, the commands that solve it are kept in ~/task1.sh … ~/task4.sh, until `recording` is set to False.
-    With `current` it becomes the lab of the magics %lab and %%lab. One that is not `trusted` is for the work of others: it runs
-    only on a Linux of its own inside a view, and its home there is a copy.
+    With `current` it becomes the lab of the magics %lab and %%lab, and an older such lab of this name is closed.
+    One that is not `trusted` is for the work of others: it runs only on a Linux of its own inside a view, and its home there
+    is a copy.
     One that nobody holds any more is closed, at the latest at the end of the process.
     Raises NoLinux at that first use when no candidate works.
     """
 
     current: Lab | None = None
+    _by_name: ClassVar[weakref.WeakValueDictionary[str, Lab]] = weakref.WeakValueDictionary()
 
     def __init__(
         self, name: str = "lab", *, task: int | None = None, needs: Iterable[str] = (), home: str | Path | None = None,
@@ -42,15 +46,17 @@ class Lab:
             raise BadInput(f"{name!r} is no name for a lab.", way_out="letters, digits, - _ and . only, 40 at the most")
         self.name, self.trusted = name, trusted
         self._processes = 0
-        self.task, self.recording = task, task is not None
-        self._script: list[str] = []
+        if current and (older := Lab._by_name.pop(name, None)):
+            older.close()
         with held_back():
             self.folder = LabFolder.create(name, Path("work") if home is None else Path(home))
             self._opening = Opening(name, self.folder, needs, trusted=trusted)
             self.door = Door(self, shell=trusted)
             self._unheld = end_unheld(self, close, self._opening, self.door)
+        self.task, self._recording = task, task is not None
+        self._script = None if task is None else Script(self.home, task)
         if current:
-            Lab.current = self
+            Lab.current = Lab._by_name[name] = self
 
     def _opened(self) -> Opened:
         try:
@@ -131,14 +137,28 @@ class Lab:
         pid = self.call(f"{PROCESSES}:start", argv, f"{FOLDER}/logs/{log}", HOME)
         return Process(self, text, pid, log)
 
+    @property
+    def recording(self) -> bool:
+        """True while commands of this lab's task are kept in its script; False ends that: the task is solved."""
+        return self._recording
+
+    @recording.setter
+    def recording(self, on: bool) -> None:
+        if self._script and self._recording and not on:
+            self._script.end()
+        self._recording = on
+
+    @property
+    def script(self) -> Script | None:
+        """The script of this lab's task, None where there is nothing to record."""
+        return self._script if self._recording else None
+
     def record(self, *commands: str, task: int | None = None) -> None:
         """Show native commands that were applied; those of this lab's own task are kept in its script while `recording`."""
         for command in commands:
             listener.get()(f"$ {command}")
-        if self.recording and task == self.task:
-            self._script += commands
-            text = "\n".join(["#!/bin/bash", "# The commands of this task, as they were applied, in order.", *self._script])
-            write_below(self.home, f"task{task}.sh", text + "\n")
+        if self.script and task == self.task:
+            self.script.add(*commands)
 
     def write(self, path: str, text: str) -> None:
         """Write a file of the lab's home, `path` beginning with ~/. Raises BadInput for another place."""

@@ -4,60 +4,102 @@ from __future__ import annotations
 
 import re
 import sys
+from traceback import walk_tb
+from typing import Any
+from unittest.mock import patch
 
 from IPython.core.getipython import get_ipython
 from IPython.core.interactiveshell import InteractiveShell
 
+from .commands import listener
 from .errors import LabkitError
 from .lab import COMMAND_TIMEOUT, Lab
 
-# What a shell keeps for the lines that follow, or what ends it.
-KEPT = re.compile(r"(^|[;&|({]|\b(then|do|else))\s*(cd|pushd|exit|exec|set|shopt|export|alias|trap|umask)\b", re.MULTILINE)
+# Programs that need a terminal, which a cell is not; `top -b` prints and ends.
+FOR_A_TERMINAL = re.compile(
+    r"\s*(?:sudo\s+)?(vi|vim|nvim|nano|pico|emacs|mcedit|mc|less|more|man|watch|screen|tmux|htop|top(?!.*\s-\w*b))(?=\s|$)"
+)
 
 
-def transcript(cell: str) -> list[str]:
-    """The lines of a cell for the task's script, where all cells are one shell: in one of their own if they would change it."""
-    lines = cell.strip().splitlines()
-    return ["(", *lines, ")"] if KEPT.search(cell) else lines
+class Interrupted(KeyboardInterrupt):
+    """An interrupt of %lab, which a notebook shows as one sentence."""
+
+    def _render_traceback_(self) -> list[str]:
+        return ["Interrupted: what this cell ran in the lab was stopped."]
 
 
 def lab_magic(line: str, cell: str | None = None) -> None:
-    """Run a line, or all lines of a cell, in the current lab; the output comes as it is printed."""
+    """Run a line, or all lines of a cell, in the current lab; the output comes as it is printed.
+
+    Each line of %lab and each cell of %%lab is a shell of its own: it begins in ~, and what it sets ends with it. Cells are
+    kept like that in the script of the lab's task, each in brackets; one that the shell cannot read to its end is refused.
+    """
     current = Lab.current
     if current is None or current.closed:
         print("No lab is open. Open one first: lab = Lab(…)", file=sys.stderr)
         return
     command = line if cell is None else cell
+    if found := FOR_A_TERMINAL.match(command):
+        print(f"`{found[1]}` needs a terminal, and a cell is none: `labkit shell {current.name}` has one.", file=sys.stderr)
+        return
+    if cell is not None and line.strip():
+        print("Nothing may stand beside %%lab: write all commands below it.", file=sys.stderr)
+        return
     try:
-        if cell is not None and current.task:
-            wrong = current.run(["bash", "-n", "-c", cell], check=False)
-            if wrong.code:
+        if cell is not None:
+            if current.script and (wrong := unreadable(current, cell)):
                 print(f"{wrong}(no shell can read this cell: nothing of it was run or kept)", file=sys.stderr)
                 return
-            current.record(*transcript(cell), task=current.task)
+            listener.get()("$ " + cell.strip("\n").replace("\n", "\n> "))
+            if current.script:
+                current.script.add_cell(cell)
         done = current.run(command, check=False, timeout=COMMAND_TIMEOUT, on_output=lambda text: print(text, end="", flush=True))
         if done.code:
             print(f"(ended with code {done.code})", file=sys.stderr)
     except LabkitError as error:
         print(error, file=sys.stderr)
+    except KeyboardInterrupt:
+        raise Interrupted from None
+
+
+def unreadable(lab: Lab, cell: str) -> str:
+    """What a shell that only reads a cell says to it, "" when it can read it; a heredoc without an end is only a warning."""
+    done = lab.run(["env", "LC_ALL=C", "bash", "-n", "-c", cell], check=False)
+    return str(done) or ("" if not done.code else f"bash: code {done.code}\n")
 
 
 def once_done(_line: str, cell: str) -> None:
-    """Run a cell that builds on a solution; where the solution is not there yet, say so in one line instead of a traceback."""
+    """Run a cell that builds on a solution; where a name of the solution is not there yet, say so in one line.
+
+    Every other error is the cell's own, and is shown as without this magic.
+    """
     shell = get_ipython()
     assert shell is not None
-    show = shell.showtraceback
-    shell.showtraceback = lambda *_args, **_kwargs: None  # type: ignore[method-assign]
-    try:
+    lines: list[str] = []
+
+    def note(*_args: object, tb_offset: int | None = None, **_options: object) -> None:
+        lines[:] = shell.InteractiveTB.structured_traceback(*sys.exc_info(), tb_offset)  # type: ignore[call-arg]
+
+    with patch.multiple(shell, showtraceback=note, showsyntaxerror=note):
         result = shell.run_cell(cell)
-    finally:
-        shell.showtraceback = show  # type: ignore[method-assign]
     error = result.error_before_exec or result.error_in_exec
-    if error:
-        reason = f"{type(error).__name__}: {[*str(error).splitlines(), ''][0]}"
-        if isinstance(error, NameError) and error.name:
-            reason = f"it uses `{error.name}`, which no cell above has made"
-        print(f"Not done yet: this cell needs your solution above ({reason}).")
+    if error is None:
+        return
+    if type(error) is NameError and error.name and raised_in(error) is shell.user_global_ns:
+        print(
+            f"Not done yet: this cell needs your solution above (it uses `{error.name}`, which no cell above has made). "
+            "After a restart of the kernel, run the cells from the first on."
+        )
+        return
+    if not hasattr(error, "_render_traceback_"):
+        error._render_traceback_ = lambda: lines  # without the frames from the magic to here
+    raise error
+
+
+def raised_in(error: BaseException) -> dict[str, Any] | None:
+    """Return the global names of the code that raised an error."""
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    return frames[-1].f_globals if frames else None
 
 
 def load_ipython_extension(shell: InteractiveShell | None = None) -> None:

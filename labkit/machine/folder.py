@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -88,13 +89,24 @@ class LabFolder:
 
 
 def write_below(home: Path, name: str, text: str) -> None:
-    """Write a file below a home. Raises LabError, and BadInput when a link that the lab can make would lead out of it."""
+    """Write a file below a home. Whoever reads it meanwhile sees the old text or the new one; its mode stays.
+
+    Raises LabError, and BadInput when a link that the lab can make would lead out of it.
+    """
     file = home / name
     if file.is_symlink() or not file.resolve().is_relative_to(home.resolve()):
         raise BadInput(f"~/{name} is a link that leads out of the lab's home.", way_out="delete the link: %lab rm")
+    beside = file.with_name(f".{secrets.token_hex(8)}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+        try:
+            with beside.open("x", encoding="utf-8") as new:
+                new.write(text)
+            if file.exists():
+                shutil.copymode(file, beside)
+            beside.replace(file)
+        finally:
+            beside.unlink(missing_ok=True)
     except OSError as error:
         way_out = f"free space or write access is needed in {home}"
         raise LabError(f"~/{name} cannot be written.", words=str(error), way_out=way_out) from error

@@ -88,7 +88,6 @@ class Daemon(Service):
         """Start it; it is ready when this returns. Raises ConfigRejected, PortTaken, MissingProgram, ServiceError."""
         if self.alive:
             raise ServiceError(f"{self.title} already runs in this lab.", way_out="stop it first, or use restart()")
-        self.record(self.start_command)
         before = self._pids()
         done = self.lab.run(self.start_command, check=False)
         self._said = str(done)
@@ -100,6 +99,7 @@ class Daemon(Service):
             for pid in self._pids() - before:  # started, but its pid file is somewhere else
                 self._kill(pid)
             raise
+        self.record(self.start_command)
 
     def stop(self) -> None:
         """Stop it and wait until it is gone, by a plain signal where its own command does not work (a broken configuration)."""

@@ -63,11 +63,11 @@ class PacketDrop(Service):
         )  # fmt: skip
 
     def stop(self) -> None:
-        """Let the packets through again."""
-        for command in self._undo:
-            self.lab.run(command)
+        """Let the packets through again, also where somebody has taken the rules away already (`nft flush ruleset`)."""
+        undo, self._undo = self._undo, []
+        for command in undo:
+            self._log += str(self.lab.run(command, check=False))
             self.record(command)
-        self._undo = []
 
     @property
     def log(self) -> str:

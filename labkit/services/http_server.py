@@ -78,8 +78,8 @@ class BackendServer(Service):
             if self.alive:
                 raise ServiceError(f"{self.title} already runs.", way_out="stop it first, or use restart()")
             self.cure()
-            self.record(f"{self.backend.command} &")
             self.launch()
+            self.record(f"{self.backend.command} &")
 
     def launch(self) -> None:
         """Run it, and show nothing. Raises as `start`."""
@@ -110,9 +110,9 @@ class BackendServer(Service):
 
     def cure(self) -> None:
         """Take away the fault that it has."""
-        if self.fault:
-            self.fault.stop()
-            self.fault = None
+        fault, self.fault = self.fault, None
+        if fault:
+            fault.stop()
 
     @property
     def stop_command(self) -> str:
@@ -174,8 +174,8 @@ class BackendPool(Service):
             for server in self:
                 server.write_page()
                 if not server.alive:
-                    server.start()
                     started.append(server)
+                    server.start()
         except BaseException:
             for server in started:
                 server.stop()

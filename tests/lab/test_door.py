@@ -57,7 +57,7 @@ def test_open_lab_is_listed_and_can_be_stopped(own_lab: LabFactory, candidate: s
 
 def test_two_labs_of_one_name_are_told_apart(own_lab: LabFactory, tmp_path: Path) -> None:
     """Both are listed, the name alone is refused with both ids, and an id stops the one that it names."""
-    labs = [own_lab("host", name="twins", home=tmp_path / name) for name in ("a", "b")]
+    labs = [own_lab("host", name="twins", home=tmp_path / name, current=False) for name in ("a", "b")]
     done = labkit("stop", "twins")
     assert done.returncode == 3
     assert "2 labs are called twins." in done.stderr

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
+from labkit.errors import BadInput, LabkitError
 from labkit.lab import Lab
+from labkit.services.dnsmasq import Dnsmasq
+from labkit.services.http_server import BackendPool
+
+from .helpers import LabFactory, eventually, pids
 
 pytestmark = pytest.mark.lab
 
@@ -41,68 +49,184 @@ def test_line_runs_in_the_lab(shell: InteractiveShell, current: Lab, capsys: pyt
 
 
 def test_cell_runs_in_the_lab(shell: InteractiveShell, current: Lab, capsys: pytest.CaptureFixture[str]) -> None:
-    """%%lab runs all lines as one script."""
+    """%%lab shows once what was typed, as a terminal does, and runs all lines as one script."""
     shell.run_cell_magic("lab", "", "x=1\n\necho $((x+1))\n")
-    assert capsys.readouterr() == ("2\n", "")
+    assert capsys.readouterr() == ("$ x=1\n> \n> echo $((x+1))\n2\n", "")
     assert not list(current.home.glob("task*.sh"))
 
 
-def test_cell_of_a_task_is_kept(
-    shell: InteractiveShell, current: Lab, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def solving(own_lab: LabFactory, shell: InteractiveShell) -> Lab:
+    """A lab of task 1, which records."""
+    return own_lab("host", task=1)
+
+
+# Each breaks a script in which all cells are one shell; what both say at the end.
+CELLS = {
+    "cd": ("mkdir -p a\ncd a && pwd\n", "pwd\n", "/root/a\n/root\n"),
+    "exit": ("if true; then exit 3; fi\n", "echo on\n", "on\n"),
+    "variable": ("x=5\n", "echo [$x]\n", "[]\n"),
+    "function": ("f() { echo f; }; f\n", "type f 2>/dev/null || echo none\n", "f\nnone\n"),
+    "backslash": ("echo a \\\n", "echo b\n", "a\nb\n"),
+    "heredoc": ("cat <<END\n (x)\n)\nEND", "echo b\n", " (x)\n)\nb\n"),
+    "lines of others": ("echo a\u2028b\f c\u0085d\n", "echo e\n", "a\u2028b\f c\u0085d\ne\n"),
+    "comment": ("echo a # b", "echo c # d\n", "a\nc\n"),
+}
+
+
+@pytest.mark.parametrize(("one", "two", "said"), CELLS.values(), ids=CELLS)
+def test_script_does_what_the_cells_did(
+    shell: InteractiveShell, solving: Lab, capsys: pytest.CaptureFixture[str], one: str, two: str, said: str
 ) -> None:
-    """In a lab of a task, the lines of a cell are kept in its script, which does the same when it is run."""
-    monkeypatch.setattr(current, "task", 1)
-    monkeypatch.setattr(current, "recording", True)
-    shell.run_cell_magic("lab", "", "x=5\necho $((x+1))\n")
-    capsys.readouterr()
-    assert current.run("sh ~/task1.sh").stdout == "6\n"
-    current.run("rm ~/task1.sh")
-
-
-def kept(shell: InteractiveShell, current: Lab, monkeypatch: pytest.MonkeyPatch, *cells: str) -> str:
-    """The script of task 1 after these cells."""
-    monkeypatch.setattr(current, "task", 1)
-    monkeypatch.setattr(current, "recording", True)
-    monkeypatch.setattr(current, "_script", [])
-    for cell in cells:
+    """Every cell is a shell of its own, live and in the script, so both print the same."""
+    live = []
+    for cell in (one, two):
         shell.run_cell_magic("lab", "", cell)
-    script = current.home / "task1.sh"
-    text = script.read_text() if script.exists() else ""
-    script.unlink(missing_ok=True)
-    return text
+        typed = "$ " + cell.strip("\n").replace("\n", "\n> ") + "\n"
+        live.append(capsys.readouterr().out.removeprefix(typed))
+    assert "".join(live) == said
+    assert solving.run(["bash", "task1.sh"]).stdout == said
 
 
-def test_cells_do_in_the_script_what_they_did_alone(
-    shell: InteractiveShell, current: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Each cell begins in ~; one that goes elsewhere, or ends early, changes nothing for the cells after it."""
-    cells = ("mkdir -p a\ncd a && pwd\n", "if true; then exit 3; fi\n", "x=(1 2)\necho ${#x[@]} $PWD\n")
-    text = kept(shell, current, monkeypatch, *cells)
-    capsys.readouterr()
-    current.write("~/again.sh", text)
-    assert current.run(["bash", "again.sh"]).stdout == "/root/a\n2 /root\n"
-    assert text.startswith("#!/bin/bash\n")
-    current.run("rm -r ~/again.sh ~/a")
+UNREADABLE = {
+    "quote": ("echo one\necho 'two\n", "unexpected EOF"),
+    "heredoc": ("cat > page <<END\none\n", "delimited by end-of-file"),
+    "bracket": ("echo one\n)\n(\necho two\n", "unexpected token"),
+}
 
 
+@pytest.mark.parametrize(("cell", "words"), UNREADABLE.values(), ids=UNREADABLE)
 def test_cell_that_no_shell_can_read_is_not_kept(
-    shell: InteractiveShell, current: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    shell: InteractiveShell, solving: Lab, capsys: pytest.CaptureFixture[str], cell: str, words: str
 ) -> None:
-    """An unclosed quote would end the whole script, so such a cell is refused as a whole, with the shell's words."""
-    text = kept(shell, current, monkeypatch, "echo one\necho 'two\n", "echo three\n")
+    """What would swallow the cells after it in the script is refused as a whole, with the shell's words."""
+    shell.run_cell_magic("lab", "", cell)
     out, err = capsys.readouterr()
-    assert "one" not in out and "unexpected EOF" in err and "nothing of it was run or kept" in err
-    assert text.splitlines()[2:] == ["echo three"]
+    assert out == "" and words in err and "nothing of it was run or kept" in err
+    assert not (solving.home / "page").exists() and not (solving.home / "task1.sh").exists()
+
+
+def test_notebook_that_is_run_again_leaves_one_script(
+    shell: InteractiveShell, own_lab: LabFactory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A solution that is run in a new lab gives the script that it gave before; a first command alone replaces nothing."""
+    scripts = []
+    for cells in (("echo a", "echo b"), ("echo a", "echo b"), ("echo a",)):
+        lab = own_lab("host", task=1)
+        with BackendPool(lab):
+            for cell in cells:
+                shell.run_cell_magic("lab", "", cell)
+        scripts.append((lab.home / "task1.sh").read_text())
+    assert scripts[0] == scripts[1] and "echo b" in scripts[0]
+    lab = own_lab("host", task=1)
+    BackendPool(lab)["backend1"].write_page()
+    assert (lab.home / "task1.sh").read_text() == scripts[2]
+
+
+def test_what_was_not_applied_is_not_kept(solving: Lab) -> None:
+    """A start that failed is no command of the solution."""
+    nobody = Dnsmasq(solving, "no-such-option\n")
+    with pytest.raises(LabkitError):
+        nobody.start()
+    solving.task = 2
+    with pytest.raises(LabkitError):
+        nobody.start()
+    assert not list(solving.home.glob("task*.sh"))
+
+
+def test_lab_without_a_task_has_no_script(current: Lab) -> None:
+    """`recording` of a lab without a task writes nothing."""
+    current.recording = True
+    current.record("true")
+    current.recording = False
+    assert not list(current.home.glob("task*"))
+
+
+def run(shell: InteractiveShell, cell: str, capsys: pytest.CaptureFixture[str]) -> tuple[BaseException | None, str]:
+    """What a cell raised, and all that it showed."""
+    result = shell.run_cell(cell)
+    return result.error_in_exec or result.error_before_exec, capsys.readouterr().out
 
 
 def test_cell_that_needs_a_solution(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
-    """Under %%once_done a missing name, or an error, is one line that says what is missing, and no traceback."""
-    shell.run_cell_magic("once_done", "", "pool.stop()")
-    assert capsys.readouterr() == (
-        "Not done yet: this cell needs your solution above (it uses `pool`, which no cell above has made).\n", "",
-    )  # fmt: skip
-    shell.run_cell_magic("once_done", "", "raise ValueError")
-    assert "(ValueError: )" in capsys.readouterr().out
+    """Under %%once_done a name that the solution has not made is one line that says so, and no traceback."""
+    error, out = run(shell, "%%once_done\nsolution.stop()", capsys)
+    assert error is None and "Traceback" not in out
+    assert out.startswith("Not done yet: this cell needs your solution above (it uses `solution`")
+
+
+OTHER_ERRORS = {
+    "failed assertion": ("assert 1 == 2, 'not so'", AssertionError, "not so"),
+    "interrupt": ("raise KeyboardInterrupt", KeyboardInterrupt, "KeyboardInterrupt"),
+    "not Python": ("x = = 1", SyntaxError, "invalid syntax"),
+    "other error": ("1 / 0", ZeroDivisionError, "----> 1 1 / 0"),
+    "name missing in a library": ("exec('no_name', {})", NameError, "no_name"),
+    "variable without a value": ("def f():\n    v\n    v = 1\nf()", UnboundLocalError, "'v'"),
+    "labkit's own": ("from labkit.errors import BadInput\nraise BadInput('It is no number.')", BadInput, "It is no number."),
+    "no such magic": ("%no_such_magic", UsageError, "no_such_magic"),
+}
+
+
+@pytest.mark.parametrize(("cell", "kind", "words"), OTHER_ERRORS.values(), ids=OTHER_ERRORS)
+def test_error_that_has_nothing_to_do_with_a_solution(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str], cell: str, kind: type[BaseException], words: str
+) -> None:
+    """Under %%once_done every other error fails the cell, and is shown once, without the frames of the magic."""
+    result = shell.run_cell(f"%%once_done\n{cell}")
+    assert isinstance(result.error_in_exec or result.error_before_exec, kind)
+    shown = re.sub("\x1b[^m]*m", "", "".join(capsys.readouterr()))  # no colours
+    assert "Not done yet" not in shown and words in shown
+    assert shown.count(f"{kind.__name__}: ") <= 1 and "once_done(" not in shown
+
+
+def test_error_of_labkit_is_for_people(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a notebook it is the cell's line, the sentence, the program's words and the way out; %tb shows all frames."""
+    raising = "from labkit.errors import LabError\nraise LabError('It broke.', words='no disk', way_out='buy one')"
+    _, out = run(shell, raising, capsys)
+    assert out.splitlines() == [
+        "LabError in line 2: raise LabError('It broke.', words='no disk', way_out='buy one')", "It broke.", "  | no disk",
+        "Way out: buy one", "(%tb in a cell shows the whole traceback.)",
+    ]  # fmt: skip
+    shell.run_line_magic("tb", "")
+    assert "Traceback (most recent call last)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["vi nginx.conf", "  nano", "sudo less x", "top", "top -d 1", "man dig"])
+def test_program_that_needs_a_terminal(
+    shell: InteractiveShell, current: Lab, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    """An editor or pager is refused at once, and the terminal that it needs is named."""
+    shell.run_line_magic("lab", command)
+    shell.run_cell_magic("lab", "", command + "\n")
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("labkit shell tests") == 2
+
+
+@pytest.mark.parametrize("command", ["top -bn1 | head -n 1", "viable() { echo x; }; viable", "echo x | more"])
+def test_program_that_needs_none(shell: InteractiveShell, current: Lab, capsys: pytest.CaptureFixture[str], command: str) -> None:
+    """What only looks like one is run."""
+    shell.run_line_magic("lab", command)
+    out, err = capsys.readouterr()
+    assert out and "terminal" not in err
+
+
+def test_interrupt_is_one_sentence(
+    shell: InteractiveShell, current: Lab, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An interrupted %lab stops what it ran, fails its cell, and says so in one line."""
+    run = current.run
+
+    def interrupted(command: str, **options: Any) -> Any:
+        def interrupt(text: str) -> None:
+            raise KeyboardInterrupt
+
+        return run(command, **options | {"on_output": interrupt})
+
+    monkeypatch.setattr(current, "run", interrupted)
+    result = shell.run_cell("%lab echo begun; sleep 1234")
+    assert isinstance(result.error_in_exec, KeyboardInterrupt)
+    assert capsys.readouterr() == ("Interrupted: what this cell ran in the lab was stopped.\n", "")
+    eventually(lambda: not pids(current, "sleep 1234"), "the end of what was interrupted")
 
 
 def test_code_that_is_not_zero_is_told(shell: InteractiveShell, current: Lab, capsys: pytest.CaptureFixture[str]) -> None:

@@ -162,7 +162,7 @@ def pids(linux: str, number: int) -> str:
         opened: list[Lab] = []
 
         def use(opened: list[Lab] = opened) -> None:
-            opened.append(Lab("soak", home=home))
+            opened.append(Lab("soak", home=home, current=False))
             opened[0].run(["sh", "-c", "for i in $(seq 50); do sleep 30 & done; kill $(jobs -p)"], check=False)
             opened[0].run("true")
 

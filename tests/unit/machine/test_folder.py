@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from labkit.machine.folder import LabFolder
+from labkit.errors import LabError
+from labkit.machine.folder import LabFolder, write_below
 
 
 @pytest.fixture(autouse=True)
@@ -91,3 +92,24 @@ def test_removing_does_not_follow_links(tmp_path: Path) -> None:
     (made.path / "captures" / "link").symlink_to(tmp_path / "kept")
     made.remove()
     assert (tmp_path / "kept" / "file").exists()
+
+
+def test_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    """Whoever has a file of the home open reads all of the old text; the new one keeps its mode; nothing else is left."""
+    write_below(tmp_path, "backend1/index.html", "old\n")
+    page = tmp_path / "backend1" / "index.html"
+    page.chmod(0o640)
+    with page.open() as reader:
+        write_below(tmp_path, "backend1/index.html", "new\n")
+        assert reader.read() == "old\n"
+    assert page.read_text() == "new\n" and page.stat().st_mode & 0o777 == 0o640
+    assert [file.name for file in page.parent.iterdir()] == ["index.html"]
+
+
+def test_file_that_cannot_be_replaced(tmp_path: Path) -> None:
+    """A file that cannot be written is an error with the system's words, and leaves nothing beside."""
+    (tmp_path / "nginx.conf").mkdir()
+    with pytest.raises(LabError, match="cannot be written") as caught:
+        write_below(tmp_path, "nginx.conf", "events {}\n")
+    assert "directory" in caught.value.words
+    assert [file.name for file in tmp_path.iterdir()] == ["nginx.conf"]
