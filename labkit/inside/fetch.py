@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import http.client
+import time
 from typing import Any
 
+from .http_get import PAGE_LIMIT, ask, connect, parsed
 from .http_load import error_name
-
-PAGE_LIMIT = 65536
 
 
 def fetch(host: str, port: int, path: str = "/", timeout: float = 3.0) -> dict[str, Any]:
-    """GET a page: status and headers (name, value) of the answer, its body, error (None when there was an answer)."""
+    """GET a page within `timeout` seconds: status and headers (name, value) of the answer, its body, error (None with one)."""
     row: dict[str, Any] = {"status": None, "headers": [], "body": "", "error": None}
-    connection = http.client.HTTPConnection(host, port, timeout=timeout)
+    deadline = time.monotonic() + timeout
     try:
-        connection.request("GET", path, headers={"Connection": "close"})
-        response = connection.getresponse()
-        row |= {"status": response.status, "headers": response.getheaders()}
+        connection, _ = connect(host, port, deadline)
+        with connection:
+            status, head, body, _ = ask(connection, f"{host}:{port}", path, deadline)
+        response = parsed(head, body)
+        row |= {"status": status, "headers": response.getheaders()}
         row["body"] = response.read(PAGE_LIMIT).decode(errors="replace")
     except (OSError, http.client.HTTPException) as problem:
         row["error"] = error_name(problem)
-    finally:
-        connection.close()
     return row
 
 

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-from .http_get import connect, get
+from .http_get import connect, get, left
 
 # How long rows are gathered before they travel to the notebook together, and how often it is looked whether all are there,
 # seconds.
@@ -72,15 +72,15 @@ def batches(rows: queue.SimpleQueue[Row], count: int, timeout: float) -> Iterato
 
 
 def one_request(host: str, port: int, path: str, timeout: float, first_record: bool) -> Row:
-    """Send one GET and return its row."""
-    time_began, began = time.time(), time.perf_counter()
+    """Send one GET, which has `timeout` seconds for all that it does, and return its row."""
+    time_began, began, deadline = time.time(), time.perf_counter(), time.monotonic() + timeout
     address, status, error, page = f"{host}:{port}", None, None, ""
     connection = None
     try:
-        target = first_address(host, timeout) if first_record else host
+        target = first_address(host, left(deadline)) if first_record else host
         address = f"{target}:{port}"
-        connection, address = connect(target, port, timeout)
-        status, page, whole = get(connection, host, path)
+        connection, address = connect(target, port, deadline)
+        status, page, whole = get(connection, host, path, deadline)
         error = None if whole else "cut short"
     except Exception as problem:  # a row for every request: whatever else goes wrong has a name too
         error = error_name(problem)

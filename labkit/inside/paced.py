@@ -16,12 +16,12 @@ from .http_load import Row, batches, one_request
 def requests(targets: list[tuple[str, int]], path: str, rate: float, timeout: float, first_record: bool) -> Iterator[list[Row]]:
     """Send `rate` GET requests a second to the `targets` in turn, and yield lists of rows as http_load does.
 
-    It goes on until the caller closes the iterator. `timeout` is seconds for each step of a request.
+    It goes on until the caller closes the iterator. `timeout` is seconds a request.
     """
     rows: queue.SimpleQueue[Row] = queue.SimpleQueue()
     stop = threading.Event()
-    # To connect and to be answered may each take the whole time, so no request waits for a free sender.
-    senders = ThreadPoolExecutor(math.ceil(2 * rate * timeout) + 4, "sender")
+    # So many that no request waits for a free sender: none is busy longer than its request may take.
+    senders = ThreadPoolExecutor(math.ceil(rate * timeout) + 4, "sender")
 
     def send(host: str, port: int) -> None:
         rows.put(one_request(host, port, path, timeout, first_record))

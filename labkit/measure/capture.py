@@ -53,6 +53,7 @@ class Capture:
         self.file = Path(self._folder.name) / "capture.pcapng"
         self._name = f"{uuid.uuid4().hex[:8]}.pcapng"
         self._process: Process | None = None
+        self._looked = 0  # so much of the recording has been searched for marks
 
     @property
     def _recording(self) -> Path:
@@ -63,19 +64,32 @@ class Capture:
         token = f"labkit-{uuid.uuid4().hex}"
         process = self._process
         assert process is not None
+        came = b""
 
         def seen() -> bool:
+            nonlocal came
             if not process.alive:
                 raise MeasureError(
                     f"`{process.command}` ended.", words=process.log, way_out="is the interface there? `%lab ip link`"
                 )
             self.lab.call("labkit.inside.mark:mark", token)
-            return self._recording.exists() and token.encode() in self._recording.read_bytes()
+            came = came[-len(token) :] + self._grown()
+            return token.encode() in came
 
         try:
             wait_until(seen, reason="a packet to appear in the capture", timeout=MARK_TIMEOUT, interval=MARK_EVERY)
         except WaitTimeout as error:
             raise MeasureError(f"`{process.command}` records nothing.", words=process.log) from error
+
+    def _grown(self) -> bytes:
+        """Return what the recording has grown by since this was called last."""
+        if not self._recording.exists():
+            return b""
+        with self._recording.open("rb") as file:
+            file.seek(self._looked)
+            data = file.read()
+        self._looked += len(data)
+        return data
 
     def __enter__(self) -> Self:
         """Start recording; it records when this returns. Raises MeasureError."""
@@ -116,8 +130,9 @@ class Capture:
 
     def syns(self) -> pd.DataFrame:
         """The TCP connection attempts, as `measure.exchanges.read_syns` describes them."""
-        return read_syns(self._finished(), self.ports)
+        return read_syns(self._finished(), self.ports, apart=not self.lab.trusted)
 
     def raw(self, stream: int) -> str:
         """tshark's own view of the HTTP messages of one TCP stream."""
-        return tshark(self._finished(), self.ports, ["-Y", f"http and tcp.stream == {int(stream)}", "-O", "http"])
+        options = ["-Y", f"http and tcp.stream == {int(stream)}", "-O", "http"]
+        return tshark(self._finished(), self.ports, options, apart=not self.lab.trusted)

@@ -124,8 +124,8 @@ def read_exchanges(file: Path, ports: Mapping[int, str], *, fast: bool | None = 
 
     Columns: time (s since the first), hop ("client → nginx", "nginx → backend1", …), client, server ("address:port"),
     stream (tshark's number of the TCP connection), method, uri, status (NA without a response), request_headers and
-    response_headers (dict), ms (from the request to its response). With `apart` tshark sees nothing but the file (then it
-    is `fast`). Raises MeasureError.
+    response_headers (dict; several values of one name are joined by ", "), ms (from the request to its response). With
+    `apart` tshark sees nothing but the file (then it is `fast`). Raises MeasureError.
     """
     fast = apart or (file.stat().st_size > FAST_BYTES if fast is None else fast)
     exchanges = pair(fast_messages(file, ports, apart=apart) if fast else pyshark_messages(file, ports))
@@ -137,14 +137,14 @@ def read_exchanges(file: Path, ports: Mapping[int, str], *, fast: bool | None = 
     return table
 
 
-def read_syns(file: Path, ports: Mapping[int, str]) -> pd.DataFrame:
+def read_syns(file: Path, ports: Mapping[int, str], *, apart: bool = False) -> pd.DataFrame:
     """The TCP connection attempts in a capture, one row each.
 
     Columns: time (s since the first), source, target ("address:port"), answer (accepted, refused, none), packets (SYNs
-    sent: more than 1 when they were repeated), stream. Raises MeasureError.
+    sent: more than 1 when they were repeated), stream. With `apart` tshark sees nothing but the file. Raises MeasureError.
     """
     attempts: dict[int, dict[str, Any]] = {}
-    for row in fields(file, ports, "tcp.flags.syn == 1 or tcp.flags.reset == 1", SYN_FIELDS):
+    for row in fields(file, ports, "tcp.flags.syn == 1 or tcp.flags.reset == 1", SYN_FIELDS, apart=apart):
         stream, syn, ack = int(row["tcp.stream"]), row["tcp.flags.syn"] in ("1", "True"), row["tcp.flags.ack"] in ("1", "True")
         if syn and not ack:
             new = {

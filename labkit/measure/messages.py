@@ -89,8 +89,15 @@ def pyshark_message(packet: Any) -> dict[str, Any]:
 
 
 def message(row: Mapping[str, str], lines: list[str]) -> dict[str, Any]:
-    """One HTTP message: when, between whom, and its request line or status."""
-    headers = {name.strip(): value.strip() for name, colon, value in (line.partition(":") for line in lines) if colon}
+    """One HTTP message: when, between whom, its request line or status, and its headers.
+
+    Several values of one name are joined by ", " (RFC 9110, 5.3), under the name as it was written first.
+    """
+    values: dict[str, tuple[str, list[str]]] = {}
+    for name, colon, value in (line.partition(":") for line in lines):
+        if colon:
+            values.setdefault(name.strip().lower(), (name.strip(), []))[1].append(value.strip())
+    headers = {name: ", ".join(each) for name, each in values.values()}
     return {
         "time": float(row["frame.time_epoch"]), "stream": int(row["tcp.stream"]),
         "source": f"{row['ip.src']}:{row['tcp.srcport']}", "target": f"{row['ip.dst']}:{row['tcp.dstport']}",

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pandas as pd
 
-from ..errors import BadInput, CommandTimeout
+from ..errors import BadInput, MeasureError
 from ..lab import Lab
 
 COLUMNS = ["n", "start", "address", "backend", "status", "ms", "error"]
@@ -77,7 +77,7 @@ def traffic(
     """Send `count` GET requests to `url` from inside the lab, each on a new connection, and return a row for each.
 
     `at_a_time` senders share them; each begins one every `every` seconds at the most, evenly spread. `timeout` is seconds a
-    request.
+    request, for all that it does: asking DNS, connecting, and the answer.
     With `first_record` the client takes the first A record that the lab's DNS gives; otherwise getaddrinfo chooses.
 
     Columns: n (1 …), start (s since the first began), address (connected to, "address:port"), backend (read from the
@@ -119,7 +119,7 @@ def curl_command(url: str, count: int, timeout: float) -> str:
 def curl(lab: Lab, url: str, count: int = 20, *, timeout: float = 5.0) -> pd.DataFrame:
     """Ask `url` with the real curl, `count` times one after another; the same columns as `traffic`.
 
-    Raises BadInput, CommandTimeout.
+    Raises BadInput, CommandTimeout, and MeasureError when not every run can be read.
     """
     host, port, _ = split_url(url)
     if not 1 <= count <= MAX_REQUESTS:
@@ -127,7 +127,10 @@ def curl(lab: Lab, url: str, count: int = 20, *, timeout: float = 5.0) -> pd.Dat
     done = lab.run(curl_command(url, count, timeout), check=False, timeout=count * (timeout + 2))
     rows = parse_curl(done.stdout, f"{host}:{port}")
     if len(rows) < count:
-        raise CommandTimeout(f"Only {len(rows)} of {count} runs of curl ended.", words=done.stderr)
+        raise MeasureError(
+            f"Of {count} runs of curl only {len(rows)} can be read: they printed more than a lab passes on, or were ended.",
+            words=done.stderr, way_out="ask fewer times at once, or for a smaller page; `traffic` passes on 64 KiB of each page",
+        )  # fmt: skip
     return frame(rows)
 
 

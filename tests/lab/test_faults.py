@@ -124,6 +124,22 @@ def test_new_fault_heals_the_old_one(lab: Lab, faults: Faults) -> None:
     assert errors(lab, SECOND) == ["http 500"] * 2
 
 
+@pytest.mark.parametrize("leave", ["heal", "stop", "pool"])
+def test_firewall_that_somebody_flushed(lab: Lab, pool: BackendPool, faults: Faults, leave: str) -> None:
+    """Where the learner has taken the rules away by hand, healing and stopping still work, and the next fault too."""
+    faults.unplug("backend1")
+    lab.run("nft flush ruleset 2>/dev/null; tc qdisc del dev lo root 2>/dev/null", check=False)
+    if leave == "heal":
+        faults.heal("backend1")
+        assert errors(lab, FIRST) == [None, None]
+    else:
+        (pool["backend1"] if leave == "stop" else pool).stop()
+        assert errors(lab, FIRST) == ["refused", "refused"]
+    faults.heal_all()
+    faults.unplug("backend1")
+    assert faults.state == {"backend1": "unplugged", "backend2": "well"}
+
+
 def test_two_backends_are_unplugged_and_healed_apart(lab: Lab, faults: Faults) -> None:
     """Both can be unplugged; healing one leaves the other as it is."""
     faults.unplug("backend1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
 import threading
@@ -12,8 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from labkit.inside import http_load
-from labkit.inside.http_get import PAGE_LIMIT
-from labkit.inside.http_load import Row, error_name, requests
+from labkit.inside.fetch import fetch
+from labkit.inside.http_get import PAGE_LIMIT, connect
+from labkit.inside.http_load import Row, error_name, one_request, requests
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -114,6 +116,61 @@ def answer_with(words: bytes | None) -> Iterator[int]:
         thread.join(10)
 
 
+def drip(words: bytes) -> Iterator[int]:
+    """A port that takes one connection and answers byte by byte, each long before a time-out of half a second."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.recv(65536)
+                for byte in words:
+                    connection.sendall(bytes([byte]))
+                    time.sleep(0.1)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize("words", [b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 30, b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 5])
+def test_time_is_for_the_whole_request(words: bytes) -> None:
+    """An answer that drips is a time-out, in its head as in its page, though no single wait for it is long."""
+    for port in drip(words):
+        assert one_request("127.0.0.1", port, "/", 0.5, False)[4] == "timeout"
+    for port in drip(words):
+        assert fetch("127.0.0.1", port, timeout=0.5)["error"] == "timeout"
+
+
+def test_connecting_is_part_of_the_request(port: int) -> None:
+    """What has no time left does not connect, and not to a second address either."""
+    with pytest.raises(TimeoutError):
+        connect("localhost", port, time.monotonic())
+
+
+LF_ONLY = b"HTTP/1.0 200 OK\nServer: x\nContent-Length: 5\n\npage\nand more"
+MIXED = b"HTTP/1.0 200 OK\nServer: x\r\nContent-Length: 5\r\n\npage\n"
+
+
+@pytest.mark.parametrize("words", [LF_ONLY, MIXED])
+def test_lines_may_end_without_a_carriage_return(words: bytes) -> None:
+    """A server that ends its lines by LF only has answered (RFC 9112, 2.2)."""
+    for port in answer_with(words):
+        assert [(row[2], row[4], row[5][:5]) for row in send(port)] == [(200, None, "page\n")]
+    for port in answer_with(words):
+        row = fetch("127.0.0.1", port)
+        assert (row["status"], row["error"], row["headers"][0]) == (200, None, ("Server", "x"))
+
+
+def test_fetch_gives_all_headers_and_the_page() -> None:
+    """Headers come as they were sent, a doubled one twice; a page in chunks is put together."""
+    chunks = b"HTTP/1.1 200 OK\r\nA: 1\r\na: 2\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+    for port in answer_with(chunks):
+        row = fetch("127.0.0.1", port)
+        assert row == {
+            "status": 200, "headers": [("A", "1"), ("a", "2"), ("Transfer-Encoding", "chunked")], "body": "abcde", "error": None,
+        }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("words", "error"),
     [
@@ -128,6 +185,8 @@ def test_broken_answers_have_names(words: bytes | None, error: str) -> None:
     """A server that says nothing, resets, or does not speak HTTP is named so."""
     for port in answer_with(words):
         assert [row[4] for row in send(port)] == [error]
+    for port in answer_with(words):
+        assert fetch("127.0.0.1", port)["error"] == error
 
 
 def test_answer_that_is_cut_short_is_an_error() -> None:

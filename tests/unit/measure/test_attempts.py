@@ -58,6 +58,13 @@ def test_other_format_is_an_error_with_the_line_and_the_format(line: str) -> Non
     assert LOG_FORMAT in caught.value.way_out
 
 
+def test_lines_of_an_earlier_format_are_left_out(fake_lab: Any) -> None:
+    """What nginx wrote before the log had its format stays in the file, and is neither counted nor skipped."""
+    fake_lab.files["/var/log/nginx/access.log"] = '127.0.0.1 - - "GET / HTTP/1.1" 200\n' + RECORDED
+    assert len(attempts(fake_lab)) == 6
+    assert attempts(fake_lab, skip=5)["status"].tolist() == [499]
+
+
 def test_format_has_the_four_variables_in_the_order_that_is_read() -> None:
     """What nginx is told to write is what is read."""
     assert LOG_FORMAT == "log_format attempts '$msec|$status|$upstream_addr|$upstream_status';"

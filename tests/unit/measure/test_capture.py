@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from labkit.errors import BadInput, MeasureError
+from labkit.machine.folder import LabFolder
+from labkit.measure import exchanges
 from labkit.measure.capture import PORTS, Capture, capture_command
 
 
@@ -35,3 +39,50 @@ def test_capture_that_recorded_nothing_says_so(fake_lab: Any, read: Any) -> None
     with pytest.raises(MeasureError, match="nothing yet") as caught:
         read(Capture(fake_lab))
     assert "with Capture(lab)" in caught.value.way_out
+
+
+READS = {"exchanges": Capture.exchanges, "syns": Capture.syns, "raw": lambda capture: capture.raw(0)}
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_capture_of_strangers_is_read_apart(fake_lab: Any, read: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is read of a lab that is not trusted, tshark sees nothing but the file."""
+    seen: list[Path] = []
+    monkeypatch.setattr(exchanges, "reading_command", lambda _command, file, _name: seen.append(file) or ["true"])
+    fake_lab.trusted = False
+    capture = Capture(fake_lab)
+    capture.file.touch()
+    read(capture)
+    assert seen == [capture.file]
+
+
+class Writing:
+    """A capture program that lives."""
+
+    alive, command, log = True, "tshark", ""
+
+
+def test_recording_is_searched_once(fake_lab: Any, folder: LabFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a mark is waited for, only what is new of a large recording is read; a mark that comes in two parts is found."""
+    fake_lab.folder = folder
+    (folder.path / "captures").mkdir()
+    capture = Capture(fake_lab)
+    capture._process = Writing()  # type: ignore[assignment]
+    capture._recording.write_bytes(bytes(8_000_000))
+    marks = count()
+
+    def mark(token: str) -> None:
+        parts = {3: token[:9], 4: token[9:]}
+        with capture._recording.open("ab") as file:
+            file.write(parts.get(next(marks), "").encode())
+
+    fake_lab.answers["mark"] = mark
+    before = read_so_far()
+    capture._mark()
+    assert next(marks) == 5
+    assert read_so_far() - before < 2 * 8_000_000
+
+
+def read_so_far() -> int:
+    """How many bytes this process has read in its life (proc(5))."""
+    return int(Path("/proc/self/io").read_text().split()[1])

@@ -88,13 +88,14 @@ def test_port_without_a_name_is_named_by_its_address() -> None:
     ("lines", "headers"),
     [
         (["Host: a", "X-high-load-test:123", "Empty:"], {"Host": "a", "X-high-load-test": "123", "Empty": ""}),
+        (["X-high-load-test: 123", "A: b", "x-HIGH-load-test: 123"], {"X-high-load-test": "123, 123", "A": "b"}),
         (["Location: http://x:80/"], {"Location": "http://x:80/"}),
         ([""], {}),
         (["no colon"], {}),
     ],
 )
 def test_headers_are_split_at_the_first_colon(lines: list[str], headers: dict[str, str]) -> None:
-    """Names and values are without spaces around; a line without a colon is none."""
+    """Names and values are without spaces around; two values of a name are both seen; a line without a colon is none."""
     row = dict.fromkeys(module.HTTP_FIELDS, "") | {"frame.time_epoch": "1.5", "tcp.stream": "3", "http.response.code": "200"}
     assert message(row, lines)["headers"] == headers
     assert message(row, lines)["status"] == 200
