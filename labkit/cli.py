@@ -6,18 +6,28 @@ import argparse
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .door import cli as door
-from .errors import LabkitError
+from .errors import BadInput, CourseError, LabkitError, plain, shortage
+
+if TYPE_CHECKING:
+    from .course.grade import Grade
+
+# Where the notebooks write a work, seen from where one may stand: beside them, in the checkout, and where reports are.
+PLACES = ("work", "notebooks/work", "reports/work", ".")
+WORK_HELP = f"the folder of the work (default: the one changed last of {', '.join(PLACES)})"
 
 
 def open_notebooks(options: argparse.Namespace) -> int:
     """Become JupyterLab on the notebooks; its terminals find the command `labkit`."""
     from .course.jupyter import jupyter_command, path_with_labkit
-    from .course.report import NOTEBOOKS
+    from .course.report import NOTEBOOKS, find
 
+    find()
     os.environ["PATH"] = path_with_labkit()
     os.execv(sys.executable, jupyter_command(NOTEBOOKS, *options.jupyter))
 
@@ -43,8 +53,28 @@ def hand_in(options: argparse.Namespace) -> int:
     from .course.hand_in import stories_in
 
     stories = stories_in(options.notebooks) if options.notebooks else {}
-    print(run(options.work, options.out, name=options.name, group=options.group, stories=stories))
+    print(run(work_of(options), options.out, name=options.name, group=options.group, stories=stories))
     return 0
+
+
+def work_of(options: argparse.Namespace) -> Path:
+    """Return the folder of the work: the one that was named, else the one that the notebooks wrote last. Raises BadInput."""
+    if options.work:
+        return Path(options.work)
+    changed = {}
+    for place in PLACES:
+        times = [script.stat().st_mtime for script in Path(place).glob("task[1-4].sh")]
+        if times:
+            changed[place] = max(times)
+    if not changed:
+        looked = ", ".join(str(Path(place).absolute()) for place in PLACES)
+        raise BadInput(
+            "There is no work here: task1.sh … task4.sh were not found.", words=f"looked for in {looked}",
+            way_out="name the folder that holds them with --work",
+        )  # fmt: skip
+    found = max(PLACES, key=lambda place: changed.get(place, 0.0))
+    print(f"The work is the folder {Path(found).absolute()} (--work names another)", file=sys.stderr)
+    return Path(found)
 
 
 def unpack(options: argparse.Namespace) -> int:
@@ -54,14 +84,14 @@ def unpack(options: argparse.Namespace) -> int:
 
     data = read(options.file)
     for path in run(data, options.to):
-        print(path)
+        print(plain(str(path)))
     if options.evidence:
         from .course.evidence import write_evidence
 
         for path in write_evidence(data["evidence"], options.evidence):
             print(path)
     for part in altered(data):
-        print(f"edited after it was made: {part}", file=sys.stderr)
+        print(plain(f"edited after it was made: {part}"), file=sys.stderr)
     return 0
 
 
@@ -70,19 +100,43 @@ def grade(options: argparse.Namespace) -> int:
     from .course.batch import grade_files, reports_in
     from .course.feedback import INDEX, write_pages
     from .course.table import as_text, to_csv
+    from .course.writing import prepare_file, prepare_folder, writing
 
+    # Whatever cannot be written is told now, and not after hours.
+    if options.csv:
+        prepare_file("The table", options.csv, "name another file with --csv")
+    if options.html:
+        prepare_folder("The feedback", options.html, "name another folder with --html")
     notes = notes_of(options)
     if notes and options.fresh:
-        notes.unlink(missing_ok=True)
+        with writing("The notes of the batch", notes, "name another file with --notes"):
+            notes.unlink(missing_ok=True)
     grades = grade_files(reports_in(options.files), jobs=options.jobs, notes=notes)
+    try:
+        if options.csv:
+            to_csv(grades, options.csv)
+        if options.html:
+            write_pages(grades, options.html)
+    except LabkitError as error:
+        print(as_text(grades))
+        raise rescued(grades, error) from None
     print(as_text(grades))
-    if options.csv:
-        to_csv(grades, options.csv)
-        print(options.csv)
-    if options.html:
-        write_pages(grades, options.html)
-        print(options.html / INDEX)
+    for written in (options.csv, options.html and options.html / INDEX):
+        if written:
+            print(written)
     return 0
+
+
+def rescued(grades: Sequence[Grade], error: LabkitError) -> LabkitError:
+    """Return the error of grades that cannot be written where they were to, which says where they are now."""
+    from .course.table import to_csv
+
+    try:
+        kept = Path(tempfile.mkdtemp(prefix="labkit-grades-")) / "grades.csv"
+        to_csv(grades, kept)
+    except (OSError, LabkitError):
+        return CourseError(error.tried, words=error.words, way_out=f"the grades are printed above; {error.way_out}")
+    return CourseError(error.tried, words=error.words, way_out=f"the table is kept in {kept}; {error.way_out}")
 
 
 def notes_of(options: argparse.Namespace) -> Path | None:
@@ -90,7 +144,7 @@ def notes_of(options: argparse.Namespace) -> Path | None:
     if options.notes:
         return Path(options.notes)
     if options.csv:
-        return Path(f"{options.csv}.notes")
+        return Path(f"{options.csv}.notes") if not options.csv.exists() or options.csv.is_file() else None
     return options.html / "grades.notes" if options.html else None
 
 
@@ -98,7 +152,7 @@ def check(options: argparse.Namespace) -> int:
     """Judge a work; 0 all passed, 1 something failed, 2 something could not run."""
     from .course.check import check_work
 
-    verdicts = check_work(options.work, options.task or (1, 2, 3, 4))
+    verdicts = check_work(work_of(options), options.task or (1, 2, 3, 4))
     print(verdicts.json() if options.json else verdicts)
     return verdicts.exit_code
 
@@ -130,7 +184,7 @@ def who(parser: argparse.ArgumentParser) -> None:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(prog="labkit", description="Build a load balancer four times, with the real programs.")
-    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    commands = top.add_subparsers(required=True, metavar="COMMAND", dest="what")
     add = commands.add_parser("open", help="JupyterLab on the notebooks")
     add.add_argument("jupyter", nargs="*", help="passed on to JupyterLab (after --)")
     add.set_defaults(run=open_notebooks)
@@ -141,12 +195,12 @@ def parser() -> argparse.ArgumentParser:
     add.add_argument("--save", action="store_true", help="also write the executed notebooks there")
     add.set_defaults(run=report)
     add = commands.add_parser("check", help="judge a work by what it does")
-    add.add_argument("--work", type=Path, default=Path("work"), metavar="DIR", help="the folder of the work (default: work)")
-    add.add_argument("--task", type=int, nargs="+", metavar="N", help="which tasks: 1 2 3 4 (all without any)")
+    add.add_argument("--work", type=Path, metavar="DIR", help=WORK_HELP)
+    add.add_argument("--task", type=int, nargs="+", action="extend", metavar="N", help="which tasks: 1 2 3 4 (all without any)")
     add.add_argument("--json", action="store_true", help="as JSON")
     add.set_defaults(run=check)
     add = commands.add_parser("hand-in", help="write the one file to hand in, from a folder of work")
-    add.add_argument("--work", type=Path, default=Path("work"), metavar="DIR", help="the folder of the work (default: work)")
+    add.add_argument("--work", type=Path, metavar="DIR", help=WORK_HELP)
     add.add_argument("--notebooks", type=Path, metavar="DIR", help="executed notebooks that tell the story")
     add.add_argument("--out", type=Path, default=Path("submission.html"), metavar="FILE", help="default: submission.html")
     who(add)
@@ -184,7 +238,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = options.run(options)
         return code
     except LabkitError as error:
-        print(error, file=sys.stderr)
+        print(plain(str(error)), file=sys.stderr)
+        return 3
+    except (OSError, RuntimeError, MemoryError) as error:
+        words = str(error) or type(error).__name__
+        if isinstance(error, RuntimeError) and not shortage(words):
+            raise
+        tried = f"`labkit {options.what}` was ended by the system."
+        print(plain(str(CourseError(tried, words=words, way_out=shortage(words)))), file=sys.stderr)
         return 3
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

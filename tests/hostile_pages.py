@@ -57,6 +57,11 @@ def with_file(name: str, says: str, path: str) -> Page:
     return edited(name, says, lambda data: data["work"].update({path: {"data": "eA==", "executable": True}}))
 
 
+def with_entry(name: str, says: str, entry: dict[str, Any]) -> Page:
+    """A page whose work holds this entry."""
+    return edited(name, says, lambda data: data["work"].update(entry=entry))
+
+
 def with_block(name: str, says: str, block: str) -> Page:
     """A page whose machine part is this text."""
     return Page(name, says, lambda _data: page(block))
@@ -100,8 +105,21 @@ UNREADABLE = [
     with_file("path-of-nothing", "no name of a file", "."),
     with_file("path-with-end", "no name of a file", "task1.sh\0.txt"),
     with_file("path-too-long", "no name of a file", "a/" * 400 + "x"),
-    with_file("name-too-long", "cannot be written", "n" * 400),
-    with_file("file-below-a-file", "cannot be written", "task1.sh/x"),
+    with_file("name-too-long", "is too long", "n" * 400),
+    with_file("file-below-a-file", "which is no folder", "task1.sh/x"),
+    with_file("file-below-a-file-in-capitals", "which is no folder", "TASK1.SH/x"),
+    with_file("same-name-in-capitals", "same name", "Task1.sh"),
+    with_file("same-name-with-a-dot", "same name", "./task1.sh"),
+    with_file("same-name-with-slashes", "same name", "backend1//index.html"),
+    edited("same-name-of-two-letters", "same name", lambda data: data["work"].update({"\u00fc": {"data": ""}, "u\u0308": {"data": ""}})),
+    with_entry("link-to-the-host", "not in the work", {"link": "/etc/passwd"}),
+    with_entry("link-upwards", "not in the work", {"link": "../x"}),
+    with_entry("link-upwards-behind-a-link", "not in the work", {"link": "backend1/../../x"}),
+    with_entry("link-with-an-end", "not in the work", {"link": "a\0b"}),
+    edited("file-below-a-link", "which is no folder", lambda data: data["work"].update({"a": {"link": "backend1"}, "a/x": {"data": ""}})),
+    with_entry("link-that-is-a-number", FORM, {"link": 5}),
+    with_entry("folder-that-is-a-text", FORM, {"folder": "yes"}),
+    Page("zip", "is an archive", lambda _data: b"PK\x03\x04" + bytes(100)),
 ]  # fmt: skip
 # These are graded, and flagged.
 READABLE = [

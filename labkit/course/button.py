@@ -8,7 +8,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from ..errors import LabkitError
+from ..errors import LabkitError, plain
 from .hand_in import NAME, hand_in, stories_in
 
 
@@ -25,8 +25,9 @@ def report_form(work: str | Path = "work", *, to: str | Path = NAME) -> widgets.
         try:
             path = hand_in(Path(work), Path(to), name=name.value, group=group.value, stories=stories_in(Path.cwd()))
             said.value = f"Written: <b>{html.escape(str(path.resolve()))}</b>"
-        except LabkitError as error:
-            said.value = f"<pre>{html.escape(str(error))}</pre>"
+        except Exception as error:  # nobody sees what a button raises
+            words = str(error) if isinstance(error, LabkitError) else f"{type(error).__name__}: {error}"
+            said.value = f"<pre>{html.escape(plain(f'Your report was not made. {words}'))}</pre>"
         finally:
             button.disabled = False
 

@@ -15,6 +15,7 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from ..machine.view import PATH
 from .verdict import Verdicts
 
 TITLES = {1: "A pool of backends", 2: "DNS load balancing", 3: "Layer 4 balancing with IPVS", 4: "Layer 7 balancing with nginx"}
@@ -28,7 +29,8 @@ FILES = {
 SHOWN = 20_000
 PROGRAMS = {
     "nginx": ["nginx", "-v"], "dnsmasq": ["dnsmasq", "--version"], "dig": ["dig", "-v"], "ip": ["ip", "-V"],
-    "tshark": ["tshark", "--version"], "curl": ["curl", "--version"], "bubblewrap": ["bwrap", "--version"],
+    "tshark": ["tshark", "--version"], "User-Mode Linux": ["linux.uml", "--version"],
+    "curl": ["curl", "--version"], "bubblewrap": ["bwrap", "--version"],
 }  # fmt: skip
 LINUXES = {"host": "the running kernel", "uml": "User-Mode Linux", "none": "none opened"}
 PACKAGES = ("pandas", "matplotlib", "pyshark", "pyroute2", "dnspython", "nbconvert")
@@ -39,9 +41,11 @@ def versions() -> dict[str, str]:
     found = {"Linux of this machine": platform.release(), "Python": platform.python_version()}
     found |= {name: importlib.metadata.version(name) for name in PACKAGES}
     for name, command in PROGRAMS.items():
-        if shutil.which(command[0]):
+        if program := shutil.which(command[0], path=PATH):
             try:
-                done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+                done = subprocess.run(
+                    [program, *command[1:]], capture_output=True, encoding="utf-8", errors="replace", timeout=20, check=False
+                )
             except (OSError, subprocess.TimeoutExpired) as error:
                 found[name] = str(error)[:100]
                 continue
@@ -71,8 +75,10 @@ def shown(page: str, plain: str = "") -> NotebookNode:
 
 def literal(name: str, text: str) -> NotebookNode:
     """A file as it is, under its name; it cannot be taken for anything but text."""
-    page = f"<p><code>{html.escape(name)}</code></p><pre style='font-family:monospace'>{html.escape(text[:SHOWN])}</pre>"
-    return shown(page, f"{name}\n{text[:SHOWN]}")
+    rest = len(text) - SHOWN
+    text = text if rest <= 0 else f"{text[:SHOWN]}\n… {rest:,} more characters"
+    page = f"<p><code>{html.escape(name)}</code></p><pre style='font-family:monospace'>{html.escape(text)}</pre>"
+    return shown(page, f"{name}\n{text}")
 
 
 def cover(who: Mapping[str, str], linux: str, tools: Mapping[str, str]) -> list[NotebookNode]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadInput
+from .writing import writing
 
 CAPTURE = "capture"
 # What a capture may hold, compressed or not, bytes: one of a request has about 5 kB.
@@ -57,9 +58,10 @@ def write_evidence(evidence: Mapping[str, Any], to: Path) -> list[Path]:
             files[f"task{task}.json"] = json.dumps(rest, indent=1).encode()
         if isinstance(parts, dict) and CAPTURE in parts:
             files[f"task{task}-{CAPTURE}.pcapng"] = unpacked(parts[CAPTURE])
-    if to.exists() and any(to.iterdir()):
-        raise BadInput(f"{to} is not empty.", way_out="name a new folder with --evidence")
-    to.mkdir(parents=True, exist_ok=True)
-    for name, data in files.items():
-        (to / name).write_bytes(data)
+    with writing("The evidence", to, "name another folder with --evidence"):
+        if to.exists() and any(to.iterdir()):
+            raise BadInput(f"{to} is not empty.", way_out="name a new folder with --evidence")
+        to.mkdir(parents=True, exist_ok=True)
+        for name, data in files.items():
+            (to / name).write_bytes(data)
     return [to / name for name in files]

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_notebook
 
 from .document import shown
-from .grade import Grade
+from .grade import NOT_MEASURED, Grade
 from .html import to_html
 from .verdict import BY_HAND, COLOURS, MARKS, Verdict, Verdicts
+from .writing import write_file
 
 INDEX = "index.html"
+# Stands at the beginning of every page, so that none is taken for a report.
+MARK = "<!-- labkit feedback -->"
 HEAD = ("", "measured", "claimed", "points", "requirement", "what was seen")
 LIST_HEAD = ("file", "name", "group", "measured", "claimed", "by hand", "to look at", "seconds")
 
@@ -66,6 +71,8 @@ def page(grade: Grade) -> str:
     cells = [shown(f"<h1>Feedback</h1><p>{who}</p>")]
     if flags:
         cells.append(shown(f"<p><b>To look at</b></p><ul>{flags}</ul>"))
+    if grade.state == NOT_MEASURED:
+        cells.append(shown("<p><b>This is no grade yet</b>: what could not be measured here is no fault of the work.</p>"))
     if grade.verdicts:
         rows = [verdict_line(row, grade.claims.get(row.requirement, "nothing")) for row in verdicts]
         cells += [new_markdown_cell("## Measured"), shown(f"<p><b>{html.escape(total(grade, verdicts))}</b></p>")]
@@ -79,7 +86,7 @@ def numbered(cells: list[NotebookNode], title: str) -> str:
     """The cells as a page."""
     for number, cell in enumerate(cells):
         cell["id"] = f"cell-{number}"
-    return to_html(new_notebook(cells=cells), title)
+    return to_html(new_notebook(cells=cells), title).replace("<head>", f"<head>\n{MARK}", 1)
 
 
 def index(grades: Sequence[Grade], names: Sequence[str]) -> str:
@@ -89,19 +96,24 @@ def index(grades: Sequence[Grade], names: Sequence[str]) -> str:
     for grade, name in listed:
         texts = [grade.name or "(no name)", grade.group, f"{grade.measured} / {grade.of}", str(grade.claimed)]
         texts += [str(grade.by_hand or ""), "; ".join(grade.flags), f"{grade.seconds:.0f}"]
-        link = f'<a href="{html.escape(name)}">{html.escape(grade.file)}</a>'
+        link = f'<a href="{quote(name)}">{html.escape(grade.file)}</a>'
         lines.append(line([link, *map(html.escape, texts)], striking=bool(grade.flags)))
     flagged = sum(bool(grade.flags) for grade in grades)
     cells = [shown(f"<h1>Grades</h1><p>{len(grades)} works, {flagged} to look at.</p>"), table(LIST_HEAD, lines)]
     return numbered(cells, "Grades")
 
 
+def page_names(grades: Sequence[Grade]) -> list[str]:
+    """Return a file's name for each page: a number, and the letters of every alphabet that the row's name has."""
+    stems = [unicodedata.normalize("NFC", str(Path(grade.file).with_suffix(""))) for grade in grades]
+    stems = [re.sub(r"[^\w-]+", "_", stem)[:60].encode()[:200].decode(errors="ignore") for stem in stems]
+    return [f"{number:03}-{stem}.html" for number, stem in enumerate(stems, 1)]
+
+
 def write_pages(grades: Sequence[Grade], folder: Path) -> list[Path]:
-    """Write a page for each grade into `folder`, and the list of all; the files' names are made of harmless letters only."""
-    folder.mkdir(parents=True, exist_ok=True)
-    stems = [re.sub(r"[^A-Za-z0-9_-]+", "_", Path(grade.file).stem)[:60] for grade in grades]
-    names = [f"{number:03}-{stem}.html" for number, stem in enumerate(stems, 1)]
+    """Write a page for each grade into `folder`, and the list of all. Raises BadInput."""
+    names = page_names(grades)
     texts = {**dict(zip(names, map(page, grades), strict=True)), INDEX: index(grades, names)}
     for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        write_file("A feedback page", folder / name, text, "name another folder with --html")
     return [folder / name for name in texts]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -9,20 +10,26 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import LabkitError
+from ..errors import BadInput, CourseError, LabkitError, plain, shortage, tail
 from ..machine.temporary import own_folder
-from .check import check_work
+from .check import Stop, check_work
 from .similar import fingerprint
 from .submission import altered, answers_in, read, unpack
-from .verdict import BY_HAND
 
 # Names and sentences of a submission are shown to the teacher this long at the most, characters; and so many edits.
 SHOWN, EDITS = 200, 10
+# A path is Linux's 4,096 bytes at the most; it is the learner's name in an export, so it is not cut.
+LONGEST = 4096
+# What came of a file. What is not measured is not the learner's fault, and looked at again at the next run.
+MEASURED, NOT_MEASURED, UNREADABLE = "measured", "not measured", "unreadable"
+AGAIN = "mend it and run the same command again: this work is measured again then"
 
 
 @dataclass
 class Grade:
     """What came of one file. `flags` say what a teacher should look at; `verdicts` are those measured now.
+
+    `state` is MEASURED, NOT_MEASURED (a fault of this machine or of labkit: no grade yet) or UNREADABLE (it is no report).
 
     `claims` are the verdicts in the report, by requirement, shortened; `linux` is where it was measured, "none" where no lab
     opened.
@@ -42,21 +49,22 @@ class Grade:
     fingerprint: str = ""
     claims: dict[str, str] = field(default_factory=dict)
     linux: str = ""
+    state: str = UNREADABLE
 
     def row(self) -> dict[str, Any]:
         """The row of the table: numbers, verdicts in short, flags."""
         short = " ".join(f"{row['requirement']}:{row['verdict']}" for row in self.verdicts)
         return {
-            "file": self.file, "name": self.name, "group": self.group, "points measured": self.measured,
+            "file": self.file, "name": self.name, "group": self.group, "state": self.state, "points measured": self.measured,
             "points claimed": self.claimed, "difference": self.measured - self.claimed, "of": self.of, "by hand": self.by_hand,
             "verdicts": short, "flags": "; ".join(self.flags), "seconds": round(self.seconds, 1),
         }  # fmt: skip
 
 
-def printable(text: object) -> str:
+def printable(text: object, most: int = SHOWN) -> str:
     """A text of a submission, shortened, and without characters that steer a terminal or reorder letters."""
-    clean = "".join(letter if letter.isprintable() else " " for letter in str(text)[: 2 * SHOWN])
-    return clean.strip()[:SHOWN]
+    clean = "".join(letter if letter.isprintable() else " " for letter in str(text)[: 2 * most])
+    return clean.strip()[:most]
 
 
 def claims(verdicts: Mapping[str, Any]) -> dict[str, str]:
@@ -68,11 +76,13 @@ def claims(verdicts: Mapping[str, Any]) -> dict[str, str]:
 def differences(claimed: Mapping[str, str], points: int, measured: Sequence[dict[str, Any]]) -> list[str]:
     """How the points and verdicts in the report differ from those measured."""
     earned = sum(row["points"] for row in measured)
-    sums = [] if points == earned else [f"claims {points} points, measured {earned}"]
+    sums = (
+        [] if points == earned or any(row.get("machine") for row in measured) else [f"claims {points} points, measured {earned}"]
+    )
     return sums + [
         f"{row['requirement']} claims {claimed.get(row['requirement'], 'nothing')}, measured {row['verdict']}"
         for row in measured
-        if claimed.get(row["requirement"]) != row["verdict"]
+        if claimed.get(row["requirement"]) != row["verdict"] and not row.get("machine")
     ]
 
 
@@ -83,40 +93,74 @@ def edits(data: dict[str, Any]) -> list[str]:
     return [f"edited after it was made: {printable(name)}" for name in names[:EDITS]] + more
 
 
-def grade_one(page: Path) -> Grade:
-    """Grade one file; whatever is wrong with it becomes a flag."""
-    grade, began = Grade(file=printable(page.name)), time.monotonic()
+def grade_one(page: Path, *, name: str = "", stop: Stop | None = None) -> Grade:
+    """Grade one file, whose row is called `name`; whatever is wrong with it, or here, becomes a flag."""
+    grade, began = Grade(file=name or printable(page.name)), time.monotonic()
     try:
         data = read(page)
         grade.name, grade.group = printable(data["who"].get("name", "")), printable(data["who"].get("group", ""))
         grade.claimed = int(data["verdicts"]["points"])
         grade.claims = claims(data["verdicts"])
         grade.flags += edits(data)
-        measure(grade, data)
-    except LabkitError as error:
-        grade.flags.append(printable(f"{error.tried} {error.words}"))
-    except Exception as error:  # one bad file never stops the others
-        grade.flags.append(printable(f"could not be graded: {type(error).__name__}: {error}"))
+        measure(grade, data, stop)
+    except BadInput as error:
+        grade.flags.append(printable(f"{error.tried} {error.words} {error.way_out}"))
+    except Exception as error:  # one bad file, or one bad minute of this machine, never stops the others
+        not_measured(grade, error)
     grade.seconds = time.monotonic() - began
     return grade
 
 
-def measure(grade: Grade, data: dict[str, Any]) -> None:
+def not_measured(grade: Grade, error: Exception) -> None:
+    """Say in the row that nothing could be measured, and what to do."""
+    grade.state = NOT_MEASURED
+    if isinstance(error, LabkitError):
+        words, way_out = f"{error.tried} {tail(error.words, 3)}", error.way_out
+    else:
+        words, way_out = f"{type(error).__name__}: {error}", "tell who looks after labkit"
+    way_out = shortage(words) or way_out
+    grade.flags.append(f"could not be graded here: {printable(words)} (way out: {printable(way_out)}; {AGAIN})")
+
+
+def measure(grade: Grade, data: dict[str, Any], stop: Stop | None = None) -> None:
     """Run the work of a report again and note what differs from its claims."""
     with tempfile.TemporaryDirectory(prefix="grade-", dir=own_folder(), ignore_cleanup_errors=True) as folder:
         work = Path(folder) / "work"
         unpack(data, work)
         grade.fingerprint = fingerprint(data["work"])
-        if data["answers"] != answers_in(work):
+        answers = answers_in(work)
+        if data["answers"] != answers:
             grade.flags.append("the answers shown are not those in its work")
-        verdicts = check_work(work, trusted=False)
+        try:
+            verdicts = check_work(work, trusted=False, stop=stop)
+        except BadInput as error:  # it was unpacked here, so what is wrong with it now is not the work
+            raise CourseError(error.tried, words=error.words, way_out=error.way_out) from error
     grade.measured, grade.of, grade.by_hand = verdicts.points, verdicts.of, verdicts.by_hand
     grade.verdicts = [asdict(row) for row in verdicts]
-    grade.answer = next((row.evidence for row in verdicts if row.verdict == BY_HAND), "")
+    grade.answer = plain("\n".join(answers.values()))
     grade.linux = verdicts.linux
-    grade.flags += differences(grade.claims, grade.claimed, grade.verdicts)
+    faults = [row for row in verdicts if row.machine]
+    grade.state = NOT_MEASURED if faults or grade.linux == "none" else MEASURED
     if grade.linux == "none":
         grade.flags.append("no lab opened on this machine, so nothing was measured")
+    if faults:
+        numbers = ", ".join(row.requirement for row in faults)
+        grade.flags.append(
+            f"no fault of the work: {numbers} could not be measured here: {printable(faults[0].hint, 3 * SHOWN)} ({AGAIN})"
+        )
+    grade.flags += differences(grade.claims, grade.claimed, grade.verdicts)
+
+
+def row_names(pages: Sequence[Path]) -> list[str]:
+    """Return what the rows are called: the path of each file from the folder that all of them are in, no two alike."""
+    whole = [Path(os.path.abspath(str(page).replace("\0", " "))) for page in pages]
+    top = os.path.commonpath([page.parent for page in whole]) if whole else "/"
+    found: list[str] = []
+    for page in whole:
+        name = printable(page.relative_to(top), LONGEST)
+        again = sum(other == name or other.startswith(f"{name} (") for other in found)
+        found.append(f"{name} ({again + 1})" if again else name)
+    return found
 
 
 def pairs(grades: Sequence[Grade]) -> None:

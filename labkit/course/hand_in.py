@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ from typing import Any
 import nbformat
 
 from ..errors import BadInput
+from ..machine.temporary import own_folder
 from .check import check_work
 from .document import document, versions
 from .html import to_html
-from .submission import as_block, build
+from .submission import MAX_PAGE, as_block, build, pack_work, unpack
+from .writing import prepare_file, write_file
 
 NAME = "submission.html"
 MAX_NAME = 200
@@ -28,8 +31,16 @@ def identity(name: str, group: str) -> dict[str, str]:
 
 
 def stories_in(folder: Path) -> dict[int, Any]:
-    """The notebooks of a folder by their task: 1_….ipynb is task 1's."""
-    found = {int(path.name[0]): nbformat.read(path, as_version=4) for path in sorted(folder.glob("[1-4]_*.ipynb"))}
+    """The notebooks of a folder by their task: 1_….ipynb is task 1's. Raises BadInput for a folder or notebook that is none."""
+    if not folder.is_dir():
+        raise BadInput(f"{folder} is no folder.", way_out="name the folder with the executed notebooks")
+    found = {}
+    for path in sorted(folder.glob("[1-4]_*.ipynb")):
+        try:
+            found[int(path.name[0])] = nbformat.read(path, as_version=4)
+        except Exception as error:  # what nbformat says of broken ones is of many kinds
+            way_out = "open and save it in JupyterLab, or take it out of that folder"
+            raise BadInput(f"The notebook {path} cannot be read.", words=str(error)[:500], way_out=way_out) from None
     for notebook in found.values():
         for cell in notebook.cells:
             cell.pop("attachments", None)
@@ -39,13 +50,22 @@ def stories_in(folder: Path) -> dict[int, Any]:
 def hand_in(work: Path, to: Path, *, name: str = "", group: str = "", stories: Mapping[int, Any] | None = None) -> Path:
     """Judge the work in folder `work`, and write the file to hand in to `to`. Raises BadInput.
 
-    `stories` are executed notebooks by task; without them the file holds the work and the verdicts alone.
+    What is judged is what is handed in: the work is packed, and what that unpacks to is judged and shown. `stories` are
+    executed notebooks by task; without them the file holds the work and the verdicts alone.
     """
-    who, tools = identity(name, group), versions()
-    verdicts = check_work(work)
-    data = build(work, who, verdicts.data(), verdicts.evidence, tools)
-    homework = document(work, who, verdicts, stories or {}, tools)
+    if not work.is_dir():
+        raise BadInput(f"{work} is no folder.", way_out="name the folder that holds task1.sh … task4.sh")
+    what, way_out = "The file to hand in", "name another file with --out"
+    packed, who, tools = pack_work(work), identity(name, group), versions()
+    prepare_file(what, to, way_out)
+    with tempfile.TemporaryDirectory(prefix="hand-in-", dir=own_folder(), ignore_cleanup_errors=True) as folder:
+        copy = Path(folder) / "work"
+        unpack({"work": packed}, copy)
+        verdicts = check_work(copy)
+        data = build(copy, who, verdicts.data(), verdicts.evidence, tools)
+        homework = document(copy, who, verdicts, stories or {}, tools)
     page = to_html(homework, f"Homework of {who['name'] or 'a learner'}", block=as_block(data))
-    to.parent.mkdir(parents=True, exist_ok=True)
-    to.write_text(page, encoding="utf-8")
+    if len(page.encode(errors="replace")) > MAX_PAGE:
+        raise BadInput(f"The file to hand in has more than {MAX_PAGE:,} bytes.", way_out="make the notebooks' pictures smaller")
+    write_file(what, to, page, way_out)
     return to

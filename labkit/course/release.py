@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +13,7 @@ import nbformat
 
 from ..errors import BadInput
 from .report import find
+from .writing import prepare_folder, write_file
 
 STUB = "# write here"
 WORK = f"{STUB}: the helpers named above; or %%lab as the first line of this cell, and native commands below it"
@@ -84,11 +86,12 @@ def learners_edition(path: Path) -> Any:
 def release(to: Path) -> list[Path]:
     """Write the learner's edition of every notebook into the folder `to`. Raises BadInput rather than overwrite one."""
     written = []
-    to.mkdir(parents=True, exist_ok=True)
+    prepare_folder("The learner's edition", to, "name another folder with --to")
     for path in find():
         target = to / path.name
-        if target.exists():
+        if os.path.lexists(target):
             raise BadInput(f"{target} exists already; it may hold a learner's work.", way_out="name an empty folder with --to")
-        nbformat.write(learners_edition(path), target)
+        text = nbformat.writes(learners_edition(path))
+        write_file("The learner's edition", target, f"{text}\n", "name another folder with --to")
         written.append(target)
     return written

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from tqdm import tqdm
 
 from ..errors import BadInput, CourseError, tail
 from .html import to_html
+from .writing import prepare_folder, write_file
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 CELL_TIMEOUT = 180
@@ -36,8 +36,11 @@ class Run:
 def find(numbers: Sequence[str] = ()) -> list[Path]:
     """The notebooks whose names begin with one of `numbers`, all without any. Raises BadInput for one that is not there."""
     every = sorted(NOTEBOOKS.glob("[0-9]_*.ipynb"))
+    if not every:
+        way_out = "run `./lab` in a checkout of the course's repository: labkit that pip has installed comes without them"
+        raise BadInput(f"There are no notebooks in {NOTEBOOKS}.", way_out=way_out)
     unknown = [number for number in numbers if not any(path.name.startswith(f"{number}_") for path in every)]
-    if unknown or not every:
+    if unknown:
         known = ", ".join(path.stem for path in every)
         raise BadInput(f"There is no notebook {', '.join(unknown)}.", way_out=f"the notebooks are {known} in {NOTEBOOKS}")
     return [path for path in every if not numbers or path.name.split("_")[0] in numbers]
@@ -90,7 +93,7 @@ async def run_one(path: Path, out: Path, bar: Any, save: bool) -> Run:
     if save:
         nbformat.write(notebook, out / path.name)
     report = out / f"{path.stem}.html"
-    report.write_text(await asyncio.to_thread(to_html, notebook, path.stem), encoding="utf-8")
+    write_file("A report", report, await asyncio.to_thread(to_html, notebook, path.stem), "name another folder with --out")
     bar.set_postfix_str("failed" if problem else "done")
     return Run(path.stem, report, notebook, problem)
 
@@ -112,14 +115,7 @@ def report(numbers: Sequence[str] = (), out: Path = Path("reports"), *, save: bo
     """
     paths = find(numbers)
     out = out.resolve()
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInput(
-            f"Reports cannot be written to {out}.", words=str(error), way_out="name another folder with --out"
-        ) from None
-    if not os.access(out, os.W_OK):
-        raise BadInput(f"Reports cannot be written to {out}.", way_out="name another folder with --out")
+    prepare_folder("A report", out, "name another folder with --out")
     runs = asyncio.run(run_all(paths, out, save))
     problems = [f"{run.name}, {run.problem}" for run in runs if run.problem]
     if problems:

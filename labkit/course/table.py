@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from ..errors import plain
 from .grade import Grade
+from .writing import write_file
+
+# A sign that begins a formula, in every form of it that a spreadsheet may know, where a cell begins: =+-@ and their full-width,
+# small, raised and lowered forms, and the minus sign.
+FORMULA = re.compile(r"""(^[\s"']*|[,;\t\r\n][\s"']*)([=+\-@＝＋－＠﹦﹢﹣﹫⁼⁺⁻₌₊₋−])""")
 
 
 def as_table(grades: Sequence[Grade]) -> pd.DataFrame:
-    """A row a file: file, name, group, points measured and claimed, difference, of, by hand, verdicts, flags, seconds."""
+    """A row a file: file, name, group, state, points measured and claimed, difference, of, by hand, verdicts, flags, seconds."""
     return pd.DataFrame([grade.row() for grade in grades])
 
 
+def harmless(value: Any) -> Any:
+    """Return a cell in which no spreadsheet finds a formula, also one that splits it at a semicolon, a comma or a tab."""
+    return FORMULA.sub(r"\1'\2", plain(value)) if isinstance(value, str) else value
+
+
 def to_csv(grades: Sequence[Grade], path: Path) -> None:
-    """Write the table for a spreadsheet: UTF-8 with its mark, and no cell that a spreadsheet would take for a formula."""
-
-    def harmless(value: Any) -> Any:
-        return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
-
-    as_table(grades).map(harmless).to_csv(path, index=False, encoding="utf-8-sig")
+    """Write the table for a spreadsheet: UTF-8 with its mark, and no cell that is taken for a formula. Raises BadInput."""
+    text = as_table(grades).map(harmless).to_csv(index=False)
+    write_file("The table", path, text, "name another file with --csv", encoding="utf-8-sig")
 
 
 def as_text(grades: Sequence[Grade]) -> str:

@@ -15,6 +15,8 @@ QUERIES = 6
 TIMEOUT = 5.0
 # An answer shorter than this says nothing, characters.
 MIN_ANSWER = 20
+# What of an answer is shown beside the verdict, and what of answers.md is read, characters: each heading takes memory.
+MAX_SHOWN, MAX_ANSWERS = 2000, 200_000
 
 
 def ask(bench: Bench, *, tcp: bool) -> list[dict[str, Any]]:
@@ -90,8 +92,8 @@ def written_answer(text: str, number: str) -> str:
     lines that begin with # inside a fence are no headings.
     """
     parts: list[tuple[int, str, list[str]]] = [(0, "", [])]
-    fenced = False
-    for line in without_comments(text).splitlines():
+    fenced, rest = False, len(text) - MAX_ANSWERS
+    for line in without_comments(text[:MAX_ANSWERS]).splitlines():
         fenced ^= line.lstrip().startswith(("```", "~~~"))
         level = 0 if fenced else len(line) - len(line.lstrip("#"))
         if level:
@@ -105,7 +107,8 @@ def written_answer(text: str, number: str) -> str:
             below = level if re.search(rf"(?<![\d.]){re.escape(number)}(?!\.?\d)", head) else 0
         if below or not numbered:
             found += lines
-    return "\n".join(found).strip()
+    answer = "\n".join(found).strip()
+    return f"{answer}\n… {rest:,} more characters of answers.md were not read" if answer and rest > 0 else answer
 
 
 def answer(bench: Bench) -> Finding:
@@ -113,7 +116,8 @@ def answer(bench: Bench) -> Finding:
     text = written_answer(bench.lab.read("~/answers.md") or "", "2.3")
     if len(text) < MIN_ANSWER:
         return failed("answers.md holds no answer to 2.3", "the question of 2.3 is not answered in answers.md")
-    return Finding(BY_HAND, text[:2000])
+    rest = len(text) - MAX_SHOWN
+    return Finding(BY_HAND, text if rest <= 0 else f"{text[:MAX_SHOWN]}\n… {rest:,} more characters stand in answers.md")
 
 
 CHECKS: dict[str, Check] = {"2.1": records, "2.2": server, "2.3": answer}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
+import tracemalloc
 
 import pytest
 from works import BACKUP, NGINX, RIGHT, SERVER1, SERVER2
@@ -80,6 +81,24 @@ def test_number_sign_within_a_word_is_no_comment() -> None:
 def test_bytes_that_are_no_text_have_an_essence() -> None:
     """A binary file in a work is compared too."""
     assert essence("x.bin", b"\xff\xfe\x00") != essence("x.bin", b"\xff\xfe\x00\x01")
+
+
+def test_essence_takes_little_memory() -> None:
+    """Eight million words, or comments, take a few times the file's size."""
+    for text in (b"ab " * 3_000_000, b"<!---->ab" * 1_000_000):
+        tracemalloc.start()
+        try:
+            assert essence("answers.md", text).startswith("abab")
+            assert tracemalloc.get_traced_memory()[1] < 10 * len(text)
+        finally:
+            tracemalloc.stop()
+
+
+def test_link_and_file_are_other_works() -> None:
+    """A link counts by where it leads, an empty folder does not count."""
+    work = packed({"task1.sh": "true", "x": "-"})
+    assert fingerprint({**work, "l": {"link": "x"}}) != fingerprint({**work, "l": {"link": "y"}}) != fingerprint(work)
+    assert fingerprint({**work, "logs": {"folder": True}}) == fingerprint(work)
 
 
 def test_comments_that_never_end_take_no_time() -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
+import tracemalloc
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -11,8 +15,22 @@ import pytest
 from hostile_pages import START, page, sealed
 from nbformat.v4 import new_notebook
 
+from labkit.course.bench import copy_work
 from labkit.course.html import to_html
-from labkit.course.submission import BLOCK, MAX_WORK, PARTS, altered, as_block, build, digest, pack_work, read, safe_path, unpack
+from labkit.course.submission import (
+    BLOCK,
+    MAX_WORK,
+    PARTS,
+    altered,
+    answers_in,
+    as_block,
+    build,
+    digest,
+    pack_work,
+    read,
+    safe_path,
+    unpack,
+)
 from labkit.errors import BadInput
 
 EVIL = "</script><script>alert(1)</script><!--<script> ]]> &lt; \u2028 \\u003c"
@@ -29,7 +47,7 @@ FILES = {
 
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
-    """A folder with awkward files, one of them executable, and a link."""
+    """A folder with awkward files, one of them executable, links within it, empty folders, and a pipe that is left out."""
     folder = tmp_path / "work"
     for name, content in FILES.items():
         if "/script" in name:
@@ -37,7 +55,13 @@ def work(tmp_path: Path) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
     (folder / "task1.sh").chmod(0o755)
-    (folder / "link").symlink_to("/etc/passwd")
+    (folder / "logs" / "empty").mkdir(parents=True)
+    (folder / "nginx.conf").symlink_to("deep/er/x")
+    (folder / "deep" / "up").symlink_to("../task1.sh")
+    (folder / "to-a-folder").symlink_to("deep")
+    (folder / "dangling").symlink_to("nowhere")
+    (folder / "piped").mkdir()
+    os.mkfifo(folder / "piped" / "pipe")
     return folder
 
 
@@ -57,17 +81,57 @@ def written(data: dict[str, Any], folder: Path) -> Path:
     return file
 
 
+def everything(folder: Path) -> dict[str, Any]:
+    """What a folder holds: bytes and mode of files, targets of links, None for folders."""
+    found: dict[str, Any] = {}
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            found[name] = os.readlink(path)
+        elif path.is_file():
+            found[name] = (path.read_bytes(), bool(path.stat().st_mode & 0o100))
+        elif path.is_dir():
+            found[name] = None
+    return found
+
+
 def test_work_comes_back_byte_for_byte(data: dict[str, Any], work: Path, tmp_path: Path) -> None:
-    """Pack, page, read and unpack give every file as it was, with the executable bit; a link is not packed."""
+    """Pack, page, read and unpack give all that a copy to be judged has: files, the executable bit, links and empty folders."""
     del data["work"]["</script><!--"]
     unpack(read(written(sealed(data), tmp_path)), tmp_path / "back")
     assert pack_work(tmp_path / "back") == pack_work(work)
-    for file in (tmp_path / "back").rglob("*"):
-        if file.is_file():
-            name = file.relative_to(tmp_path / "back").as_posix()
-            assert file.read_bytes() == FILES[name], name
-            assert bool(file.stat().st_mode & 0o111) == (name == "task1.sh")
-    assert not (tmp_path / "back/link").exists()
+    copy_work(work, tmp_path / "copy")
+    assert everything(tmp_path / "back") == everything(tmp_path / "copy")
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "..", "../x", "deep/../../x", "deep/..", "a/b/../../.."])
+def test_link_out_of_the_work_is_refused_aloud(tmp_path: Path, target: str) -> None:
+    """It would be another file at the teacher's, or none: the link and its target are named, and what to do."""
+    (tmp_path / "nginx.conf").symlink_to(target)
+    with pytest.raises(BadInput, match=r"'nginx.conf' is a link to") as caught:
+        pack_work(tmp_path)
+    assert "copy" in caught.value.way_out
+    (tmp_path / "work" / "deep").mkdir(parents=True)
+    (tmp_path / "work" / "deep" / "x").symlink_to("../../x")
+    with pytest.raises(BadInput, match="not in the work"):
+        pack_work(tmp_path / "work")
+
+
+def test_name_that_is_no_text_and_unreadable_file_are_refused_aloud(tmp_path: Path) -> None:
+    """What cannot be put into the page is named before anything is judged."""
+    (tmp_path / "a" / "b\udcff").mkdir(parents=True)
+    with pytest.raises(BadInput, match="no UTF-8"):
+        pack_work(tmp_path / "a")
+    with pytest.raises(BadInput, match="cannot be read"):
+        pack_work(tmp_path / "nothing")
+
+
+def test_report_of_the_format_before_is_read(data: dict[str, Any], tmp_path: Path) -> None:
+    """Reports made before links and empty folders were packed are graded as they were."""
+    files = {name: entry for name, entry in data["work"].items() if "data" in entry}
+    old = sealed(data | {"format": 2, "work": files})
+    assert read(written(old, tmp_path)) == old
+    assert not altered(old)
 
 
 def test_data_come_back_through_the_real_page(data: dict[str, Any], tmp_path: Path) -> None:
@@ -121,12 +185,39 @@ def test_edited_piece_is_named(data: dict[str, Any]) -> None:
 
 
 def test_written_answers_are_a_part(work: Path) -> None:
-    """The answer below the heading 2.3 stands beside the work; a link in the place of answers.md is not followed."""
+    """The answer below the heading 2.3 stands beside the work; a link is followed within the work only."""
     (work / "answers.md").write_text("# 2.3\nNothing happens to them.\n# 3.1\nother\n")
     assert build(work, {}, {}, {}, {})["answers"] == {"2.3": "Nothing happens to them."}
+    assert answers_in(work) == {"2.3": "Nothing happens to them."}
+    (work / "answers.md").rename(work / "text.md")
+    (work / "answers.md").symlink_to("text.md")
+    assert answers_in(work) == {"2.3": "Nothing happens to them."}
     (work / "answers.md").unlink()
     (work / "answers.md").symlink_to("/etc/passwd")
-    assert build(work, {}, {}, {}, {})["answers"] == {"2.3": ""}
+    assert answers_in(work) == {"2.3": ""}
+
+
+def test_answers_are_utf8_in_every_locale(tmp_path: Path) -> None:
+    """Russian is read as it was written also where the locale's letters are ASCII."""
+    (tmp_path / "answers.md").write_text("## 2.3\nНичего: записи остаются.\n", encoding="utf-8")
+    code = "from pathlib import Path; from labkit.course.submission import answers_in; print(ascii(answers_in(Path('.'))))"
+    env = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == ascii({"2.3": "Ничего: записи остаются."})
+
+
+def test_many_headings_take_little_memory(tmp_path: Path) -> None:
+    """Sixteen megabytes of headings in answers.md take a few times their size, and what was not read is said."""
+    (tmp_path / "answers.md").write_text("## 2.3\nNothing happens.\n" + "#\n" * 8_000_000)
+    tracemalloc.start()
+    try:
+        answer = answers_in(tmp_path)["2.3"]
+        assert tracemalloc.get_traced_memory()[1] < 100_000_000
+    finally:
+        tracemalloc.stop()
+    assert answer.startswith("Nothing happens.") and "more characters of answers.md were not read" in answer
 
 
 def test_digest_knows_types_and_order() -> None:
