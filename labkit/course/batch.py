@@ -20,6 +20,7 @@ from tqdm import tqdm
 from ..errors import BadInput, LabError, shortage
 from ..machine.doctor import PROGRAMS
 from ..machine.view import PATH
+from ..services.http_server import PAGES
 from .check import Stop
 from .feedback import MARK
 from .grade import NOT_MEASURED, Grade, grade_one, pairs, printable, row_names
@@ -35,8 +36,8 @@ DEPTH = 6
 def reports_in(names: Iterable[Path]) -> list[Path]:
     """The files that are meant: of a folder its pages and archives, also deeper ones; of a pattern what matches it.
 
-    Each once, in order. What is none of these stays as it is, and becomes a row that says so. labkit's own feedback pages are
-    passed over, and what else is passed over is said.
+    Each once, in order. What is none of these stays as it is, and becomes a row that says so. labkit's own feedback pages and
+    the backends' pages of an unpacked work are none; what is passed over is said.
     """
     found: list[Path] = []
     for name in names:
@@ -65,7 +66,7 @@ def pages_below(top: Path) -> list[Path]:
             path = Path(folder, name)
             if name.startswith("."):
                 continue
-            page = name.lower().endswith(ENDS) and not is_feedback(path)
+            page = name.lower().endswith(ENDS) and path.parent.name not in PAGES and not is_feedback(path)
             (found if page or name.lower().endswith(ARCHIVES) else other).append(path)
     if other:
         some = ", ".join(printable(path.relative_to(top)) for path in sorted(other)[:3]) + (" …" if len(other) > 3 else "")

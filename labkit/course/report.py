@@ -114,8 +114,8 @@ def report(numbers: Sequence[str] = (), out: Path = Path("reports"), *, save: bo
     Raises BadInput, and CourseError, which names each notebook, cell and error, after all reports have been written.
     """
     paths = find(numbers)
-    out = out.resolve()
     prepare_folder("A report", out, "name another folder with --out")
+    out = out.resolve()
     runs = asyncio.run(run_all(paths, out, save))
     problems = [f"{run.name}, {run.problem}" for run in runs if run.problem]
     if problems:

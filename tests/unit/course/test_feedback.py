@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from labkit.course.feedback import index, page, write_pages
-from labkit.course.grade import Grade
+from labkit.course.grade import NOT_MEASURED, Grade
 from labkit.course.verdict import failed, passed, verdict
+from labkit.errors import plain
 
 EVIL = "<script>alert('x')</script><img src=http://evil.example/x onerror=alert(1)>{{ 7*7 }}{% raw %}\"'&amp;$x$[a](javascript:x)"
 
@@ -86,6 +87,19 @@ def test_list_leads_to_each_page_those_to_look_at_first() -> None:
     assert "script" not in parser.tags and "img" not in parser.tags
 
 
+def test_no_letter_steers_or_reorders() -> None:
+    """What a work printed stands in evidence, hint and answer: control and reordering letters are not in the page."""
+    evil = "a\x1b[31m\u202eb\x9b\u2066c"
+    made = Grade("a.html", verdicts=[asdict(verdict("1.2", failed(evil, evil)))], answer=plain(evil))
+    text = page(made)
+    assert [letter for letter in text if not letter.isprintable() and letter not in "\n\t"] == []
+
+
+def test_page_without_a_grade_says_so() -> None:
+    """What this machine could not measure is called that, and no grade."""
+    assert "no grade yet" in page(Grade("a.html", state=NOT_MEASURED)) and "no grade yet" not in page(Grade("a.html"))
+
+
 def test_page_of_a_broken_file_is_its_flag() -> None:
     """Without verdicts there is no empty table."""
     text = page(Grade("x.html", flags=["no machine part"]))
@@ -94,8 +108,20 @@ def test_page_of_a_broken_file_is_its_flag() -> None:
 
 def test_files_have_harmless_names(tmp_path: Path) -> None:
     """Names of pages cannot lead elsewhere, hide, or overwrite each other."""
-    names = ["../../etc/passwd.html", ".hidden.html", "a b;rm.html", "-rf.html", "same.html", "same.html", "n" * 300, "\n.html"]
+    names = [
+        "../../etc/passwd.html",
+        ".hidden.html",
+        "a b;rm.html",
+        "-rf.html",
+        "same.html",
+        "same.html",
+        "n" * 300,
+        "猫" * 200 + "/x.html",
+        "Анна Müller/работа.html",
+    ]
+    names += ["\n.html"]
     files = write_pages([Grade(name) for name in names], tmp_path / "new")
     assert sorted(files) == sorted((tmp_path / "new").iterdir()) and len(files) == len(names) + 1
     assert all(file.name.replace("-", "").replace("_", "").replace(".", "").isalnum() for file in files)
+    assert any("Анна_Müller_работа" in file.name for file in files)
     assert [file.name[:3].isdigit() for file in files] == [True] * len(names) + [False]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import json
 import os
 import re
 import signal
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +21,13 @@ from works import right
 from labkit.course import batch
 from labkit.course import grade as grading
 from labkit.course.batch import Notes, edition, grade_files, reports_in
-from labkit.course.grade import claims, differences, printable
+from labkit.course.check import Stop
+from labkit.course.feedback import write_pages
+from labkit.course.grade import MEASURED, NOT_MEASURED, claims, differences, printable, row_names
 from labkit.course.submission import as_block, build
-from labkit.course.table import as_text, to_csv
-from labkit.course.verdict import Verdicts, failed, verdict
-from labkit.errors import BadInput
+from labkit.course.table import as_text, harmless, to_csv
+from labkit.course.verdict import Verdicts, could_not_run, failed, passed, verdict
+from labkit.errors import BadInput, LabError
 from labkit.wait import wait_until
 
 Report = dict[str, Any]
@@ -136,6 +140,28 @@ def test_printable_leaves_nothing_that_steers_a_terminal(text: object, shown: st
     assert printable(text) == shown
 
 
+SIGNS = "=+-@＝＋－＠﹦﹢﹣﹫⁼⁺⁻₌₊₋−"
+
+
+@pytest.mark.parametrize("before", ["", " ", "a;", "a,", "a;\t", 'x";"', "a\n", "a;'", "\t", "\r"])
+def test_no_cell_begins_with_a_formula(before: str) -> None:
+    """Whether a spreadsheet splits the row at a comma, a semicolon or a tab, no cell begins with a sign in any of its forms."""
+    for sign in SIGNS:
+        cell = harmless(f"{before}{sign}1")
+        assert f"'{sign}1" in cell
+        assert all(part.strip(' "\r\n')[:1] not in SIGNS for part in re.split(r"[,;\t\n]", cell) if part.strip(' "\r\n'))
+    assert harmless("a - b = c; claims 4") == "a - b = c; claims 4" and harmless(-3) == -3
+
+
+def test_table_and_terminal_carry_no_steering_letters(report: Report, tmp_path: Path) -> None:
+    """Neither of a name nor of a file's name."""
+    report["who"].update(name="a\u202eb\x1b[31m\x9b", group="\u2066g")
+    grades = grade_files([written(tmp_path, "x\u202e\x1b[2J.html", sealed(report))])
+    to_csv(grades, tmp_path / "out.csv")
+    text = as_text(grades) + (tmp_path / "out.csv").read_text(encoding="utf-8-sig")
+    assert [letter for letter in text if not letter.isprintable() and letter != "\n"] == []
+
+
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=cmd|"/c calc"!A1', "\u202e=1"])
 def test_table_holds_no_formula(report: Report, tmp_path: Path, cell: str) -> None:
     """A spreadsheet takes no name, group, file or flag for a formula, and reads the letters as UTF-8."""
@@ -178,22 +204,20 @@ def test_interrupt_ends_the_batch_and_notes_nothing_more(
     pages = [written(tmp_path, f"{name}.html", sealed(report | {"who": {"name": name}})) for name in "abcd"]
     real = grading.check_work
 
-    def check_work(work: Path, *, trusted: bool, stop: Any = None) -> Verdicts:
+    def check_work(work: Path, *, trusted: bool, stop: Stop) -> Verdicts:
         if judged:
             wait_until(Notes(tmp_path / "notes").known, reason="the note of the first work", timeout=60)
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-            assert stopped.wait(60)
+            wait_until(lambda: stopped(stop), reason="the judgement to be stopped", timeout=60)
         return real(work, trusted=trusted)
 
-    stopped = threading.Event()
+    def stopped(stop: Stop) -> bool:
+        try:
+            stop.look()
+        except CancelledError:
+            return True
+        return False
 
-    class Pool(ThreadPoolExecutor):
-        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-            super().shutdown(wait=False, cancel_futures=cancel_futures)
-            stopped.set()
-            super().shutdown(wait)
-
-    monkeypatch.setattr(batch, "ThreadPoolExecutor", Pool)
     monkeypatch.setattr(grading, "check_work", check_work)
     with pytest.raises(KeyboardInterrupt):
         grade_files(pages, notes=tmp_path / "notes")
@@ -201,22 +225,138 @@ def test_interrupt_ends_the_batch_and_notes_nothing_more(
     assert [grade.name for grade in Notes(tmp_path / "notes").known().values()] == ["a"]
 
 
-def test_machine_without_a_lab_is_no_grade(report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no lab opens the row says so, and is not kept: the next call measures."""
-    monkeypatch.setattr(grading, "check_work", lambda *_args, **_options: Verdicts([], "none"))
-    (grade,) = grade_files([written(tmp_path, "a.html", report)], notes=tmp_path / "notes")
-    assert "no lab opened" in " ".join(grade.flags)
-    assert Notes(tmp_path / "notes").known() == {}
+def no_lab() -> Verdicts:
+    """No lab opened."""
+    return Verdicts([], "none")
 
 
-def test_folder_and_pattern_mean_their_reports(tmp_path: Path) -> None:
+def one_task_without() -> Verdicts:
+    """Three tasks were measured, for one the guest was killed."""
+    lost = verdict("3.1", could_not_run("The lab's Linux ended by itself.; way out: free memory", machine=True))
+    return Verdicts([verdict("1.1", passed("e")), lost], "uml")
+
+
+def raises(error: BaseException) -> Verdicts:
+    """The judgement ends with an error."""
+    raise error
+
+
+MACHINES: list[tuple[Callable[[], Verdicts], str]] = [
+    (no_lab, "no lab opened"),
+    (one_task_without, "no fault of the work: 3.1 could not be measured here: The lab's Linux ended by itself"),
+    (lambda: raises(OSError(28, "No space left on device")), "free space"),
+    (lambda: raises(RuntimeError("can't start new thread")), "ulimit -u"),
+    (lambda: raises(MemoryError()), "MemoryError"),
+    (lambda: raises(BadInput("The copy cannot be made.", words="No space left on device")), "free space"),
+    (lambda: raises(LabError("No thread can be started.", way_out="end some")), "end some"),
+    (lambda: raises(ZeroDivisionError("of ours")), "ZeroDivisionError"),
+]
+
+
+@pytest.mark.parametrize(("outcome", "words"), MACHINES, ids=range(len(MACHINES)))
+def test_fault_of_the_machine_is_no_grade(
+    report: Report,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    judged: list[Path],
+    outcome: Callable[[], Verdicts],
+    words: str,
+) -> None:
+    """The row says what is to be mended, that it is no fault of the work, and is measured again at the next run."""
+    page, notes, well = written(tmp_path, "a.html", report), tmp_path / "notes", grading.check_work
+    monkeypatch.setattr(grading, "check_work", lambda *_args, **_options: outcome())
+    (grade,) = grade_files([page], notes=notes)
+    flags = "; ".join(grade.flags)
+    assert grade.state == NOT_MEASURED and words in flags and ("measured again" in flags or "no lab opened" in flags)
+    assert "claims nothing, measured could not run" not in flags
+    monkeypatch.setattr(grading, "check_work", well)
+    (grade,) = grade_files([page], notes=notes)
+    assert (grade.state, len(judged)) == (MEASURED, 1)
+    grade_files([page], notes=notes)
+    assert len(judged) == 1
+
+
+def test_full_disk_while_unpacking_is_the_machines_fault(report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A work that cannot be written here is not called broken."""
+
+    def write_bytes(_path: Path, _data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    page = written(tmp_path, "a.html", report)
+    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+    (grade,) = grade_files([page])
+    assert grade.state == NOT_MEASURED and "free space" in grade.flags[0]
+
+
+def test_file_that_is_no_report_is_noted_as_that(tmp_path: Path) -> None:
+    """It is unreadable now and at the next run, which need not look again."""
+    (tmp_path / "a.html").write_text("my homework")
+    for _ in range(2):
+        (grade,) = grade_files([tmp_path / "a.html"], notes=tmp_path / "notes")
+        assert grade.state == grading.UNREADABLE
+    assert len(Notes(tmp_path / "notes").known()) == 1
+
+
+def test_notes_that_cannot_be_written_lose_no_grade(
+    report: Report, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that fills up during the batch is said once; every work is graded."""
+    pages = [written(tmp_path, f"{name}.html", sealed(report | {"who": {"name": name}})) for name in "ab"]
+    monkeypatch.setattr(batch, "prepare_file", lambda *_args: None)
+    grades = grade_files(pages, notes=Path("/dev/full"))
+    assert [grade.state for grade in grades] == [MEASURED, MEASURED]
+    assert capsys.readouterr().err.count("/dev/full cannot be written") == 1
+
+
+def test_answer_is_shown_whole(report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer of many pages reaches the teacher to its last word."""
+    text = "## 2.3\n" + "word " * 5000 + "the end"
+    report["work"]["answers.md"] = {"data": base64.b64encode(text.encode()).decode()}
+    (grade,) = grade_files([written(tmp_path, "a.html", sealed(report))])
+    assert grade.answer.endswith("the end") and len(grade.answer) > 25_000
+
+
+def test_folder_and_pattern_mean_their_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A folder stands for its pages, a pattern for what matches, each file counts once, and what is not there stays a row."""
-    for name in ("b.html", "a.html", "notes.txt"):
+    for name in ("b.html", "a.html", "notes.txt", ".c.html"):
         (tmp_path / name).touch()
     (tmp_path / "empty").mkdir()
     pages = [tmp_path / "a.html", tmp_path / "b.html"]
     assert reports_in([tmp_path]) == reports_in([tmp_path / "*.html"]) == reports_in([*pages, tmp_path]) == pages
-    assert reports_in([tmp_path / "empty", tmp_path / "gone.html"]) == [tmp_path / "empty", tmp_path / "gone.html"]
+    assert "notes.txt" in capsys.readouterr().err
+    gone = [tmp_path / "empty", tmp_path / "gone.html", Path("n" * 5000), Path("a\0b")]
+    assert reports_in(gone) == gone
+
+
+def test_export_of_a_course_is_graded_as_it_is(report: Report, tmp_path: Path) -> None:
+    """Folders for learners, any letters, any case of the name's end; each row is named by its folder; an archive is a row."""
+    names = ["Анна Müller_12_file_/submission.html", "Bob_13_file_/submission.HTML", "group/x/y/Ümit/猫.htm"]
+    for name in [*names, "__MACOSX/Bob/._submission.html"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        written(tmp_path, name, sealed(report | {"who": {"name": name}}))
+    (tmp_path / "Eve").mkdir()
+    (tmp_path / "Eve" / "all.zip").write_bytes(b"PK\x03\x04" + bytes(30))
+    grades = {grade.file: grade for grade in grade_files(reports_in([tmp_path]))}
+    assert sorted(grades) == sorted([*names, "Eve/all.zip"])
+    assert all(grades[name].name == name for name in names)
+    assert "archive" in grades["Eve/all.zip"].flags[0] and "unpack it" in grades["Eve/all.zip"].flags[0]
+    assert "Bob_13_file_/submission.HTML" in " ".join(grades[names[0]].flags)
+
+
+def test_rows_have_different_names(tmp_path: Path) -> None:
+    """Also where the letters that make the difference are not shown."""
+    names = row_names([tmp_path / "a\u202e.html", tmp_path / "a\u202d.html", Path(f"{tmp_path}/deep/../a\u202c.html")])
+    assert names == ["a .html", "a .html (2)", "a .html (3)"]
+
+
+def test_feedback_in_the_folder_of_reports_is_not_graded(report: Report, tmp_path: Path) -> None:
+    """--html may name the folder of the reports: the next run grades the same files; a report with our mark is graded."""
+    page = written(tmp_path, "ann.html", report)
+    write_pages(grade_files(reports_in([tmp_path])), tmp_path)
+    assert len(list(tmp_path.glob("*.html"))) == 3
+    assert reports_in([tmp_path]) == [page]
+    page.write_bytes(b"<html><head><!-- labkit feedback -->" + page.read_bytes())
+    assert reports_in([tmp_path]) == [page]
 
 
 def test_terminal_shows_what_to_look_at(report: Report, tmp_path: Path) -> None:
