@@ -61,6 +61,8 @@ class LabFolder:
             self.path.chmod(0o755)
             for part in ("etc", "logs", "captures", CALLS):
                 (self.path / part).mkdir()
+            # dumpcap gives up root's right to write everywhere, and on User-Mode Linux alone root does not own the folder.
+            (self.path / "captures").chmod(0o777)
             for file, text in ETC.items():
                 (self.path / "etc" / file).write_text(text, encoding="utf-8")
             copy_from_host(self.path / "etc")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..errors import BadInput
+from .view import FOLDER
 
 # The schedulers of IPVS that the notebooks and the works of learners use; wlc is what ipvsadm takes by itself.
 SCHEDULERS = ("rr", "wrr", "lc", "sh", "wlc")
@@ -27,6 +28,13 @@ PROBES: dict[str, tuple[str, str]] = {
         "dropping packets (nftables or netem)",
         "nft add table ip lk-probe && nft delete table ip lk-probe || "
         "{ tc qdisc add dev lo root netem loss 0% && tc qdisc del dev lo root; }",
+    ),
+    "capture": (
+        "captures (dumpcap)",
+        # It ends with the first packet; the loop sends them until then.
+        f"cd {FOLDER}/captures; timeout -s KILL 15 dumpcap -q -i lo -f 'udp port 9' -c 1 -w probe.pcapng & "
+        "while kill -0 $!; do bash -c 'echo >/dev/udp/127.0.0.1/9'; sleep 0.1; done 2>/dev/null; "
+        "wait $!; code=$?; rm -f probe.pcapng; exit $code",
     ),
 }
 IMPLIED = {"ipvs": ("dummy", "schedulers")}

@@ -6,6 +6,8 @@ exec 2>>"$LABKIT_FOLDER/linux.log"
 # starts a program without regard to that bit.
 mount() { /lib64/ld-linux-x86-64.so.2 /usr/bin/mount "$@"; }
 mount -t proc proc /proc
+# modprobe looks there for what is loaded: without one of its own it would see the running kernel's modules.
+mount -t sysfs sysfs /sys
 mount -t tmpfs tmpfs /run
 # The kernel loads modules (ip_vs, its schedulers, dummy, nf_tables, …) when they are first used.
 mkdir -p /run/modules/lib

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from box import TOP, box_command
@@ -22,6 +23,7 @@ import json, sys
 from labkit.errors import NoLinux
 from labkit.lab import Lab
 from labkit.machine import choose
+from labkit.measure.capture import Capture
 found = {}
 every = choose.candidates()
 for title, ways in [("chosen", every)] + [(one.title, [one]) for one in every]:
@@ -31,6 +33,9 @@ for title, ways in [("chosen", every)] + [(one.title, [one]) for one in every]:
         # More than the 64 MiB that Docker gives to /dev/shm: a guest whose memory cannot grow would end.
         lab.run("head -c 120M /dev/urandom >/tmp/much && rm /tmp/much")
         user = lab.run("setpriv --reuid=65534 --regid=65534 --clear-groups id -u").stdout.strip()
+        with Capture(lab) as capture:
+            lab.run("echo >/dev/tcp/127.0.0.1/8081", check=False)
+        assert len(capture.syns()) == 1
         found[title] = [lab._opened().linux.title, user]
     except NoLinux as error:
         found[title] = ["", str(error)]
@@ -54,13 +59,22 @@ def after(script: str) -> tuple[str, ...]:
 def every_way(*before: str, boxed: bool = True) -> dict[str, list[str]]:
     """What came of each candidate, and of the usual choice, in a box after `before`: its title or "", user or error."""
     command = [*before, sys.executable, "-c", EVERY_WAY]
-    environment = {name: value for name, value in os.environ.items() if name != "LABKIT_LINUX"}
     with tempfile.TemporaryDirectory() as folder:
-        run = [*box_command(*command), "/tmp/home/work"] if boxed else [*command, folder]
-        done = subprocess.run(run, cwd=TOP, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    found: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
+        found: dict[str, list[str]] = said(*(box_command(*command, "/tmp/home/work") if boxed else [*command, folder]))
     return found
+
+
+def said(*command: str) -> Any:
+    """The JSON that a command prints in its last line, or as a whole; it ends well."""
+    environment = {name: value for name, value in os.environ.items() if name != "LABKIT_LINUX"}
+    done = subprocess.run(command, cwd=TOP, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    assert done.stdout, done.stderr
+    return json.loads(done.stdout if done.stdout.startswith("{\n") else done.stdout.splitlines()[-1])
+
+
+def doctor(*before: str) -> Any:
+    """What `labkit doctor --json` finds in a box after `before`."""
+    return said(*box_command(*before, sys.executable, "-m", "labkit", "doctor", "--json"))
 
 
 def test_user_namespaces_forbidden() -> None:
@@ -94,6 +108,17 @@ def test_no_folder_for_the_guests_memory() -> None:
     found = every_way(*after(mounts), "env", "TMPDIR=/tmp/tmp")
     assert [found[title][0] for title in ("chosen", HOST, UML, BARE)] == [HOST, HOST, UML, ""]
     assert all(word in found[BARE][1] for word in ("/dev/shm is mounted noexec", "/tmp/tmp is mounted noexec", "set TMPDIR"))
+
+
+def test_running_kernel_has_modules_of_the_same_name() -> None:
+    """What the running kernel has loaded is nothing to a lab's own Linux: in a view or alone, it loads its own modules."""
+    names = "ip_vs ip_vs_rr dummy nf_tables nf_conntrack sch_netem"
+    modules = (
+        f"mount -t tmpfs m /sys/module && for m in {names}; do mkdir /sys/module/$m; echo live >/sys/module/$m/initstate; done"
+    )
+    found = doctor(*after(modules), "env", "LABKIT_LINUX=uml")
+    assert [(row["candidate"], check) for row in found["candidates"] for check in row["checks"] if not check["worked"]] == []
+    assert [row["works"] for row in found["candidates"]] == [True, True]
 
 
 def test_ordinary_user_without_newuidmap() -> None:
