@@ -122,11 +122,27 @@ class Sandbox:
         ended(self.process.pid)
 
 
-def way_out(words: str) -> str:
-    """What helps against bubblewrap's `words`."""
-    if "uid map" in words or "new namespace" in words or "user namespace" in words or "Operation not permitted" in words:
-        return (
-            "user namespaces are refused here; on Ubuntu 24.04 `sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0` "
-            "allows them, elsewhere `sudo sysctl user.max_user_namespaces=15000`; or install user-mode-linux"
-        )
-    return shortage(words) or "see the words above; `./lab doctor` tries every candidate"
+# bubblewrap's words where its user namespace is refused, or (Ubuntu 24.04's AppArmor: RTM_NEWADDR) is one without any rights.
+REFUSED = ("uid map", "new namespace", "user namespace", "Failed RTM_NEWADDR", "Operation not permitted")
+# What forbids user namespaces: where it is read, its forbidding value, whether it holds for root, and the setting that allows.
+KNOBS = (
+    ("kernel/unprivileged_userns_clone", "0", False, "kernel.unprivileged_userns_clone=1"),
+    ("kernel/apparmor_restrict_unprivileged_userns", "1", False, "kernel.apparmor_restrict_unprivileged_userns=0"),
+    ("user/max_user_namespaces", "0", True, "user.max_user_namespaces=15000"),
+)
+
+
+def way_out(words: str, sysctls: Path = Path("/proc/sys")) -> str:
+    """What helps against bubblewrap's `words`: by what really forbids user namespaces here (`sysctls`, proc(5))."""
+    if not any(sign in words for sign in REFUSED):
+        return shortage(words) or "see the words above; `./lab doctor` tries every candidate"
+    settings = []
+    for place, forbids, also_root, setting in KNOBS:
+        with contextlib.suppress(OSError):
+            if (sysctls / place).read_text().strip() == forbids and (also_root or os.geteuid()):
+                settings.append(setting)
+    if settings:
+        return f"user namespaces are refused here: sudo sysctl {' '.join(settings)}"
+    return (
+        "user namespaces are refused here (by a container?): User-Mode Linux works without: sudo apt-get install user-mode-linux"
+    )

@@ -15,7 +15,7 @@ from .bwrap import way_out
 from .folder import CALLS, LabFolder
 from .host import LOG, HostLinux
 from .link import Link
-from .needs import PROBES, REMEDY, WISHED, all_needs
+from .needs import PROBES, WISHED, all_needs, remedy
 from .seccomp import load_ipvs
 from .uml import UmlLinux
 from .view import FOLDER
@@ -59,12 +59,27 @@ class Opened:
         self.link.close()
 
 
+@dataclass(frozen=True)
+class Check:
+    """What came of trying a need: where it did not work, the program's words and what helps."""
+
+    need: str
+    worked: bool
+    words: str = ""
+    remedy: str = ""
+
+    @property
+    def what(self) -> str:
+        """What was tried."""
+        return PROBES[self.need][0]
+
+
 @dataclass
 class Attempt:
-    """What came of trying one candidate: `checks` are (what, worked, the program's words or the remedy)."""
+    """What came of trying one candidate."""
 
     linux: Linux
-    checks: list[tuple[str, bool, str]] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
     words: str = ""
     way_out: str = ""
     seconds: float = 0.0
@@ -72,10 +87,10 @@ class Attempt:
     @property
     def works(self) -> bool:
         """True when it opened and every check passed."""
-        return not self.words and all(worked for _, worked, _ in self.checks)
+        return not self.words and all(check.worked for check in self.checks)
 
     def __str__(self) -> str:
-        failed = [f"{what}: {words}" for what, worked, words in self.checks if not worked]
+        failed = [f"{check.what}: {check.words} ({check.remedy})" for check in self.checks if not check.worked]
         return f"{self.linux.title}: {self.words or '; '.join(failed) or 'works'}"
 
 
@@ -106,17 +121,19 @@ def open_machine(linux: Linux, folder: LabFolder) -> Opened:
     return Opened(linux, machine, link)
 
 
-def probe(link: Link, need: str) -> tuple[str, bool, str]:
-    """Try `need` in an open machine and return a row of Attempt.checks."""
-    what, command = PROBES[need]
+def probe(link: Link, need: str, linux: str) -> Check:
+    """Try `need` in an open machine, whose Linux is called `linux`."""
+    _, command = PROBES[need]
     stream = link.stream(RUN, (["/bin/sh", "-c", command], PROBE_TIMEOUT), {}, PROBE_TIMEOUT + 5)
     output = []
     while True:
         try:
             output.append(next(stream)[1])
         except StopIteration as stop:
+            if stop.value == 0:
+                return Check(need, True)
             words = "".join(output).strip() or f"`{command}` ended with code {stop.value}"
-            return (what, True, "") if stop.value == 0 else (what, False, f"{words} ({shortage(words) or REMEDY[need]})")
+            return Check(need, False, words, shortage(words) or remedy(need, linux))
 
 
 def attempt(linux: Linux, folder: LabFolder, needs: Collection[str], *, stop_early: bool) -> tuple[Attempt, Opened | None]:
@@ -127,8 +144,8 @@ def attempt(linux: Linux, folder: LabFolder, needs: Collection[str], *, stop_ear
             load_ipvs()
         opened = open_machine(linux, folder)
         for need in needs:
-            result.checks.append(probe(opened.link, need))
-            if stop_early and not result.checks[-1][1]:
+            result.checks.append(probe(opened.link, need, linux.name))
+            if stop_early and not result.checks[-1].worked:
                 break
     except LabkitError as error:
         result.words, result.way_out = error.words or error.tried, error.way_out
@@ -160,8 +177,7 @@ def choose(needs: Iterable[str], folder: LabFolder, *, trusted: bool = True) -> 
         if opened:
             return opened
         attempts.append(result)
-        lacking = {what for what, worked, _ in result.checks if not worked}
-        if lacking & {PROBES[need][0] for need in WISHED}:
+        if any(check.need in WISHED and not check.worked for check in result.checks):
             queue.append((linux, [need for need in asked if need not in WISHED]))  # where no other has it
     ways = [way for result in attempts if (way := result.way_out or shortage(str(result)))]
     raise NoLinux(

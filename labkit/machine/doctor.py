@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
-from .choose import PROBES, Attempt, try_all
+from .choose import Attempt, try_all
 from .view import PATH
 
 # Program: the Debian package that has it, and what it is needed for.
@@ -26,6 +29,8 @@ PROGRAMS = {
     "keepalived": ("keepalived", "notebook 5"),
     "wrk": ("wrk", "notebook 5"),
 }
+# What each need is for.
+TASKS = {"users": "task 1", "drop": "task 2", "ipvs": "task 3, notebook 5", "capture": "task 4"}
 
 
 def missing_programs() -> list[str]:
@@ -35,7 +40,10 @@ def missing_programs() -> list[str]:
 
 def row(attempt: Attempt) -> dict[str, Any]:
     """One attempt as plain data."""
-    checks = [{"what": what, "worked": worked, "words": words} for what, worked, words in attempt.checks]
+    checks = [
+        {"need": check.need, "what": check.what, "worked": check.worked, "words": check.words, "remedy": check.remedy}
+        for check in attempt.checks
+    ]
     return {
         "candidate": attempt.linux.title, "linux": attempt.linux.name, "works": attempt.works, "opened": not attempt.words,
         "seconds": round(attempt.seconds, 2), "checks": checks, "words": attempt.words, "way_out": attempt.way_out,
@@ -43,10 +51,32 @@ def row(attempt: Attempt) -> dict[str, Any]:
 
 
 def examine() -> dict[str, Any]:
-    """Try every candidate with every need; plain data: candidates (list), chosen (need → candidate), missing (packages)."""
-    attempts = try_all()
-    chosen = {need: next((a.linux.title for a in attempts if can(a, need)), None) for need in ("users", "drop", "ipvs")}
-    return {"candidates": [row(a) for a in attempts], "chosen": chosen, "missing": missing_programs(), "kernel": kernel()}
+    """Try every candidate with every need.
+
+    Plain data: candidates (list), chosen (need → candidate), missing (packages), offered (those of them that apt has), kernel.
+    """
+    attempts, missing = try_all(), missing_programs()
+    chosen = {need: next((a.linux.title for a in attempts if can(a, need)), None) for need in TASKS}
+    # Notebook 4 does not ask its Linux for captures: it takes the first that every lab could take.
+    if chosen["capture"] != chosen["users"]:
+        chosen["capture"] = None
+    return {
+        "candidates": [row(a) for a in attempts], "chosen": chosen, "missing": missing, "offered": offered(missing),
+        "kernel": kernel(),
+    }  # fmt: skip
+
+
+def offered(packages: list[str]) -> list[str]:
+    """Those of the packages that can be installed from this system's sources (apt-cache(8), policy): others stop apt-get."""
+    try:
+        command = ["apt-cache", "policy", *packages]
+        policy = subprocess.run(
+            command, env={**os.environ, "LC_ALL": "C"}, capture_output=True, text=True, timeout=60, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    found = re.findall(r"^(\S+):\n(?:  .*\n)*?  Candidate: (.*)$", policy.stdout, re.MULTILINE)
+    return [package for package in packages if dict(found).get(package, "(none)") != "(none)"]
 
 
 def kernel() -> str:
@@ -56,17 +86,22 @@ def kernel() -> str:
 
 def can(attempt: Attempt, need: str) -> bool:
     """True when the candidate opened and can do `need` (and change users, which every lab needs)."""
-    passed = {what for what, worked, _ in attempt.checks if worked}
-    return not attempt.words and {PROBES["users"][0], PROBES[need][0]} <= passed
+    return not attempt.words and {"users", need} <= {check.need for check in attempt.checks if check.worked}
 
 
 def help_command(found: dict[str, Any]) -> str:
     """The one command that would help most, "" when nothing is missing."""
-    if found["missing"]:
-        return f"sudo apt-get install {' '.join(found['missing'])}"
-    if found["chosen"]["ipvs"] is None:
-        return next((row["way_out"] for row in found["candidates"] if row["way_out"]), "")
-    return ""
+    if found["offered"]:
+        return f"sudo apt-get install {' '.join(found['offered'])}"
+    lacking = [need for need, candidate in found["chosen"].items() if candidate is None]
+    ways = [row["way_out"] for row in found["candidates"] if row["words"] and row["way_out"]]
+    ways += [
+        c["remedy"] for row in found["candidates"] for c in row["checks"] if c["need"] in ("users", *lacking) and c["remedy"]
+    ]
+    if lacking and ways:
+        return str(ways[0])
+    # Nothing of it is offered: the lists of packages are not there yet, or this is no Debian.
+    return f"sudo apt-get update && sudo apt-get install {' '.join(found['missing'])}" if found["missing"] else ""
 
 
 def as_text(found: dict[str, Any]) -> str:
@@ -77,12 +112,20 @@ def as_text(found: dict[str, Any]) -> str:
         if candidate["words"]:
             lines.append(f"  ✗ does not open: {candidate['words']}")
         lines += [
-            f"  {'✓' if c['worked'] else '✗'} {c['what']}" + (f": {c['words']}" if c["words"] else "")
+            f"  {'✓' if c['worked'] else '✗'} {c['what']}" + ("" if c["worked"] else f": {c['words']} ({c['remedy']})")
             for c in candidate["checks"]
         ]
     lines.append("\nA notebook takes the first candidate that can do what it needs:")
-    names = {"users": "tasks 1, 4", "drop": "task 2", "ipvs": "task 3, notebook 5"}
-    lines += [f"  {names[need]}: {candidate or 'none works'}" for need, candidate in found["chosen"].items()]
+    lines += [f"  {TASKS[need]}: {candidate or 'none works'}" for need, candidate in found["chosen"].items()]
+    use = dict(PROGRAMS.values())
+    refused = [package for package in found["missing"] if package not in found["offered"]]
+    if refused:
+        lines.append(
+            f"\nNot installed, and not offered by apt: {', '.join(f'{package} ({use[package]})' for package in refused)}"
+        )
     command = help_command(found)
-    lines.append(f"\nWould help: {command}" if command else "\nNothing is missing.")
+    if command:
+        lines.append(f"\nWould help: {command}")
+    elif all(found["chosen"].values()):
+        lines.append("\nNothing is missing.")
     return "\n".join(lines)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from pathlib import Path
 from ..errors import LabError
 
 RANGE = 65536
+SUBIDS = (Path("/etc/subuid"), Path("/etc/subgid"))
 MAPS = ("uid_map", "gid_map")
 TIMEOUT = 10.0
 
@@ -60,16 +62,31 @@ def ranges(id_map: str) -> list[tuple[int, int]]:
     return found if following >= RANGE else []
 
 
+def user_name() -> str:
+    """The name of this user, "" without one."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return ""
+
+
+def own_ranges() -> list[int | None]:
+    """The first subordinate user id and group id of this user, each None without a range of them."""
+    return [subordinate(file, user_name(), os.getuid()) for file in SUBIDS]
+
+
+def first_free() -> int:
+    """The first id that no line of /etc/subuid and /etc/subgid gives to anybody, 100,000 at the least (login.defs(5))."""
+    lines = [line for file in SUBIDS if file.exists() for line in file.read_text(encoding="utf-8", errors="replace").splitlines()]
+    ends = [int(first) + int(count) for first, count in re.findall(r"^[^:]*:(\d+):(\d+)$", "\n".join(lines), re.MULTILINE)]
+    return max([100_000, *ends])
+
+
 def find_id_maps() -> IdMaps:
     """Return the best maps that this user can have."""
     if os.geteuid() == 0:
         return IdMaps("root" if all(ranges(Path(f"/proc/self/{file}").read_text()) for file in MAPS) else "single")
-    try:
-        user = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        user = ""
-    first_uid = subordinate(Path("/etc/subuid"), user, os.getuid())
-    first_gid = subordinate(Path("/etc/subgid"), user, os.getuid())
+    first_uid, first_gid = own_ranges()
     if first_uid is None or first_gid is None or not shutil.which("newuidmap") or not shutil.which("newgidmap"):
         return IdMaps("single")
     return IdMaps("subids", (first_uid, first_gid))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 from collections.abc import Iterable
+from pathlib import Path
 
 from ..errors import BadInput
-from .view import FOLDER
+from .ids import first_free, own_ranges, user_name
+from .view import FOLDER, PATH
 
 # The schedulers of IPVS that the notebooks and the works of learners use; wlc is what ipvsadm takes by itself.
 SCHEDULERS = ("rr", "wrr", "lc", "sh", "wlc")
@@ -40,14 +45,40 @@ PROBES: dict[str, tuple[str, str]] = {
 IMPLIED = {"ipvs": ("dummy", "schedulers")}
 # What a lab goes without where no Linux has it: most of a notebook still runs, and ipvsadm says what it misses.
 WISHED = {"schedulers"}
-REMEDY = {
-    "users": "apt-get install uidmap, and a line for your user in /etc/subuid and /etc/subgid (man subuid)",
-    "dummy": "as the host's administrator: modprobe dummy (or leave it to User-Mode Linux)",
-    "ipvs": "as the host's administrator: modprobe -a ip_vs ip_vs_rr (or leave it to User-Mode Linux)",
-    "schedulers": f"as the host's administrator: modprobe -a {' '.join(f'ip_vs_{name}' for name in SCHEDULERS)} "
-    "(or leave it to User-Mode Linux)",
-    "drop": "as the host's administrator: modprobe nf_tables (or leave it to User-Mode Linux)",
-}
+# The kernel's modules for a need.
+MODULES = {
+    "dummy": ("dummy",), "ipvs": ("ip_vs", "ip_vs_rr"), "schedulers": tuple(f"ip_vs_{name}" for name in SCHEDULERS),
+    "drop": ("nf_tables",),
+}  # fmt: skip
+# What the running kernel has loaded (sysfs(5)).
+LOADED = Path("/sys/module")
+TIMEOUT = 10.0
+
+
+def remedy(need: str, linux: str) -> str:
+    """What helps where the Linux called `linux` lacks `need`, by how this machine is."""
+    to_uml = "leave it to User-Mode Linux" + ("" if shutil.which("linux.uml") else ": sudo apt-get install user-mode-linux")
+    if need == "capture":
+        return "tshark's dumpcap must be there, and every user must be allowed to run it: sudo chmod 755 /usr/bin/dumpcap"
+    if linux != "host":
+        return "sudo apt-get install --reinstall user-mode-linux"
+    if need == "users":
+        commands = [] if shutil.which("newuidmap") and shutil.which("newgidmap") else ["sudo apt-get install uidmap"]
+        if os.geteuid() and None in own_ranges():
+            line = f"{user_name() or os.geteuid()}:{first_free()}:65536"
+            commands.append(f"echo {line} | sudo tee -a /etc/subuid /etc/subgid")
+        return " && ".join(commands) or f"the lab needs 65,536 user ids (man subuid), or {to_uml}"
+    missing = [module for module in MODULES[need] if not (LOADED / module).exists()]
+    return f"sudo modprobe -a {' '.join(missing)}" if missing and all(map(can_load, missing)) else to_uml
+
+
+def can_load(module: str) -> bool:
+    """True when the running kernel has this module (modprobe(8))."""
+    try:
+        command = ["modprobe", "--dry-run", "--quiet", module]
+        return not subprocess.run(command, env={"PATH": PATH}, capture_output=True, timeout=TIMEOUT, check=False).returncode
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 def all_needs(needs: Iterable[str]) -> list[str]:

@@ -93,7 +93,7 @@ def test_seccomp_filter_like_dockers_default() -> None:
     assert found["chosen"] == found[BARE] == [BARE, "65534"]
     for title in (HOST, UML):
         assert found[title][0] == ""
-        assert "namespace" in found[title][1] and "Way out: user namespaces are refused" in found[title][1]
+        assert "namespace" in found[title][1] and "User-Mode Linux works without" in found[title][1]
 
 
 def test_shared_memory_is_mounted_noexec() -> None:
@@ -121,12 +121,46 @@ def test_running_kernel_has_modules_of_the_same_name() -> None:
     assert [row["works"] for row in found["candidates"]] == [True, True]
 
 
+# What is refused, to whom, what the advised command has in it, and what works after it.
+ETC_OF_ITS_OWN = f"cp -a /etc /tmp/etc && mount --bind /tmp/etc /etc && echo tester:x:{ID}:{ID}::/tmp/home:/bin/sh >>/etc/passwd"
+SUBIDS = "tester:200000:65536"
+ADVICE = {
+    "user namespaces": (
+        ("unshare", "--user", "--map-root-user"), "echo 0 >/proc/sys/user/max_user_namespaces", (),
+        "sudo sysctl user.max_user_namespaces=", "capture",
+    ),
+    "user ids": ((), f"{ETC_OF_ITS_OWN} && rm -f /etc/subuid /etc/subgid", USER, "sudo tee -a /etc/subuid", "users"),
+    "dumpcap": (
+        (), f"{ETC_OF_ITS_OWN} && echo {SUBIDS} >/etc/subuid && echo {SUBIDS} >/etc/subgid && cp /usr/bin/dumpcap /tmp/dumpcap "
+        "&& chmod 750 /tmp/dumpcap && mount --bind /tmp/dumpcap /usr/bin/dumpcap", USER, "sudo chmod ", "capture",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="refusing these things to an ordinary user takes root")
+@pytest.mark.parametrize("refused", ADVICE)
+def test_what_the_doctor_advises_helps(refused: str) -> None:
+    """Where something is really refused the doctor names one command, and after that command it works."""
+    own, refusal, user, command, need = ADVICE[refused]
+
+    def host(script: str) -> Any:
+        return doctor(*own, *after(script), *user, "env", "LABKIT_LINUX=host")["candidates"][0]
+
+    before = host(refusal)
+    remedies = {check["need"]: check["remedy"] for check in before["checks"]}
+    advice = (before["way_out"] or remedies[need]).rpartition(": ")[2] if need != "users" else remedies[need]
+    assert command in advice, before
+    as_root = advice.replace("sudo ", "")
+    check = next(check for check in host(f"{refusal} && {as_root} >&2")["checks"] if check["need"] == need)
+    assert check["worked"], check
+
+
 def test_ordinary_user_without_newuidmap() -> None:
     """Without newuidmap a user's lab has one id on the running kernel: that says what to install, and the next is taken."""
     found = every_way(*after("mount --bind /dev/null /usr/bin/newuidmap"), *USER)
     assert found["chosen"] == found[UML] == [UML, "65534"]
     assert found[HOST][0] == ""
-    assert "apt-get install uidmap" in found[HOST][1] and "/etc/subuid" in found[HOST][1]
+    assert f"sudo apt-get install uidmap && echo {ID}:100000:65536 | sudo tee -a /etc/subuid /etc/subgid" in found[HOST][1]
 
 
 def test_ordinary_user_with_subordinate_ids() -> None:

@@ -14,16 +14,35 @@ from labkit.machine.ids import IdMaps
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("words", "knob", "value", "setting"),
     [
-        "bwrap: setting up uid map: Permission denied",
-        "bwrap: No permissions to create new namespace, likely because the kernel does not allow it",
-        "bwrap: Creating new namespace failed: Operation not permitted",
+        # Ubuntu 24.04.
+        ("bwrap: loopback: Failed RTM_NEWADDR: No child processes", "kernel/apparmor_restrict_unprivileged_userns", "1", "=0"),
+        ("bwrap: setting up uid map: Permission denied", "kernel/apparmor_restrict_unprivileged_userns", "1", "=0"),
+        # Debian's kernel (bubblewrap.c, raw_clone).
+        (
+            "bwrap: No permissions to create new namespace, likely because the kernel does not allow non-privileged user "
+            "namespaces. On e.g. debian this can be enabled with 'sysctl kernel.unprivileged_userns_clone=1'.",
+            "kernel/unprivileged_userns_clone", "0", "=1",
+        ),
+        (
+            "bwrap: Creating new namespace failed: nesting depth or /proc/sys/user/max_*_namespaces exceeded (ENOSPC)",
+            "user/max_user_namespaces", "0", "=15000",
+        ),
     ],
-)
-def test_refused_user_namespaces_have_a_way_out(words: str) -> None:
-    """Where namespaces are refused, the setting that allows them and the other candidate are named."""
-    assert "user.max_user_namespaces" in way_out(words) and "user-mode-linux" in way_out(words)
+)  # fmt: skip
+def test_refused_user_namespaces_name_the_setting_that_forbids_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, knob: str, value: str, setting: str
+) -> None:
+    """The one that has its forbidding value is named, and no other; where none has, User-Mode Linux is."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    other = {"kernel/unprivileged_userns_clone": "1", "user/max_user_namespaces": "63000"}
+    for name, text in {**other, knob: value}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"{text}\n")
+    assert way_out(words, tmp_path) == f"user namespaces are refused here: sudo sysctl {knob.replace('/', '.')}{setting}"
+    (tmp_path / knob).unlink()
+    assert way_out(words, tmp_path).endswith("sudo apt-get install user-mode-linux")
 
 
 @pytest.mark.parametrize("words", ["", "bwrap: Can't find source path /x: No such file or directory"])

@@ -12,11 +12,12 @@ import pytest
 
 from labkit.errors import BadInput, LabError, NoLinux
 from labkit.machine import choose as choosing
+from labkit.machine import needs
 from labkit.machine.bare import BareUmlLinux
-from labkit.machine.choose import FORCE, Attempt, attempt, candidates, choose, probe
+from labkit.machine.choose import FORCE, Attempt, Check, attempt, candidates, choose, probe
 from labkit.machine.folder import LabFolder
 from labkit.machine.host import HostLinux
-from labkit.machine.needs import IMPLIED, PROBES, REMEDY, all_needs
+from labkit.machine.needs import IMPLIED, MODULES, PROBES, all_needs, remedy
 from labkit.machine.uml import UmlLinux
 
 
@@ -82,8 +83,8 @@ def test_users_are_always_needed() -> None:
 
 
 def test_each_need_has_a_remedy() -> None:
-    """Whatever can be missing has a way out, and what is implied is a need itself."""
-    assert REMEDY.keys() == PROBES.keys()
+    """Whatever can be missing has a way out on either Linux, and what is implied is a need itself."""
+    assert all(remedy(need, linux) for need in PROBES for linux in ("host", "uml"))
     assert {implied for group in IMPLIED.values() for implied in group} <= PROBES.keys()
 
 
@@ -158,7 +159,7 @@ def test_none_that_can_do_it_is_an_error_with_what_each_said(offer: Any, folder:
     lines = caught.value.words.splitlines()
     assert lines[0] == "a: No permissions"
     assert lines[1].startswith("b: dummy interfaces: Error: Unknown device type.")
-    assert REMEDY["dummy"] in lines[1]
+    assert remedy("dummy", "host") in lines[1]
     assert lines[2].startswith("c: ") and "linux.uml" in lines[2]
     assert caught.value.way_out == "ask your administrator"
     assert not any(fake.running for fake in fakes)
@@ -182,9 +183,25 @@ def test_probe_without_words_tells_the_code(folder: LabFolder) -> None:
             yield from ()
             return 3
 
-    what, worked, words = probe(Silent("a"), "dummy")  # type: ignore[arg-type]
-    assert (what, worked) == ("dummy interfaces", False)
-    assert "ended with code 3" in words and REMEDY["dummy"] in words
+    check = probe(Silent("a"), "dummy", "host")  # type: ignore[arg-type]
+    assert (check.what, check.worked, check.remedy) == ("dummy interfaces", False, remedy("dummy", "host"))
+    assert "ended with code 3" in check.words
+
+
+@pytest.mark.parametrize("need", MODULES)
+def test_modprobe_is_advised_only_for_a_module_that_is_there_and_not_loaded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, need: str
+) -> None:
+    """A kernel without the module, or with the module loaded, is not helped by modprobe; User-Mode Linux is named then."""
+    loaded = tmp_path / "module"
+    monkeypatch.setattr(needs, "LOADED", loaded)
+    for there in (True, False):
+        monkeypatch.setattr(needs, "can_load", lambda _module, there=there: there)
+        assert ("sudo modprobe -a " in remedy(need, "host")) is there
+    for module in MODULES[need]:
+        (loaded / module).mkdir(parents=True)
+    monkeypatch.setattr(needs, "can_load", lambda _module: True)
+    assert "leave it to User-Mode Linux" in remedy(need, "host")
 
 
 @pytest.mark.parametrize(
@@ -192,7 +209,10 @@ def test_probe_without_words_tells_the_code(folder: LabFolder) -> None:
     [
         (Attempt(HostLinux()), "bubblewrap + the running kernel: works", True),
         (Attempt(UmlLinux(), words="not installed"), "bubblewrap + User-Mode Linux: not installed", False),
-        (Attempt(BareUmlLinux(), [("x", True, ""), ("y", False, "n")]), "User-Mode Linux alone: y: n", False),
+        (
+            Attempt(BareUmlLinux(), [Check("users", True), Check("dummy", False, "n", "do x")]),
+            "User-Mode Linux alone: dummy interfaces: n (do x)", False,
+        ),
     ],
 )  # fmt: skip
 def test_attempt_is_a_sentence(made: Attempt, sentence: str, works: bool) -> None:
@@ -207,4 +227,4 @@ def test_full_attempt_tries_every_need(offer: Any, folder: LabFolder) -> None:
     result, opened = attempt(fake, folder, PROBES, stop_early=False)  # type: ignore[arg-type]
     assert opened is None and not fake.running
     assert fake.tried == list(PROBES)
-    assert [worked for _, worked, _ in result.checks] == [need != "users" for need in PROBES]
+    assert [check.worked for check in result.checks] == [need != "users" for need in PROBES]

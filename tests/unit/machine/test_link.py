@@ -160,6 +160,7 @@ def test_arguments_do_not_follow_a_link_out_of_the_folder(link: Link, folder: Pa
 def test_message_waits_until_the_one_before_is_taken(link: Link, process: subprocess.Popen[bytes]) -> None:
     """A lab that stands still is sent one message, and no second one upon it; when it goes on, all that follow arrive."""
     process.send_signal(signal.SIGSTOP)
+    os.waitpid(process.pid, os.WUNTRACED)  # all of its threads stand still
     sent = link._gateway._io.outfile
     for _ in range(3):
         with pytest.raises(WaitTimeout, match="does not take calls"):

@@ -1,0 +1,60 @@
+"""What the doctor says in the end: what would help, or that nothing is missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from labkit.machine.doctor import TASKS, as_text, offered
+
+HOST, UML = "bubblewrap + the running kernel", "bubblewrap + User-Mode Linux"
+IPVS = {"need": "ipvs", "what": "IPVS", "worked": False, "words": "no IPVS", "remedy": "leave it to User-Mode Linux"}
+REFUSED = {"words": "No permissions", "way_out": "sudo sysctl user.max_user_namespaces=15000", "opened": False}
+
+
+def found(chosen: dict[str, str | None], missing: str = "", offered: str = "", **host: Any) -> dict[str, Any]:
+    """What `examine` finds on a machine with one candidate."""
+    row = {
+        "candidate": HOST,
+        "linux": "host",
+        "works": True,
+        "opened": True,
+        "seconds": 1,
+        "checks": [],
+        "words": "",
+        "way_out": "",
+    }
+    every = {"candidates": [row | host], "chosen": dict.fromkeys(TASKS, HOST) | chosen, "kernel": "6.1"}
+    return every | {"missing": missing.split(), "offered": offered.split()}
+
+
+@pytest.mark.parametrize(
+    ("machine", "end"),
+    [
+        (found({}), "Nothing is missing."),
+        (found({"ipvs": None}, checks=[IPVS]), "Would help: leave it to User-Mode Linux"),
+        (found(dict.fromkeys(TASKS), **REFUSED), "Would help: sudo sysctl user.max_user_namespaces=15000"),
+        (found({}, "wrk nginx-light", "wrk nginx-light"), "Would help: sudo apt-get install wrk nginx-light"),
+        # One name that is not offered would stop all of the command.
+        (found({"ipvs": None}, "user-mode-linux wrk", "wrk", checks=[IPVS]), "Would help: sudo apt-get install wrk"),
+        (found({"ipvs": None}, "user-mode-linux", checks=[IPVS]), "Would help: leave it to User-Mode Linux"),
+        (found({}, "wrk"), "Would help: sudo apt-get update && sudo apt-get install wrk"),
+    ],
+)  # fmt: skip
+def test_what_would_help_is_said_last(machine: dict[str, Any], end: str) -> None:
+    """`Nothing is missing` is said where every task has a Linux and every program is there, and nowhere else."""
+    assert as_text(machine).splitlines()[-1] == end
+
+
+def test_package_that_is_not_offered_is_named_with_what_it_is_for() -> None:
+    """It is told what cannot be done without it."""
+    assert "not offered by apt: user-mode-linux (a Linux of the lab's own, for IPVS)" in as_text(
+        found({}, "user-mode-linux wrk", "wrk")
+    )
+
+
+def test_offered_is_what_apt_can_install() -> None:
+    """A package that apt has never heard of is not offered, one that it has installed is."""
+    assert offered(["bash", "labkit-no-such-package", "apt"]) == ["bash", "apt"]
+    assert offered(["labkit-no-such-package"]) == []
