@@ -70,3 +70,5 @@ def workers(count: int | str, *more: Change) -> tuple[Change, ...]:
 
 ZONE: Change = (CONF, "upstream pool {", "upstream pool {\n        zone pool 64k;")
 REUSEPORT: Change = (CONF, LISTEN, LISTEN.replace(";", " reuseport;"))
+# nginx closes every connection after its answer.
+NOT_KEPT: Change = (CONF, "http {", "http { keepalive_timeout 0;")

@@ -28,6 +28,10 @@ socketserver.ThreadingUDPServer(("127.0.0.1", 53), Udp).serve_forever()
 """
 HOSTS = f"127.0.0.1 {NAME}\n127.0.0.2 {NAME}\n"
 BEGIN = "no-resolv\nno-hosts\n"
+# The records in the folder that Debian's service reads, and a bare dnsmasq does not.
+IN_FOLDER = (
+    f"mkdir -p /etc/dnsmasq.d\nprintf 'address=/{NAME}/127.0.0.1\\naddress=/{NAME}/127.0.0.2\\n' > /etc/dnsmasq.d/lb.conf\n"
+)
 
 WRONG = [
     wrong("wrong-address", "2.1", (CONF, "127.0.0.2", "127.0.0.3")),
@@ -47,8 +51,14 @@ WRONG = [
     wrong("third-record-in-another-file", "2.1", ("more", f"127.0.0.3 {NAME}\n"), (SCRIPT, "dnsmasq.conf", "dnsmasq.conf --addn-hosts=/root/more")),
     wrong("etc-hosts-and-no-hosts", "2.1", ("hosts", HOSTS), (CONF, BEGIN), (SCRIPT, "cat ~/hosts >> /etc/hosts\ndnsmasq -C ~/dnsmasq.conf\n")),
     wrong("edited-and-not-started-again", "2.1", (CONF, RECORD2, ""), (SCRIPT, f"dnsmasq -C ~/dnsmasq.conf\necho '{RECORD2.strip()}' >> ~/dnsmasq.conf\nkill -HUP $(cat /run/dnsmasq.pid)\n")),
+    wrong("dnsmasq.d-and-bare", "2.1", (CONF, None), (SCRIPT, IN_FOLDER + "dnsmasq\n")),
+    wrong("dnsmasq.d-and-other-file", "2.1", (CONF, BEGIN), (SCRIPT, IN_FOLDER + "dnsmasq -C ~/dnsmasq.conf\n")),
+    wrong("three-addresses-on-53", "2.1", (CONF, BEGIN + "".join(f"address=/{NAME}/127.0.0.{n}\n" for n in (1, 2, 3)))),
     wrong("short-name", "2.1", ("hosts", HOSTS.replace(".local", "")), (CONF, BEGIN + "addn-hosts=/root/hosts\n")),
     wrong("other-dns-port", "2.2", (SCRIPT, "dnsmasq -C", "dnsmasq --port 5353 -C")),
+    wrong("port-5353", "2.2", (CONF, BEGIN, BEGIN + "port=5353\n")),
+    wrong("port-54-bound", "2.2", (CONF, BEGIN, BEGIN + "port=54\nlisten-address=127.0.0.1\nbind-interfaces\n")),
+    wrong("port-5353-and-fixed-order", "2.2", (CONF, f"port=5353\naddress=/{NAME}/127.0.0.1\naddress=/{NAME}/127.0.0.2\n")),
     wrong("only-127.0.0.2", "2.2", (CONF, BEGIN, BEGIN + "listen-address=127.0.0.2\nbind-interfaces\n")),
     wrong("not-on-loopback", "2.2", (CONF, BEGIN, BEGIN + "except-interface=lo\n")),
     wrong("refused-configuration", "2.2", (CONF, "host-record=", "host-rekord=")),
@@ -68,6 +78,10 @@ WRONG = [
 ]  # fmt: skip
 RIGHT_ONES = [
     right("address-lines", 2, (CONF, BEGIN + f"address=/{NAME}/127.0.0.1\naddress=/{NAME}/127.0.0.2\n")),
+    right("address-lines-swapped", 2, (CONF, BEGIN + f"address=/{NAME}/127.0.0.2\naddress=/{NAME}/127.0.0.1\n")),
+    right("on-53-and-5353", 2, (SCRIPT, "dnsmasq -C ~/dnsmasq.conf\ndnsmasq -C ~/dnsmasq.conf -p 5353 -x /tmp/second.pid\n")),
+    right("folder-named", 2, (CONF, None), (SCRIPT, IN_FOLDER + "dnsmasq -7 /etc/dnsmasq.d\n")),
+    right("first-on-5353", 2, (SCRIPT, "dnsmasq -C ~/dnsmasq.conf -p 5353\npkill dnsmasq\nsleep 1\ndnsmasq -C ~/dnsmasq.conf\n")),
     right("addn-hosts", 2, ("hosts", HOSTS), (CONF, BEGIN + "addn-hosts=/root/hosts\n")),
     right("etc-hosts", 2, ("hosts", HOSTS), (CONF, "no-resolv\n"), (SCRIPT, "cat ~/hosts >> /etc/hosts\ndnsmasq -C ~/dnsmasq.conf\n")),
     right("hosts-folder", 2, ("names/one", HOSTS), (CONF, BEGIN + "hostsdir=/root/names\n")),

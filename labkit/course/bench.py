@@ -9,9 +9,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from ..commands import Result
-from ..errors import BadInput, CallFailed, CommandTimeout, MeasureError, MissingProgram, tail
+from ..errors import BadInput, CallFailed, CommandTimeout, MeasureError, MissingProgram
 from ..lab import Lab
 from ..machine.cell import cell_command
+from .cause import Line, cause, words_for_evidence
 from .verdict import Finding
 
 T = TypeVar("T")
@@ -27,11 +28,13 @@ EARLIER = {1: (), 2: (), 3: (1,), 4: (1,)}
 EXPECTED = {1: BACKENDS, 2: (53,), 3: BACKENDS, 4: (*BACKENDS, 8888)}
 # Whose programs are judged: in task 3 it is the kernel, and recorders take the place of backends that a balancer asks.
 JUDGED = {1: BACKENDS, 2: (53,), 3: (), 4: (8888,)}
+# The programs that are judged wherever they listen.
+PROGRAMS: dict[int, set[str]] = {1: set(), 2: {"dnsmasq"}, 3: set(), 4: {"nginx"}}
 # How long all of the lab must have been idle before an open port counts as missing, and the longest wait, seconds.
 QUIET, SETTLE_TIMEOUT = 2.0, 30.0
 NEEDS = {1: (), 2: (), 3: ("ipvs",), 4: ()}
-# How much of what a script printed is shown, characters.
-WORDS = 300
+# Whose errors explain most when a task fails.
+ABOUT = {1: ("http.server",), 2: ("dnsmasq",), 3: ("dummy1", "ipvsadm"), 4: ("nginx",)}
 # A server may have forked, or another one just be starting; each round ends those that are seen to hold a port.
 ENDINGS = 10
 
@@ -105,9 +108,8 @@ class Bench:
                 self.said[task] = self.run_script(f"task{task}.sh")
         if not self.call("sockets:settle", list(EXPECTED[self.task]), QUIET, SETTLE_TIMEOUT):
             self.said[self.task] = f"{self.said.get(self.task, '')}\n{self.call('processes:late_words')}"
-        if self.lab.linux != "host":
-            judged = {row["program"] for row in self.listeners if row["port"] in JUDGED[self.task]}
-            self.inside("end_helpers", sorted(judged))
+        judged = {row["program"] for row in self.listeners if row["port"] in JUDGED[self.task]} | PROGRAMS[self.task]
+        self.inside("end_helpers", sorted(judged))
 
     def run_script(self, name: str) -> str:
         """Run a script of the home with its shell and return what it printed, with how it ended when that was not well."""
@@ -134,10 +136,21 @@ class Bench:
         return "" if written else f"not done yet: {script.name} holds no command"
 
     @property
+    def lines(self) -> list[Line]:
+        """What the task's script printed, by its lines."""
+        return [Line(0, "", None, self.said.get(self.task, ""))]
+
+    @property
     def words(self) -> str:
-        """The end of what the task's script printed, for the evidence that something does not run, "" when it was silent."""
-        said = " / ".join(tail(self.said.get(self.task, ""), 4).splitlines())[-WORDS:]
-        return f"; task{self.task}.sh printed: {said}" if said else ""
+        """The cause and the end of what the task's script printed, for evidence; "" when it was silent."""
+        said = words_for_evidence(self.lines, *ABOUT[self.task])
+        return f"; task{self.task}.sh: {said}" if said else ""
+
+    @property
+    def cause(self) -> str:
+        """The error of the task's script that explains a failure, for a hint; "" when it met none."""
+        said = cause(self.lines, *ABOUT[self.task])
+        return f": {said}" if said else ""
 
     @cached_property
     def listeners(self) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from ..errors import plain
 from .requirements import DEPENDS, REQUIREMENTS
 
 PASSED, FAILED, COULD_NOT_RUN, BY_HAND = "passed", "failed", "could not run", "by hand"
+NOT_JUDGED = "not judged: needs"
 # How long evidence and hint may be, characters: a hostile work could have a million interfaces to list.
 SAID = 3000
 
@@ -77,14 +78,21 @@ def verdict(number: str, finding: Finding) -> Verdict:
 
 
 def with_dependencies(findings: dict[str, Finding]) -> dict[str, Finding]:
-    """Turn a failure whose prerequisite has not passed into "could not run": the fault lies there."""
+    """Turn what did not pass, because a prerequisite has not, into "could not run": the fault lies there."""
     judged = dict(findings)
     for number, finding in findings.items():
         missing = [needed for needed in DEPENDS.get(number, ()) if needed in findings and findings[needed].verdict != PASSED]
-        if finding.verdict == FAILED and missing:
-            reason = f"cannot be judged before {' and '.join(missing)}: {finding.hint}"
-            judged[number] = Finding(COULD_NOT_RUN, finding.evidence, reason, any(findings[name].machine for name in missing))
+        said = finding.hint.startswith(NOT_JUDGED)
+        if finding.verdict in (FAILED, COULD_NOT_RUN) and missing and not said:
+            machine = finding.machine or any(findings[name].machine for name in missing)
+            judged[number] = Finding(COULD_NOT_RUN, finding.evidence, needs(*missing).hint, machine)
     return judged
+
+
+def needs(*numbers: str, evidence: str = "") -> Finding:
+    """The check could not see what it needs, because other requirements are not met."""
+    reason = f"{NOT_JUDGED} {' and '.join(numbers)}"
+    return Finding(COULD_NOT_RUN, evidence or reason, reason)
 
 
 COLOURS = {PASSED: "#00795a", FAILED: "#b23c00", COULD_NOT_RUN: "#6b6b6b", BY_HAND: "#0060a0"}

@@ -11,6 +11,8 @@ from ..bench import Bench, Check
 from ..verdict import Finding, failed, passed
 
 PORTS = {"backend1": 8081, "backend2": 8082}
+# How much of a page is shown, characters.
+SHOWN = 200
 
 
 def folders(bench: Bench) -> Finding:
@@ -25,13 +27,24 @@ def folders(bench: Bench) -> Finding:
 
 
 def pages(bench: Bench) -> Finding:
-    """1.2: each file's text, but for white space around it, is the page that is asked for."""
+    """1.2: each file's text, but for white space and double quotes around it, is the page that is asked for."""
     for name, page in PAGES.items():
         text = bench.lab.read(f"~/{name}/index.html")
-        if (text or "").strip() != page:
-            evidence = f"~/{name}/index.html: {text[:200]!r}" if text is not None else f"there is no ~/{name}/index.html"
-            return failed(evidence, f"the page of {name} is not the one that is asked for, to the letter")
+        if text is None:
+            return failed(f"there is no ~/{name}/index.html", f"~/{name}/index.html is missing; asked: {page}")
+        if text.strip() not in (page, f'"{page}"'):
+            return failed(
+                f"~/{name}/index.html: {text[:SHOWN]!r}",
+                f"the page of {name} is not to the letter: {parting(page, text.strip())}",
+            )
     return passed("both pages are the asked ones")
+
+
+def parting(asked: str, found: str) -> str:
+    """What was asked and what was found, and where they part."""
+    at = next((i for i, (one, other) in enumerate(zip(asked, found, strict=False)) if one != other), min(len(asked), len(found)))
+    here, there = (repr(text[at : at + 10]) if text[at:] else "its end" for text in (asked, found))
+    return f"asked {asked!r}, found {found[:SHOWN]!r}; they part at character {at + 1}: {here} is asked, {there} stands there"
 
 
 def servers(bench: Bench) -> Finding:
@@ -39,9 +52,13 @@ def servers(bench: Bench) -> Finding:
     for name, port in PORTS.items():
         rows = bench.listening("tcp", port)
         if not rows:
-            return failed(f"nobody listens on port {port}{bench.words}", f"no server on port {port}")
-        if not all(row["program"].startswith("python") for row in rows):
-            return failed(f"{rows[0]['program']} listens on port {port}", f"the server on port {port} is not Python's")
+            return failed(
+                f"nobody listens on port {port}{bench.words}",
+                f"no server on port {port}{bench.cause or f': `python3 -m http.server {port} -d ~/{name} &`'}",
+            )
+        others = sorted({row["program"] for row in rows if not row["program"].startswith("python")})
+        if others:
+            return failed(f"{' and '.join(others)} listens on port {port}", f"the server on port {port} is not Python's")
         answer = serves(bench, name, port)
         if answer["status"] != 200:
             evidence = f"a file laid into ~/{name} cannot be fetched from port {port}: {said(answer)}"

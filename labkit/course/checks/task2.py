@@ -7,10 +7,14 @@ from typing import Any
 
 from ...measure.dns import NAME
 from ..bench import Bench, Check
-from ..verdict import BY_HAND, Finding, could_not_run, failed, passed
+from ..verdict import BY_HAND, COULD_NOT_RUN, PASSED, Finding, could_not_run, failed, needs, passed
 
 ADDRESSES = ["127.0.0.1", "127.0.0.2"]
-SERVER = "127.0.0.1"
+SERVER, DNS = "127.0.0.1", 53
+START = ": `systemctl restart dnsmasq`, or `dnsmasq -C FILE` with a file of your own"
+# The addresses of a socket that a client of 127.0.0.1 reaches, and the folder of Debian's service.
+REACHED = (SERVER, "0.0.0.0", "::")
+FOLDER = "/etc/dnsmasq.d"
 QUERIES = 6
 TIMEOUT = 5.0
 # An answer shorter than this says nothing, characters.
@@ -19,12 +23,12 @@ MIN_ANSWER = 20
 MAX_SHOWN, MAX_ANSWERS = 2000, 200_000
 
 
-def ask(bench: Bench, *, tcp: bool) -> list[dict[str, Any]]:
+def ask(bench: Bench, port: int, *, tcp: bool) -> list[dict[str, Any]]:
     """Ask for the A records a few times; a question without an answer is asked once more, and then no other."""
     rows: list[dict[str, Any]] = []
     while len(rows) < (2 if tcp else QUERIES):
         for _ in range(2):
-            row = bench.call("dns_load:ask", NAME, SERVER, 53, "A", TIMEOUT, tcp)
+            row = bench.call("dns_load:ask", NAME, SERVER, port, "A", TIMEOUT, tcp)
             if not row["error"]:
                 break
         rows.append(row)
@@ -36,17 +40,35 @@ def ask(bench: Bench, *, tcp: bool) -> list[dict[str, Any]]:
     return rows
 
 
+def udp(bench: Bench) -> list[dict[str, Any]]:
+    """Who has UDP ports: who had one when the scripts had run, and who has by now, for it may have been slow to start."""
+    return bench.once("udp", lambda: [row for row in [*bench.listeners, *bench.inside("programs")] if row["protocol"] == "udp"])
+
+
+def dns_ports(bench: Bench) -> list[int]:
+    """The ports at which dnsmasq can be asked at 127.0.0.1, that of DNS first, and that alone when there is none."""
+    # dnsmasq answers over TCP too, which tells a port of its DNS from one of DHCP.
+    over_tcp = {row["port"] for row in bench.inside("programs") if (row["protocol"], row["program"]) == ("tcp", "dnsmasq")}
+    found = {row["port"] for row in udp(bench) if row["program"] == "dnsmasq" and row["address"] in REACHED}
+    return sorted(found & over_tcp, key=lambda port: (port != DNS, port)) or [DNS]
+
+
 def records(bench: Bench) -> Finding:
-    """2.1: over UDP and TCP, every answer holds exactly the two addresses."""
-    rows = ask(bench, tcp=False)
-    silent = next((row["error"] for row in rows if row["error"]), None)
-    if silent:
-        return could_not_run(f"no DNS server answers at {SERVER}: {silent}")
-    over_tcp = ask(bench, tcp=True)
-    silent = next((row["error"] for row in over_tcp if row["error"]), None)
-    if silent:
-        return could_not_run(f"the DNS server at {SERVER} does not answer over TCP: {silent}")
-    rows += over_tcp
+    """2.1: over UDP and TCP, every answer of dnsmasq at 127.0.0.1, on whatever port, holds exactly the two addresses."""
+    found = [records_at(bench, port) for port in dns_ports(bench)]
+    return next((finding for finding in found if finding.verdict == PASSED), found[0])
+
+
+def records_at(bench: Bench, port: int) -> Finding:
+    """What comes from one port."""
+    rows, at = [], SERVER if port == DNS else f"{SERVER}, port {port}"
+    for tcp in (False, True):
+        rows += ask(bench, port, tcp=tcp)
+        if rows[-1]["error"]:
+            if tcp:
+                return could_not_run(f"the DNS server at {at} does not answer over TCP: {rows[-1]['error']}")
+            silent = f"no DNS server answers at {at}: {rows[-1]['error']}"
+            return Finding(COULD_NOT_RUN, silent, f"{needs('2.2').hint} ({silent}){not_read(bench)}")
     for row in rows:
         if row["alias"]:
             return failed(
@@ -54,25 +76,46 @@ def records(bench: Bench) -> Finding:
             )
         if sorted(row["answers"]) != ADDRESSES:
             got = ", ".join(row["answers"]) or f"no A record ({row['rcode'] or row['error']})"
-            return failed(f"{NAME}: {got}", f"the A records of {NAME} are not the two asked ones: {got}")
+            asked = " and ".join(ADDRESSES)
+            hint = f"the A records of {NAME} are not the two asked ones: asked {asked}, found {got}{not_read(bench)}"
+            return failed(f"{NAME}: {got}", hint)
     turns = len({row["answers"][0] for row in rows[:QUERIES]}) > 1
-    return passed(f"{' and '.join(ADDRESSES)}, over UDP and TCP; the order {'rotates' if turns else 'stays the same'}")
+    order = "rotates" if turns else "stays the same"
+    return passed(f"{' and '.join(ADDRESSES)} from {at}, over UDP and TCP; the order {order}")
+
+
+def not_read(bench: Bench) -> str:
+    """A hint at records that lie where the dnsmasq that runs does not read them, "" when none do; no verdict looks there."""
+    running = bench.inside("commands", "dnsmasq")
+    for pid, arguments in running[:1]:
+        files = bench.inside("lines_of", FOLDER, pid)
+        holding = [name for name, lines in files.items() if any(NAME in line.partition("#")[0] for line in lines)]
+        if holding and FOLDER in " ".join(arguments):
+            return f"; {holding[0]} names it, and dnsmasq has not read that: `systemctl restart dnsmasq`"
+        if holding:
+            return (
+                f"; {holding[0]} names it, but a bare `dnsmasq` does not read {FOLDER}, only the service does: "
+                f"`pkill dnsmasq; systemctl restart dnsmasq`, or `dnsmasq --conf-dir={FOLDER}`"
+            )
+    return ""
 
 
 def server(bench: Bench) -> Finding:
     """2.2: a process of dnsmasq has port 53, and dig at 127.0.0.1 gets an answer."""
     done = bench.instrument("dig", f"@{SERVER}", NAME, "+tries=2", f"+time={TIMEOUT:g}")
-    # Who listens by now may have been slow to start, and be the one that answered.
-    rows = [*bench.listeners, *bench.inside("programs")]
-    programs = sorted({row["program"] for row in rows if (row["protocol"], row["port"]) == ("udp", 53)})
+    programs = sorted({row["program"] for row in udp(bench) if row["port"] == DNS})
     status = re.search(r"status: (\w+)", done.stdout)
-    elsewhere = {row["port"] for row in bench.listeners if row["program"] == "dnsmasq"} - {53}
+    elsewhere = sorted({row["port"] for row in udp(bench) if row["program"] == "dnsmasq"} - {DNS})
     if not programs and elsewhere:
-        return failed(f"dnsmasq listens on {sorted(elsewhere)}", "dnsmasq runs, but not on the port of DNS")
+        ports = " and ".join(map(str, elsewhere))
+        hint = (
+            f"dnsmasq runs on port {ports}, not on 53, the port of DNS: 53 is free in the lab, so leave `port={elsewhere[0]}` out"
+        )
+        return failed(f"dnsmasq listens on UDP port {ports}", hint)
     if not programs:
-        return failed(f"nobody listens on UDP port 53{bench.words}", "no DNS server runs")
+        return failed(f"nobody listens on UDP port {DNS}{bench.words}", f"no DNS server runs{bench.cause or START}")
     if programs != ["dnsmasq"]:
-        return failed(f"{', '.join(programs)} has UDP port 53", "the DNS server is not dnsmasq")
+        return failed(f"{', '.join(programs)} has UDP port {DNS}", "the DNS server is not dnsmasq")
     if not status:
         return failed(f"dig @{SERVER}: {done.stdout.strip()[-200:]}", f"dnsmasq runs, and dig at {SERVER} gets no answer")
     return passed(f"dnsmasq answers dig at {SERVER} with status {status[1]}")

@@ -26,7 +26,10 @@ def interface(bench: Bench) -> Finding:
         f"{row['name']} ({row['kind'] or 'loopback'}): {', '.join(row['addresses']) or 'no address'}" for row in rows
     )
     fault = interface_fault(rows)
-    return failed(evidence + (bench.words if "no interface" in fault else ""), fault) if fault else passed(evidence)
+    if not fault:
+        return passed(evidence)
+    missing = "no interface" in fault
+    return failed(evidence + (bench.words if missing else ""), fault + (bench.cause if missing else ""))
 
 
 def interface_fault(rows: list[dict[str, Any]]) -> str:
@@ -35,16 +38,16 @@ def interface_fault(rows: list[dict[str, Any]]) -> str:
     dummy = next((row for row in rows if row["name"] == "dummy1"), None)
     others = [name for name, found in vips.items() if found and name != "dummy1"]
     if dummy is None:
-        return "there is no interface dummy1"
+        return "there is no interface dummy1 (`ip link add dummy1 type dummy`)"
     if dummy["kind"] != "dummy":
         return f"dummy1 is no dummy interface{', but a ' + dummy['kind'] if dummy['kind'] else ''}"
     if not vips["dummy1"]:
-        return f"dummy1 does not carry {VIP}"
+        return f"dummy1 does not carry {VIP} (`ip addr add {VIP}/32 dev dummy1`)"
     if vips["dummy1"] != [f"{VIP}/32"]:
-        return f"dummy1 carries {' and '.join(vips['dummy1'])}: not the asked prefix length"
+        return f"dummy1 carries {' and '.join(vips['dummy1'])}: not the asked prefix length, {VIP}/32"
     if others:
         return f"{VIP} is also on {' and '.join(others)}; it belongs on dummy1 alone"
-    return "" if dummy["up"] else "dummy1 is down"
+    return "" if dummy["up"] else "dummy1 is down (`ip link set dummy1 up`)"
 
 
 def service_faults(row: dict[str, Any]) -> list[str]:
@@ -73,7 +76,8 @@ def service(bench: Bench) -> Finding:
     evidence = "; ".join(f"{r['protocol']} {r['address']} {r['scheduler']} → {shown(r['servers'])}" for r in table)
     ours = [row for row in table if (row["protocol"], row["address"]) == ("tcp", SERVICE)]
     if not ours:
-        return failed((evidence or "the IPVS table is empty") + bench.words, f"IPVS has no virtual service for TCP {SERVICE}")
+        hint = f"IPVS has no virtual service for TCP {SERVICE} (`ipvsadm -A -t {SERVICE} -s rr`){bench.cause}"
+        return failed((evidence or "the IPVS table is empty") + bench.words, hint)
     faults = service_faults(ours[0])
     return failed(evidence, "; ".join(faults)) if faults else passed(evidence)
 

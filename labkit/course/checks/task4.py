@@ -2,36 +2,57 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from typing import Any
 
 from ...errors import LabkitError, MeasureError, shortage
 from ..bench import Bench, Check
-from ..verdict import Finding, could_not_run, failed, passed
+from ..verdict import Finding, could_not_run, failed, needs, passed
 from .failover import LIMIT, settled
-from .nginx import ADDRESS, ALIVE, PORT, Measured, measured
+from .nginx import ADDRESS, ALIVE, PORT, Measured, listening, measured
 
 # What a backend answers with its page. The recorders answer any path, the servers of task 1 only these.
 PAGE_PATHS = {"/", "/index.html"}
 HEADER, VALUE = "X-high-load-test", "123"
+START = ": `systemctl restart nginx`, or `nginx -c FILE` with a file of your own"
+# The addresses of a socket that a client of 127.0.0.1 reaches.
+REACHED = (ADDRESS, "0.0.0.0", "::")
+# Where Debian's nginx has its configuration.
+NGINX_CONF, SITES, DEFAULT = (
+    "/etc/nginx/nginx.conf", ("/etc/nginx/sites-enabled", "/etc/nginx/conf.d"), "/etc/nginx/sites-enabled/default",
+)  # fmt: skip
+
+
+def nginx_places(rows: list[dict[str, Any]]) -> list[tuple[str, int]]:
+    """Where nginx listens, of rows of who listens."""
+    return sorted({(row["address"], row["port"]) for row in rows if row["program"] == "nginx"})
 
 
 def sockets(bench: Bench) -> list[tuple[str, int]]:
     """Where nginx listened when the scripts had run."""
-    return sorted({(row["address"], row["port"]) for row in bench.listeners if row["program"] == "nginx"})
+    return nginx_places(bench.listeners)
 
 
 def shared(bench: Bench) -> Measured:
-    """The measurements, made once. Raises MeasureError when there is no nginx, or no answer."""
+    """The measurements, made once. Raises MeasureError when there is no nginx where it is asked for, or no answer."""
     if not sockets(bench):
         raise MeasureError("nginx does not run")
+    if not any(port == PORT and address in REACHED for address, port in sockets(bench)):
+        raise MeasureError(needs("4.3").hint)
     return bench.once("measured", lambda: measured(bench))
 
 
 def active_backup(bench: Bench) -> Finding:
     """4.1: with both alive all requests reach 8081; with 8081 dead they reach 8082."""
     if not sockets(bench):
-        return failed(f"nginx listens nowhere{bench.words}", "nginx does not run")
-    found = shared(bench)
+        return failed(f"nginx listens nowhere{bench.words}", f"nginx does not run{bench.cause or START}")
+    try:
+        found = shared(bench)
+    except MeasureError:
+        if not nginx_places(bench.inside("programs")):  # it was just being stopped when the scripts had run
+            return failed(f"nginx listens nowhere any more{bench.words}", f"nginx does not run{bench.cause or START}")
+        raise
     active, backup = (len(found.received[port]) for port in (8081, 8082))
     evidence = f"both alive: {active} requests reached 127.0.0.1:8081 and {backup} reached 127.0.0.1:8082"
     if not active + backup:
@@ -50,7 +71,7 @@ def active_backup(bench: Bench) -> Finding:
 
 
 def seven(bench: Bench) -> Finding:
-    """4.2: a dead active server is tried exactly 7 times, whatever the number of workers, and then left alone."""
+    """4.2: a worker of nginx tries a dead active server exactly 7 times, and then leaves it alone."""
     failover = shared(bench).failover
     evidence = f"attempts at the dead server, request by request: {failover.pattern}"
     if failover.unclear:
@@ -61,15 +82,11 @@ def seven(bench: Bench) -> Finding:
         return failed(evidence, f"nginx goes on trying the dead active server: {sum(failover.refused)} attempts, and no end")
     if not failover.attempts:
         return failed(evidence, "the active server was not tried once after it died")
-    if failover.again and failover.workers > 1:
-        tried = failover.attempts + failover.again
-        evidence += f"; {failover.again} more attempts right after that, {failover.workers} workers"
-        return failed(evidence, f"the active server was tried {tried} times or more: each worker counts for itself")
     if failover.attempts != LIMIT:
         return failed(evidence, f"nginx stopped trying the active server after {failures(failover.attempts)}; {LIMIT} are asked")
     if failover.again:
         return failed(evidence, f"nginx left the active server alone after {LIMIT} failures, but not even for a second")
-    return passed(evidence)
+    return passed(f"{evidence}; {failover.together}" if failover.together else evidence)
 
 
 def failures(count: int) -> str:
@@ -79,15 +96,40 @@ def failures(count: int) -> str:
 
 def loopback_only(bench: Bench) -> Finding:
     """4.3: nginx listens on one address and port, and on nothing else, be it a socket file."""
-    found = sockets(bench)
+    found = nginx_places(listening(bench))
     if not found:
-        return could_not_run("nginx does not run")
+        return needs("4.1", evidence="nginx does not run")
     files = bench.inside("unix_sockets", "nginx")
     places = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in found] + files
-    words = f"nginx listens on {', '.join(places)}"
-    if (ADDRESS, PORT) not in found:
-        return failed(words + bench.words, f"{words}, not on the asked address and port")
-    return failed(words, f"{words}: more than one place") if len(places) > 1 else passed(words)
+    said = f"nginx listens on {', '.join(places)}"
+    wanted = f"{ADDRESS}:{PORT}"
+    if places == [wanted]:
+        return passed(said)
+    if (ADDRESS, PORT) in found:
+        ways, fault = [way_out(bench, place) for place in places if place != wanted], "more than one place"
+    else:
+        ways = [way_out(bench, place) for place in places if not place.endswith(f":{PORT}")]
+        fault, said = f"not on {wanted}: write `listen {wanted};`", said + bench.words
+    return failed(said, "; ".join(dict.fromkeys([f"nginx listens on {', '.join(places)}, {fault}", *ways])))
+
+
+def way_out(bench: Bench, place: str) -> str:
+    """Which file lets nginx listen on `place`, and how to take that away. It is read for this hint only, not for the verdict."""
+    port = place.rpartition(":")[2]
+    pattern = re.compile(rf"^[^#]*?\blisten\s+[^;#]*?(?<![\w.]){re.escape(place if place.startswith('/') else port)}\b")
+    for pid, arguments in bench.inside("commands", "nginx"):
+        own = [after for option, after in itertools.pairwise(arguments) if option == "-c"]
+        title = " ".join(arguments)  # nginx writes its command line into its title: "nginx: master process nginx -c FILE"
+        own += re.findall(r" -c (\S+)", title)
+        for where in (*SITES, *(name for name in own if name.startswith("/")), NGINX_CONF):
+            for name, lines in bench.inside("lines_of", where, pid).items():
+                if any(pattern.search(line) for line in lines):
+                    return (
+                        f"port {port} is Debian's default site: `rm {name}`"
+                        if name == DEFAULT
+                        else f"{place} comes from {name}: take that `listen` away"
+                    )
+    return f"{place} is not asked for"
 
 
 def values(headers: list[Any]) -> list[str]:
@@ -102,18 +144,23 @@ def words(found: list[list[str]]) -> str:
 
 
 def header(bench: Bench) -> Finding:
-    """4.4: every request that reaches a backend, the backup too, carries the header once, and so does every response."""
+    """4.4: every request that reaches a backend, the backup too, carries the header once, or every response does; or both."""
     found = shared(bench)
     requests = [*found.received[8081], *found.received[8082], *found.failover.received]
-    answers = [*found.alive, *(row for row in settled(found.failover.rows) if row["status"] == 200)]
+    answers = [row for row in found.alive if not row["error"]]
+    answers += [row for row in settled(found.failover.rows) if row["status"] == 200]
     asked, given = ([values(row["headers"]) for row in rows] for rows in (requests, answers))
     evidence = f"{HEADER} as the backend received it: {words(asked)}; as the client received it: {words(given)}"
     if not asked:
         return failed(evidence, "no request reached a backend")
-    faults = [fault(hop, rows) for hop, rows in (("the request that the backend received", asked), ("the response", given))]
-    if not any(faults):
-        return passed(evidence)
-    return failed(evidence, "; ".join(part for part in faults if part))
+    hops = {"the request that the backend received": asked, "the response": given}
+    carrying = {hop: rows for hop, rows in hops.items() if any(rows)}
+    if not carrying:
+        return failed(evidence, f"neither {' nor '.join(hops)} carries {HEADER}")
+    faults = [part for hop, rows in carrying.items() if (part := fault(hop, rows))]
+    if faults:
+        return failed(evidence, "; ".join(faults))
+    return passed(f"found on {' and on '.join(carrying)}; {evidence}")
 
 
 def fault(hop: str, rows: list[list[str]]) -> str:
@@ -122,7 +169,7 @@ def fault(hop: str, rows: list[list[str]]) -> str:
     if wrong is None:
         return ""
     if not wrong:
-        return f"{hop} does not carry {HEADER}"
+        return f"{hop} does not carry {HEADER} every time"
     return (
         f"{hop} carries {HEADER} {len(wrong)} times" if len(wrong) > 1 else f"{hop} carries {HEADER} with the value {wrong[0]!r}"
     )

@@ -106,7 +106,7 @@ def test_not_done(fake_lab: Any, script: str | None, reason: str) -> None:
 def test_scripts_that_run(fake_lab: Any) -> None:
     """The earlier tasks' scripts that a task builds on run first; then what they start is waited for."""
     fake_lab.linux = "host"
-    fake_lab.answers["settle"] = lambda *ports: fake_lab.ran.append(ports[0]) or True
+    fake_lab.answers |= {"settle": lambda *ports: fake_lab.ran.append(ports[0]) or True, "programs": [], "end_helpers": None}
     for number in (1, 2, 4):
         (fake_lab.home / f"task{number}.sh").write_text("true\n")
     fake_lab.run = lambda command, **_options: fake_lab.ran.append(command) or _Said()
@@ -117,12 +117,12 @@ def test_scripts_that_run(fake_lab: Any) -> None:
 def test_what_is_said_late_is_kept(fake_lab: Any) -> None:
     """What a server in the background says after its script has ended is among the words, where a port stays free."""
     fake_lab.linux = "host"
-    fake_lab.answers |= {"settle": False, "late_words": "No module named http.sever"}
+    fake_lab.answers |= {"settle": False, "late_words": "No module named http.sever", "programs": [], "end_helpers": None}
     (fake_lab.home / "task1.sh").write_text("python3 -m http.sever 8081 &\n")
     fake_lab.run = lambda _command, **_options: _Said()
     judged = Bench(fake_lab, 1)
     judged.run_scripts()
-    assert "task1.sh printed: No module named http.sever" in judged.words
+    assert "task1.sh: No module named http.sever" in judged.words
 
 
 SHELLS = [

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from labkit.course.checks.failover import LIMIT, attempts_again, first_attempts, settled
+from labkit.course.checks.failover import LIMIT, attempts_again, first_attempts, of_one_worker, settled
+from labkit.course.checks.task1 import parting
 from labkit.course.checks.task2 import written_answer
 from labkit.course.checks.task3 import interface_fault, service_faults
 from labkit.course.checks.task4 import fault
@@ -144,10 +145,34 @@ def test_answers_after_the_switch() -> None:
 @pytest.mark.parametrize(
     ("found", "words"),
     [
-        ([["123"], ["123"]], ""), ([["123"], []], "the response does not carry"), ([["321"]], "'321'"),
+        ([["123"], ["123"]], ""), ([["321"]], "'321'"),
+        ([["123"], []], "the response does not carry X-high-load-test every time"),
         ([["123", "123"]], "2 times"), ([["123 "]], "'123 '"),
     ],
 )  # fmt: skip
 def test_header_fault(found: list[list[str]], words: str) -> None:
     """A header is there once with its value on every message, or the hint says what is wrong with it."""
     assert words in fault("the response", found) if words else not fault("the response", found)
+
+
+@pytest.mark.parametrize(
+    ("asked", "found", "at", "words"),
+    [
+        ("<h1>Backend</h1>", "<h1>backend</h1>", 5, "'Backend</h' is asked, 'backend</h' stands there"),
+        ("<h1>", "<h1>x", 5, "its end is asked, 'x' stands there"),
+        ("<h1>x", "<h1>", 5, "'x' is asked, its end stands there"),
+        ("<h1>", "\ufeff<h1>", 1, "'<h1>' is asked, '\\ufeff<h1>' stands there"),
+        ("<h1>", "", 1, "'<h1>' is asked, its end stands there"),
+    ],
+)  # fmt: skip
+def test_pages_part(asked: str, found: str, at: int, words: str) -> None:
+    """The hint shows what was asked, what was found, and the first character that differs, be it one that cannot be seen."""
+    said = parting(asked, found)
+    assert said.startswith(f"asked {asked!r}, found {found!r}; they part at character {at}: ") and said.endswith(words)
+
+
+def test_rows_of_one_worker() -> None:
+    """Where requests reach several workers, the one that got most of them is judged by its own."""
+    rows = [row | {"worker": int(worker)} for row, worker in zip(series("1111111000"), "1221112222", strict=True)]
+    assert [row["worker"] for row in of_one_worker(rows)] == [2] * 6
+    assert of_one_worker(series("")) == []

@@ -17,6 +17,7 @@ from labkit.course.verdict import (
     Verdicts,
     could_not_run,
     failed,
+    needs,
     passed,
     verdict,
     with_dependencies,
@@ -70,7 +71,7 @@ def test_json_has_the_issues_shape() -> None:
     assert data["verdicts"] == [
         {
             "task": 4, "requirement": "4.2", "verdict": "passed", "points": 10, "of": 10,
-            "sentence": "the switch to the backup comes after 7 failed attempts", "evidence": "seen", "hint": "",
+            "sentence": REQUIREMENTS["4.2"].sentence, "evidence": "seen", "hint": "",
         }
     ]  # fmt: skip
     assert list(data["verdicts"][0]) == ["task", "requirement", "verdict", "points", "of", "sentence", "evidence", "hint"]
@@ -108,11 +109,21 @@ def test_table_of_words_says_what_was_measured() -> None:
 
 
 def test_failure_behind_another_could_not_run() -> None:
-    """What fails while its prerequisite has not passed could not run, and names it."""
-    judged = with_dependencies({"1.1": failed("e", "no folder"), "1.3": passed("e"), "1.4": failed("e4", "no page")})
-    assert [finding.verdict for finding in judged.values()] == [FAILED, PASSED, COULD_NOT_RUN]
-    assert "1.1" in judged["1.4"].hint and "no page" in judged["1.4"].hint
+    """What fails, or cannot be seen, while its prerequisite has not passed is not judged, and names what it needs."""
+    judged = with_dependencies(
+        {"1.1": failed("e", "no folder"), "1.3": could_not_run("c"), "1.4": failed("e4", "no page"), "1.2": passed("e")}
+    )
+    assert [finding.verdict for finding in judged.values()] == [FAILED, COULD_NOT_RUN, COULD_NOT_RUN, PASSED]
+    assert judged["1.3"].hint == "not judged: needs 1.1"
+    assert judged["1.4"].hint == "not judged: needs 1.1 and 1.3"
     assert judged["1.4"].evidence == "e4"
+
+
+def test_what_a_check_itself_says_it_needs_stays() -> None:
+    """A check may know better which requirement stands in its way."""
+    judged = with_dependencies({"4.1": needs("4.3"), "4.2": needs("4.3", evidence="seen"), "4.3": failed("e", "h")})
+    assert [finding.hint for finding in judged.values()] == ["not judged: needs 4.3", "not judged: needs 4.3", "h"]
+    assert (judged["4.2"].verdict, judged["4.2"].evidence) == (COULD_NOT_RUN, "seen")
 
 
 def test_failure_by_itself_stays() -> None:
