@@ -66,3 +66,26 @@ def test_restarted_kernel_leaves_nothing_of_a_panel_that_sends(kernel: tuple[Ker
     client.wait_for_ready(timeout=PATIENCE)
     eventually(lambda: not running(everything), "the end of the lab")
     assert said(client, THREADS) == "[]\n"
+
+
+OPEN = "import gc; print([one.name for one in gc.get_objects() if isinstance(one, Lab) and not one.closed])"
+
+
+def test_notebook_that_is_run_twice_has_one_lab(kernel: tuple[KernelManager, BlockingKernelClient], tmp_path: Path) -> None:
+    """Running the cells again closes the lab of before, whoever still holds it: IPython's Out, a panel, a pool."""
+    _, client = kernel
+    first = psutil.Process(int(said(client, FIRST)))
+    said(client, "kept = lab, pool, one\nlab")
+    said(client, BEGIN.format(home=str(tmp_path / "work")))
+    assert not running([first])
+    assert said(client, OPEN) == "['in_a_kernel']\n"
+    assert said(client, "print(Out[max(Out)])") == "<Lab in_a_kernel: closed>\n"
+
+
+def test_panel_of_before_does_not_keep_its_lab(kernel: tuple[KernelManager, BlockingKernelClient], tmp_path: Path) -> None:
+    """Once another panel has taken its place, the lab of a panel ends with its last name; widgets that stay do not hold it."""
+    _, client = kernel
+    first = psutil.Process(int(said(client, FIRST)))
+    said(client, BEGIN.format(home=str(tmp_path / "work")).replace("in_a_kernel", "another"))
+    eventually(lambda: said(client, OPEN.replace("gc;", "gc; gc.collect();")) == "['another']\n", "the end of the first lab")
+    eventually(lambda: not running([first]), "the end of its machine")

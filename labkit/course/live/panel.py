@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 from IPython.display import display
@@ -58,16 +60,25 @@ class Panel:
         self.controls.say("Click Start, then break something. Nothing is sent before.")
 
     def _listen(self) -> None:
-        controls = self.controls
-        controls.start.on_click(lambda _button: self.start())
-        controls.stop.on_click(lambda _button: self.stop())
-        controls.clear.on_click(lambda _button: self._clear())
-        controls.rate.observe(lambda change: self.background.change(rate=change["new"]), "value")
-        controls.beat.observe(lambda _change: self._beat(), "value")
-        controls.box.observe(lambda _change: self._clicked(), "_view_count")
+        """Let the widgets call the panel. ipywidgets keeps them until the kernel ends; they must not keep panel and lab too."""
+        controls, panel = self.controls, weakref.ref(self)
+
+        def tell(method: Callable[..., object], *args: object) -> None:
+            if found := panel():
+                method(found, *args)
+
+        controls.start.on_click(lambda _button: tell(Panel.start))
+        controls.stop.on_click(lambda _button: tell(Panel.stop))
+        controls.clear.on_click(lambda _button: tell(Panel._clear))
+        controls.rate.observe(lambda change: tell(Panel._rate, change["new"]), "value")
+        controls.beat.observe(lambda _change: tell(Panel._beat), "value")
+        controls.box.observe(lambda _change: tell(Panel._clicked), "_view_count")
         for name, switch in controls.switches.items():
-            switch.observe(lambda change, name=name: self._switched(name, change["new"]), "value")
+            switch.observe(lambda change, name=name: tell(Panel._switched, name, change["new"]), "value")
         self.interrupts = Interrupts(self.stop)
+
+    def _rate(self, rate: float) -> None:
+        self.background.change(rate=rate)
 
     def _beat(self) -> None:
         self._beaten = time.monotonic()
