@@ -40,7 +40,7 @@ def opened(linux: str, home: Path, **options: Any) -> Iterator[Lab]:
     """A lab that is open, on the Linux of this name."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(choose.FORCE, linux)
-        lab = Lab("tests", home=home, **options)
+        lab = Lab("tests", home=home, current=False, **options)
         try:
             assert lab.linux == linux
         except BaseException:
