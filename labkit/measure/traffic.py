@@ -128,7 +128,7 @@ def curl(lab: Lab, url: str, count: int = 20, *, timeout: float = 5.0) -> pd.Dat
     rows = parse_curl(done.stdout, f"{host}:{port}")
     if len(rows) < count:
         raise MeasureError(
-            f"Of {count} runs of curl only {len(rows)} can be read: they printed more than a lab passes on, or were ended.",
+            f"Of {count} runs of curl only {len(rows)} can be read.",
             words=done.stderr, way_out="ask fewer times at once, or for a smaller page; `traffic` passes on 64 KiB of each page",
         )  # fmt: skip
     return frame(rows)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from labkit.errors import BadInput, LabkitError
+from labkit.errors import BadInput, MeasureError
 from labkit.lab import Lab
 from labkit.measure.traffic import COLUMNS, curl, split_url, traffic
 from labkit.services.dnsmasq import Dnsmasq
@@ -143,7 +143,7 @@ def test_large_pages_are_measured_too(lab: Lab, pool: BackendPool) -> None:
     """Pages of a megabyte give a row each, however much they are together; curl's, which are printed, end with a reason."""
     lab.run("head -c 1000000 /dev/zero | tr '\\0' x > ~/backend1/large")
     assert traffic(lab, f"{URL}/large", 6)["status"].tolist() == [200] * 6
-    with pytest.raises(LabkitError, match="of 6 runs of curl"):
+    with pytest.raises(MeasureError, match="Of 6 runs of curl only"):
         curl(lab, f"{URL}/large", 6)
 
 
