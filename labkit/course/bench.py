@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from ..commands import Result
-from ..errors import BadInput, CallFailed, CommandTimeout, MeasureError, MissingProgram
+from ..commands import SLACK, Result, finish
+from ..errors import BadInput, CallFailed, MeasureError, MissingProgram
+from ..inside.processes import OUTPUT_LIMIT
+from ..inside.typed import BEGIN, END, FIELD
 from ..lab import Lab
 from ..machine.cell import cell_command
+from ..machine.view import BIN, HOME
 from .cause import Line, cause, words_for_evidence
 from .verdict import Finding
 
@@ -69,19 +73,50 @@ def special(folder: str, names: list[str]) -> list[str]:
 
 
 def shell_of(lines: Sequence[str]) -> list[str]:
-    """The command that runs a script of these lines: bash with its options where the first line asks for it, otherwise sh."""
+    """Return the command that runs a script of these lines as it was typed: by bash, unless its first line asks for sh.
+
+    Options in the first line are kept.
+    """
     words = lines[0][2:].split() if lines and lines[0].startswith("#!") else []
     if words and PurePosixPath(words[0]).name == "env":
         words = words[1:]
-    return ["bash", *words[1:]] if words and PurePosixPath(words[0]).name == "bash" else ["sh"]
+    if words and PurePosixPath(words[0]).name in ("sh", "dash"):
+        return ["sh", "-m", *words[1:]]
+    options = words[1:] if words and PurePosixPath(words[0]).name == "bash" else []
+    return ["bash", "--rcfile", f"{BIN}/typed.bashrc", "-i", *options]
+
+
+def lines_of(said: str, script: Sequence[str]) -> list[Line]:
+    """Return what a script printed (inside/typed.py) by the lines that were typed, in the order in which they ran.
+
+    A line that ran several times, in a loop, is one. Of a script whose shell announces nothing there is one with the number 0.
+    """
+    before, *parts = said.split(BEGIN)
+    found = [Line(0, "", None, before)] if before else []
+    for part in parts:
+        head, _, printed = part.partition(END)
+        fields = head.split(FIELD)
+        if len(fields) != 3:  # the program of the line before was left running
+            if found:
+                found[-1] = replace(found[-1], code=None, printed=found[-1].printed + printed, left=True)
+            continue
+        code, number = (int(field) if field.isdigit() else 0 for field in fields[:2])
+        if found and found[-1].number and not found[-1].left:
+            found[-1] = replace(found[-1], code=code)
+        if found and found[-1].number == number:
+            found[-1] = replace(found[-1], code=None, printed=found[-1].printed + printed)
+        else:
+            typed = script[number - 1].strip() if 0 < number <= len(script) else fields[2]
+            found.append(Line(number, typed, None, printed))
+    return found
 
 
 class Bench:
-    """A lab in which the work's scripts have run; `said` is what each printed."""
+    """A lab in which the work's scripts have run; `said` is what their lines printed, by task."""
 
     def __init__(self, lab: Lab, task: int) -> None:
         self.lab, self.task = lab, task
-        self.said: dict[int, str] = {}
+        self.said: dict[int, list[Line]] = {}
         self.evidence: dict[str, Any] = {}
         self._made: dict[str, Any] = {}
 
@@ -102,24 +137,25 @@ class Bench:
         return self.lab.call(f"labkit.inside.{function}", *args, **kwargs)
 
     def run_scripts(self) -> None:
-        """Run the earlier tasks' scripts that this one builds on, then its own."""
+        """Run the earlier tasks' scripts that this one builds on, then its own; what each starts is waited for."""
         for task in (*EARLIER[self.task], self.task):
             if (self.lab.home / f"task{task}.sh").is_file():
                 self.said[task] = self.run_script(f"task{task}.sh")
-        if not self.call("sockets:settle", list(EXPECTED[self.task]), QUIET, SETTLE_TIMEOUT):
-            self.said[self.task] = f"{self.said.get(self.task, '')}\n{self.call('processes:late_words')}"
+            if not self.call("sockets:settle", list(EXPECTED[task]), QUIET, SETTLE_TIMEOUT):
+                late = self.call("processes:late_words")
+                self.said.setdefault(task, []).append(Line(0, "", None, late))
         judged = {row["program"] for row in self.listeners if row["port"] in JUDGED[self.task]} | PROGRAMS[self.task]
         self.inside("end_helpers", sorted(judged))
 
-    def run_script(self, name: str) -> str:
-        """Run a script of the home with its shell and return what it printed, with how it ended when that was not well."""
-        command = [*shell_of(self.script_lines(name)), name]
-        try:
-            command = command if self.lab.linux == "host" else cell_command(command)
-            done = self.lab.run(command, check=False, timeout=SCRIPT_TIMEOUT)
-        except CommandTimeout as error:
-            return f"{error.words}\n{name} did not end within {SCRIPT_TIMEOUT:g} s."
-        return str(done) + (f"\n{name} ended with code {done.code}." if done.code else "")
+    def run_script(self, name: str) -> list[Line]:
+        """Run a script of the home as it was typed, and return what each line printed, and how it ended when not well."""
+        script = self.script_lines(name)
+        command = [*shell_of(script), name]
+        command = command if self.lab.linux == "host" else cell_command(command)
+        said: list[str] = []
+        arguments = (command, SCRIPT_TIMEOUT, HOME, OUTPUT_LIMIT)
+        how = finish(self.lab.stream("labkit.inside.typed:run", *arguments, timeout=SCRIPT_TIMEOUT + SLACK), said.append)
+        return lines_of("".join(said), script) + ([Line(0, "", None, f"{name}: {how}\n")] if how else [])
 
     def script_lines(self, name: str) -> list[str]:
         """The lines of a script of the home."""
@@ -138,7 +174,7 @@ class Bench:
     @property
     def lines(self) -> list[Line]:
         """What the task's script printed, by its lines."""
-        return [Line(0, "", None, self.said.get(self.task, ""))]
+        return self.said.get(self.task, [])
 
     @property
     def words(self) -> str:

@@ -121,7 +121,8 @@ def lacking(bench: Bench) -> str:
     if missing:
         packages = " ".join(PROGRAMS[name][0] for name in missing)
         return f"this machine has no {' and no '.join(missing)}; way out: apt-get install {packages}"
-    line = next((line for words in bench.said.values() for line in words.splitlines() if shortage(line)), "")
+    printed = (line for lines in bench.said.values() for one in lines for line in one.printed.splitlines())
+    line = next((line for line in printed if shortage(line)), "")
     return f"a program of the work met a shortage: {line.strip()[:SHOWN]}; way out: {shortage(line)}" if line else ""
 
 

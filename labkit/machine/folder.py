@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 import shutil
 import tempfile
@@ -12,6 +11,7 @@ from pathlib import Path
 from ..errors import BadInput, LabError
 from .temporary import no_folder, own_folder
 
+# The lab's /etc, the same on every machine whatever its own holds.
 ETC = {
     "hosts": "127.0.0.1 localhost lab\n::1 localhost\n",
     "hostname": "lab\n",
@@ -19,15 +19,24 @@ ETC = {
     "resolv.conf": "nameserver 127.0.0.1\noptions timeout:2 attempts:1\n",
     "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n",
     "passwd": "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/:/usr/sbin/nologin\n"
-    "www-data:x:33:33::/var/www:/usr/sbin/nologin\nnobody:x:65534:65534::/nonexistent:/usr/sbin/nologin\n",
+    "www-data:x:33:33::/var/www:/usr/sbin/nologin\ndnsmasq:x:100:65534::/var/lib/misc:/usr/sbin/nologin\n"
+    "nobody:x:65534:65534::/nonexistent:/usr/sbin/nologin\n",
     "group": "root:x:0:\ndaemon:x:1:\nadm:x:4:\ntty:x:5:\ndip:x:30:\nwww-data:x:33:\nnogroup:x:65534:\n",
+    "profile": "PATH=/opt/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n",
+    "services": "domain 53/tcp\ndomain 53/udp\nhttp 80/tcp\nhttps 443/tcp\nhttp-alt 8080/tcp\nssh 22/tcp\n",
+    "protocols": "ip 0 IP\nicmp 1 ICMP\ntcp 6 TCP\nudp 17 UDP\nipv6-icmp 58 IPv6-ICMP\nvrrp 112 VRRP\n",
+    "sysctl.conf": "# Settings of the kernel: sysctl -p reads them.\n",
 }
-
-
 # Where large arguments of calls into the lab travel.
 CALLS = "calls"
-# What people edit in place on a machine of their own; each lab has a copy of the host's.
-HOST_ETC, ETC_COPIED = Path("/etc"), ("nginx",)
+# What the packages nginx and dnsmasq of Debian 12 lay into /etc, byte for byte, and their folders that are empty; a unit file of
+# the learner's own belongs into the last one.
+PACKAGED = Path(__file__).with_name("etc")
+EMPTY = ("nginx/conf.d", "nginx/modules-available", "nginx/modules-enabled", "nginx/sites-enabled", "init.d", "systemd/system")
+DEFAULT_SITE = ("nginx/sites-enabled/default", "/etc/nginx/sites-available/default")
+# As on a Debian with systemd, the scripts of /etc/init.d hand on to it.
+SERVICES = ("dnsmasq", "keepalived", "nginx")
+INIT_SCRIPT = '#!/bin/sh\nexec service {service} "$@"\n'
 
 
 @dataclass(frozen=True)
@@ -63,9 +72,7 @@ class LabFolder:
                 (self.path / part).mkdir()
             # dumpcap gives up root's right to write everywhere, and on User-Mode Linux alone root does not own the folder.
             (self.path / "captures").chmod(0o777)
-            for file, text in ETC.items():
-                (self.path / "etc" / file).write_text(text, encoding="utf-8")
-            copy_from_host(self.path / "etc")
+            fill_etc(self.path / "etc")
         except OSError as error:
             raise no_folder(error) from error
         try:
@@ -114,8 +121,16 @@ def write_below(home: Path, name: str, text: str) -> None:
         raise LabError(f"~/{name} cannot be written.", words=str(error), way_out=way_out) from error
 
 
-def copy_from_host(etc: Path) -> None:
-    """Copy what a lab has a copy of from the host's /etc into a lab's, as far as it is there and this user may read it."""
-    for name in ETC_COPIED:
-        with contextlib.suppress(OSError):
-            shutil.copytree(HOST_ETC / name, etc / name, symlinks=True)
+def fill_etc(etc: Path) -> None:
+    """Lay out the lab's /etc, readable for every user in it, whatever the modes of the checkout are. Raises OSError."""
+    shutil.copytree(PACKAGED, etc, copy_function=shutil.copyfile, dirs_exist_ok=True)
+    for folder in EMPTY:
+        (etc / folder).mkdir(parents=True, exist_ok=True)
+    (etc / DEFAULT_SITE[0]).symlink_to(DEFAULT_SITE[1])
+    for file, text in ETC.items():
+        (etc / file).write_text(text, encoding="utf-8")
+    for service in SERVICES:
+        (etc / "init.d" / service).write_text(INIT_SCRIPT.format(service=service), encoding="ascii")
+    for path in etc.rglob("*"):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or path.parent.name == "init.d" else 0o644)

@@ -15,15 +15,13 @@ from pathlib import Path
 from .folder import LabFolder
 
 PYTHON, SITE, LABKIT, FOLDER, HOME = "/opt/python", "/opt/site-packages", "/opt/labkit", "/lab", "/root"
-# `sudo` comes first: the host's own cannot work where no process may gain rights.
-PATH = f"{LABKIT}/labkit/machine/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:{PYTHON}/bin"
+# Stand-ins for what a lab has not, or needs not: systemctl, sudo, modprobe, apt. They come first.
+BIN = "/opt/bin"
+PATH = f"{BIN}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:{PYTHON}/bin"
 
-# What programs read from the host's /etc; nothing that names its users, keys or networks.
-ETC_FROM_HOST = (
-    "alternatives", "bash.bashrc", "debian_version", "ethertypes", "inputrc", "iproute2", "ld.so.cache", "ld.so.conf",
-    "ld.so.conf.d", "localtime", "mime.types", "modprobe.d", "os-release", "profile", "protocols", "services",
-    "ssl/openssl.cnf", "terminfo", "wireshark",
-)  # fmt: skip
+# What programs need of the host's /etc to be found and to start; all else is the lab's own (folder.py), so that a work is judged
+# alike on every machine.
+ETC_FROM_HOST = ("alternatives", "debian_version", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "os-release", "terminfo")
 # The links of a system whose programs and libraries all lie below /usr.
 USR_LINKS = [part for name in ("bin", "sbin", "lib", "lib64", "lib32") for part in ("--symlink", f"usr/{name}", f"/{name}")]
 # Where a home that is copied can be read, and how large the copy may grow, bytes.
@@ -77,6 +75,7 @@ def system(view: View) -> list[str]:
     if view.python:
         args += ["--ro-bind", view.python, PYTHON]
     args += ["--ro-bind", view.site, SITE, "--ro-bind", view.labkit, f"{LABKIT}/labkit"]
+    args += ["--ro-bind", f"{view.labkit}/machine/bin", BIN]
     return args
 
 

@@ -1,0 +1,286 @@
+"""Runs a script the way its author typed it: line after line in a terminal, and what stays in the foreground in one of its own.
+
+The shell gets a terminal and job control. A program that keeps the terminal because it serves, records or waits is, for its
+author, a program in another terminal, beside which the next line is typed. It is stopped as by ^Z, which gives the shell its
+terminal back, and then goes on in the background.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import fcntl
+import os
+import pty
+import selectors
+import signal
+import subprocess
+import termios
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from .processes import CHUNK, KILL_TIMEOUT, _drain
+
+# Around what bash announces in the stream of what is printed (machine/bin/typed.bashrc): the code of the command before, the line
+# of the one that comes, and its text.
+BEGIN, FIELD, END = "\001", "\002", "\003"
+# Stands in the stream where a program was left running, or a `wait` or a loop was ended.
+LEFT = "\001left\003"
+# When a program that keeps the terminal is first looked at, and how often after that, seconds.
+FIRST_LOOK, LOOK = 0.03, 0.08
+# How long nothing may happen in it until it counts as waiting for its author, and how long when it serves or records; the longest
+# that the next line waits, seconds.
+IDLE, BRIEF, LONGEST = 1.0, 0.1, 15.0
+# Programs that repeat themselves until they are interrupted, and the time they are given to show something.
+REPEATING, SHOWN = {"watch", "top", "htop", "ping", "vmstat"}, 1.0
+# Programs that wait and end by themselves.
+FINITE = {"sleep", "systemctl"}
+# Conditions that never change (`while true`, `for ((;;))`), how often one is seen, and for how long, until its loop is ended.
+ENDLESS = {"true", ":", "((1))", "[ 1 ]", "[ true ]", "[[ 1 ]]", "[[ true ]]", "[ 1 -eq 1 ]", "[ 1 = 1 ]"}
+ROUNDS, ROUNDS_SECONDS = 3, 3.0
+# Tables of sockets, and the state of one that waits for others (proc(5); include/net/tcp_states.h: TCP_LISTEN, TCP_CLOSE).
+SERVING = {"tcp": "0A", "tcp6": "0A", "udp": "07", "udp6": "07"}
+# The first port of clients' UDP sockets (ip(7), ip_local_port_range).
+EPHEMERAL = 32768
+# How long a shell may take to have its terminal back, seconds.
+GRACE = 2.0
+# The code that a shell gives a program that was stopped (128 + the number of the signal).
+STOPPED = 128 + signal.SIGSTOP
+
+
+def run(argv: list[str], timeout: float, cwd: str, limit: int, cancel_fd: int = -1) -> Generator[str, None, str]:
+    """Run a shell with its script, `argv`, as in a terminal; yield what is printed, and return how it ended.
+
+    That is "" for a script that ended well, else a sentence. What it leaves running goes on. `timeout` is seconds; of what is
+    printed the first `limit` characters are yielded.
+    """
+    terminal, decoder = Terminal(argv, cwd), codecs.getincrementaldecoder("utf-8")("replace")
+    deadline = time.monotonic() + timeout
+    try:
+        while True:
+            over = terminal.wait(cancel_fd)
+            while data := terminal.read():
+                text = decoder.decode(data)
+                if limit > 0:
+                    yield text[:limit]
+                limit -= len(text)
+                if terminal.repeats(text):
+                    yield LEFT
+                if over and limit <= 0:
+                    break  # what it left in the background may print without end
+            if over:
+                return terminal.end()
+            if time.monotonic() > deadline:
+                return f"it did not end within {timeout:g} s and was stopped."
+            if terminal.leave():
+                yield LEFT
+    finally:
+        terminal.close()
+        if cancel_fd >= 0:
+            os.close(cancel_fd)
+
+
+@dataclass
+class Foreground:
+    """The process group that has the terminal: since when, what was last seen of it, and since when that has not changed."""
+
+    group: int
+    since: float
+    looked: float = 0.0
+    seen: object = None
+    quiet: float = 0.0
+    serving: float = 0.0
+
+
+class Terminal:
+    """A shell with a terminal of its own and a script."""
+
+    def __init__(self, argv: list[str], cwd: str) -> None:
+        """Start it. Raises OSError when it cannot be."""
+        self._announces = "--rcfile" in argv
+        self._master, self._slave = pty.openpty()
+        self._output, writing = os.pipe()
+        os.set_blocking(self._output, False)
+        try:
+            self._process = subprocess.Popen(
+                argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=writing, stderr=writing, start_new_session=True,
+                preexec_fn=lambda: fcntl.ioctl(self._slave, termios.TIOCSCTTY, 0),
+            )  # fmt: skip
+        except BaseException:
+            for number in (self._master, self._slave, self._output):
+                os.close(number)
+            raise
+        finally:
+            os.close(writing)
+        self._ended = os.pidfd_open(self._process.pid)
+        self._now = Foreground(self._process.pid, time.monotonic())
+        self._rounds: dict[str, tuple[int, float]] = {}
+        self._given_up = False
+
+    def wait(self, cancel_fd: int) -> bool:
+        """Wait for output, or until it is time to look again. Return True when the shell has ended or nobody waits for it."""
+        fresh = time.monotonic() - self._now.since < 2 * LOOK
+        with selectors.DefaultSelector() as selector:
+            for number in {self._output, self._master, self._ended, cancel_fd} - {-1}:
+                selector.register(number, selectors.EVENT_READ)
+            ready = {key.fd for key, _ in selector.select(FIRST_LOOK if fresh else LOOK)}
+        if self._master in ready:  # what it echoes, which is nothing
+            with contextlib.suppress(OSError):
+                os.read(self._master, CHUNK)
+        return self._given_up or self._ended in ready or cancel_fd in ready
+
+    def read(self) -> bytes:
+        """What was printed and not read yet, a part of it; b"" for nothing now."""
+        with contextlib.suppress(BlockingIOError):
+            return os.read(self._output, CHUNK)
+        return b""
+
+    def end(self) -> str:
+        """How it ended, "" when well."""
+        code = self._process.poll()
+        if code is None:
+            return ""
+        return (
+            f"it was ended by {signal.Signals(-code).name}."
+            if code < 0
+            else f"it ended with code {code}."
+            if code not in (0, STOPPED)
+            else ""
+        )
+
+    def repeats(self, text: str) -> bool:
+        """End a loop that never ends, as what was just printed shows; True when one was."""
+        clock, late = time.monotonic(), False
+        for part in text.split(BEGIN)[1:]:
+            fields = part.partition(END)[0].split(FIELD)
+            if len(fields) == 3 and fields[2] in ENDLESS:
+                count, since = self._rounds.get(fields[1], (0, clock))
+                self._rounds[fields[1]] = count + 1, since
+                if count + 1 >= ROUNDS and clock - since > ROUNDS_SECONDS:
+                    late = True
+                    self._rounds.pop(fields[1])
+        if late:
+            send(os.kill, self._shell(), signal.SIGUSR1)
+        return late
+
+    def leave(self) -> bool:
+        """Leave the program that keeps the terminal, if it is one for another terminal; True when it was left."""
+        group, clock, now = os.tcgetpgrp(self._master), time.monotonic(), self._now
+        if group != now.group:
+            self._now = Foreground(group, clock)
+            return False
+        if clock - now.since < FIRST_LOOK or clock - now.looked < LOOK:
+            return False
+        now.looked, shell, every = clock, self._shell(), processes()
+        members = {pid: process for pid, process in every.items() if process.group == group}
+        seen = {pid: switches(pid) for pid in members}
+        # As long as anything in the lab works, on a busy machine, what waits may wait for that.
+        busy = any(process.state in "RD" for pid, process in every.items() if pid != os.getpid())
+        if seen != now.seen or busy:
+            now.seen, now.quiet = seen, clock
+        idle = clock - now.quiet > IDLE
+        if shell in members or not members:
+            return bool(members) and idle and self._end_waiting(shell)
+        names, kept = {process.name for process in members.values()}, clock - now.since
+        if serve(members):
+            now.serving = now.serving or clock
+            idle = clock - now.quiet > BRIEF or clock - now.serving > SHOWN  # a daemon first goes into the background
+        for_another = not names & FINITE and (idle or (names & REPEATING and kept > SHOWN))
+        if for_another or kept > LONGEST:
+            self._stop_and_go_on(group)
+        return bool(for_another or kept > LONGEST)
+
+    def _end_waiting(self, shell: int) -> bool:
+        """End a `wait` of the shell's, for programs that do not end by themselves. A shell without PRELUDE is given up."""
+        self._now = Foreground(self._now.group, time.monotonic())
+        if self._announces:
+            send(os.kill, shell, signal.SIGUSR1)
+        self._given_up = not self._announces
+        return True
+
+    def _stop_and_go_on(self, group: int) -> None:
+        """Stop the program as ^Z does, wait until the shell has its terminal back, and let the program go on."""
+        send(os.killpg, group, signal.SIGSTOP)
+        deadline = time.monotonic() + GRACE
+        while os.tcgetpgrp(self._master) == group and time.monotonic() < deadline:
+            time.sleep(0.002)
+        send(os.killpg, group, signal.SIGCONT)
+
+    def _shell(self) -> int:
+        """The pid of the shell, which bubblewrap may have started; 0 as long as there is none."""
+        every, first = processes(), self._process.pid
+        if first in every and every[first].name != "bwrap":
+            return first
+        inner = (pid for pid, process in every.items() if process.session == first and process.name != "bwrap")
+        return next((pid for pid in inner if every[pid].parent in every and every[every[pid].parent].name == "bwrap"), 0)
+
+    def close(self) -> None:
+        """End the shell if it still runs, with what has its terminal; what runs in the background goes on."""
+        if self._process.poll() is None:
+            group = os.tcgetpgrp(self._master)
+            send(os.kill, self._shell(), signal.SIGKILL)
+            send(os.killpg, group, signal.SIGKILL)
+            send(os.kill, self._process.pid, signal.SIGKILL)
+            self._process.wait(KILL_TIMEOUT)
+        for number in (self._master, self._slave, self._ended):
+            os.close(number)
+        os.set_blocking(self._output, True)
+        threading.Thread(target=_drain, args=(os.fdopen(self._output, "rb", 0),), daemon=True).start()
+
+
+def send(how: Callable[[int, int], None], whom: int, number: int) -> None:
+    """Send a signal to a process or group, if it is there; 0 is nobody."""
+    with contextlib.suppress(ProcessLookupError):
+        if whom:
+            how(whom, number)
+
+
+class Process(NamedTuple):
+    """What /proc/PID/stat says of a process (proc(5))."""
+
+    name: str
+    state: str
+    parent: int
+    group: int
+    session: int
+
+
+def processes() -> dict[int, Process]:
+    """Every process in the lab."""
+    found = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/stat") as file:
+            head, _, rest = file.read().rpartition(")")
+            state, parent, group, session = rest.split()[:4]
+            found[int(pid)] = Process(head.partition("(")[2], state, int(parent), int(group), int(session))
+    return found
+
+
+def switches(pid: int) -> str:
+    """How often a process has given up a processor or lost it; as long as that stays the same, it has done nothing."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/status") as file:
+        return "".join(line for line in file if "ctxt_switches" in line)
+    return ""
+
+
+def serve(pids: Iterable[int]) -> bool:
+    """True when one of the processes has a socket that waits for others: TCP listening, a UDP server's, or a recorder's."""
+    sockets = set()
+    for table, state in SERVING.items():
+        with contextlib.suppress(OSError), open(f"/proc/net/{table}") as file:
+            rows = [line.split() for line in list(file)[1:]]
+        ports = {row[9]: int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == state}
+        sockets |= {inode for inode, port in ports.items() if not table.startswith("udp") or port < EPHEMERAL}
+    with contextlib.suppress(OSError), open("/proc/net/packet") as file:
+        sockets |= {line.split()[8] for line in list(file)[1:]}
+    held = {f"socket:[{inode}]" for inode in sockets}
+    for pid in pids if held else ():
+        with contextlib.suppress(OSError):
+            for number in os.listdir(f"/proc/{pid}/fd"):
+                with contextlib.suppress(OSError):
+                    if os.readlink(f"/proc/{pid}/fd/{number}") in held:
+                        return True
+    return False
