@@ -141,7 +141,8 @@ class Terminal:
     def end(self) -> str:
         """How it ended, "" when well."""
         code = self._process.poll()
-        if code is None:
+        # In a namespace of its own sh cannot give its terminal back to who had it before, and ends with 2 whatever happened.
+        if code is None or (code == 2 and not self._announces):
             return ""
         return (
             f"it was ended by {signal.Signals(-code).name}."

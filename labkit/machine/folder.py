@@ -20,8 +20,9 @@ ETC = {
     "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n",
     "passwd": "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/:/usr/sbin/nologin\n"
     "www-data:x:33:33::/var/www:/usr/sbin/nologin\ndnsmasq:x:100:65534::/var/lib/misc:/usr/sbin/nologin\n"
+    "tcpdump:x:101:101::/nonexistent:/usr/sbin/nologin\n"
     "nobody:x:65534:65534::/nonexistent:/usr/sbin/nologin\n",
-    "group": "root:x:0:\ndaemon:x:1:\nadm:x:4:\ntty:x:5:\ndip:x:30:\nwww-data:x:33:\nnogroup:x:65534:\n",
+    "group": "root:x:0:\ndaemon:x:1:\nadm:x:4:\ntty:x:5:\ndip:x:30:\nwww-data:x:33:\ntcpdump:x:101:\nnogroup:x:65534:\n",
     "profile": "PATH=/opt/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n",
     "services": "domain 53/tcp\ndomain 53/udp\nhttp 80/tcp\nhttps 443/tcp\nhttp-alt 8080/tcp\nssh 22/tcp\n",
     "protocols": "ip 0 IP\nicmp 1 ICMP\ntcp 6 TCP\nudp 17 UDP\nipv6-icmp 58 IPv6-ICMP\nvrrp 112 VRRP\n",

@@ -31,7 +31,9 @@ READER_MEMORY, READER_SECONDS = 4 * 1024**3, 120
 # How large each of the lab's /tmp, /run and /var may grow in the host's memory, bytes; as much as a guest has by itself.
 SCRATCH_SIZE = 256 * 1024 * 1024
 # Directories that Debian's packages make for their programs.
-VAR = ("lib/nginx", "log/nginx", "lib/misc", "log", "tmp", "www")
+VAR = ("lib/nginx", "log/nginx", "lib/misc", "log", "tmp", "www/html")
+# The page of the site that nginx brings along.
+WELCOME = ("/usr/share/nginx/html/index.html", "/var/www/html/index.nginx-debian.html")
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def machine_files(view: View) -> list[str]:
         args += ["--size", str(SCRATCH_SIZE), "--perms", mode, "--tmpfs", place]
     args += ["--symlink", "/run", "/var/run"]
     args += [part for name in VAR for part in ("--dir", f"/var/{name}")]
-    return args + own_inside(view)
+    return [*args, "--symlink", *WELCOME, *own_inside(view)]
 
 
 def environment(home: str = HOME) -> list[str]:

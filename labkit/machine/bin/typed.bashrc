@@ -1,5 +1,6 @@
 # What bash reads before a script that is run as it was typed (inside/typed.py). It announces each command, with the code of the one
 # before and its line, in the stream of what is printed, so that all of it stays in its order.
+set -T
 exec 9>&1
 labkit_shells=0
 labkit_announce() {

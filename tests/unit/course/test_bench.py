@@ -11,10 +11,12 @@ import pytest
 
 from labkit.commands import Result
 from labkit.course import bench
-from labkit.course.bench import Bench, copy_work, shell_of
+from labkit.course.bench import Bench, copy_work, lines_of, shell_of
+from labkit.course.cause import Line
 from labkit.course.check import check_work, run_check
 from labkit.course.verdict import COULD_NOT_RUN, passed
-from labkit.errors import BadInput, CallFailed, CommandTimeout, MeasureError, WaitTimeout
+from labkit.errors import BadInput, CallFailed, MeasureError, WaitTimeout
+from labkit.inside.typed import LEFT
 
 
 @pytest.fixture
@@ -103,61 +105,77 @@ def test_not_done(fake_lab: Any, script: str | None, reason: str) -> None:
     assert Bench(fake_lab, 3).not_done == reason
 
 
+def says(fake_lab: Any, printed: str = "", how: str = "") -> None:
+    """Have the lab's scripts print something and end somehow."""
+
+    def stream(_function: str, command: list[str], *_args: Any, **_options: Any) -> Any:
+        fake_lab.ran.append(command[-1])
+        yield printed
+        return how
+
+    fake_lab.linux, fake_lab.stream = "host", stream
+    fake_lab.answers |= {"settle": True, "programs": [], "end_helpers": None}
+
+
 def test_scripts_that_run(fake_lab: Any) -> None:
-    """The earlier tasks' scripts that a task builds on run first; then what they start is waited for."""
-    fake_lab.linux = "host"
-    fake_lab.answers |= {"settle": lambda *ports: fake_lab.ran.append(ports[0]) or True, "programs": [], "end_helpers": None}
+    """The earlier tasks' scripts that a task builds on run first; what each starts is waited for before the next begins."""
+    says(fake_lab)
+    fake_lab.answers["settle"] = lambda *ports: fake_lab.ran.append(ports[0]) or True
     for number in (1, 2, 4):
         (fake_lab.home / f"task{number}.sh").write_text("true\n")
-    fake_lab.run = lambda command, **_options: fake_lab.ran.append(command) or _Said()
     Bench(fake_lab, 4).run_scripts()
-    assert fake_lab.ran == [["sh", "task1.sh"], ["sh", "task4.sh"], [8081, 8082, 8888]]
+    assert fake_lab.ran == ["task1.sh", [8081, 8082], "task4.sh", [8081, 8082, 8888]]
 
 
 def test_what_is_said_late_is_kept(fake_lab: Any) -> None:
     """What a server in the background says after its script has ended is among the words, where a port stays free."""
-    fake_lab.linux = "host"
-    fake_lab.answers |= {"settle": False, "late_words": "No module named http.sever", "programs": [], "end_helpers": None}
+    says(fake_lab)
+    fake_lab.answers |= {"settle": False, "late_words": "No module named http.sever"}
     (fake_lab.home / "task1.sh").write_text("python3 -m http.sever 8081 &\n")
-    fake_lab.run = lambda _command, **_options: _Said()
     judged = Bench(fake_lab, 1)
     judged.run_scripts()
-    assert "task1.sh: No module named http.sever" in judged.words
+    assert "No module named http.sever" in judged.words
 
 
+SH, BASH = ["sh", "-m"], ["bash", "--rcfile", "/opt/bin/typed.bashrc", "-i"]
 SHELLS = [
-    ("true", ["sh"]), ("", ["sh"]), ("#!/bin/sh -e", ["sh"]), ("#!/bin/bash", ["bash"]), ("#! /usr/bin/env bash", ["bash"]),
-    ("#!/usr/bin/bash -eu", ["bash", "-eu"]), ("#!/usr/bin/python3", ["sh"]), ("# #!/bin/bash", ["sh"]), ("#!", ["sh"]),
+    ("true", BASH), ("", BASH), ("#!/bin/sh -e", [*SH, "-e"]), ("#!/bin/dash", SH), ("#!/usr/bin/env sh", SH),
+    ("#!/bin/bash", BASH), ("#! /usr/bin/env bash", BASH), ("#!/usr/bin/bash -eu", [*BASH, "-eu"]),
+    ("#!/usr/bin/python3", BASH), ("# #!/bin/sh", BASH), ("#!", BASH),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("first", "command"), SHELLS)
 def test_shell_of_a_script(first: str, command: list[str]) -> None:
-    """A script is run with sh, and with bash where its first line asks for it."""
+    """A script is run as it was typed, by bash, and by sh where its first line asks for it; with its options."""
     assert shell_of([first, "true"]) == command
-    assert shell_of([]) == ["sh"]
+    assert shell_of([]) == BASH
 
 
-class _Said:
-    """A result without a word."""
+def announced(code: int, number: int, command: str) -> str:
+    """What bash says before a command."""
+    return f"\1{code}\2{number}\2{command}\3"
 
-    code = 0
 
-    def __str__(self) -> str:
-        return ""
+def test_lines_of_what_was_printed() -> None:
+    """Each line of the script has its own words and code; a loop is one line, and what was left running is said."""
+    said = "".join((
+        announced(0, 1, "cd b"), announced(0, 1, "python3 -m http.server"), "Serving\n", LEFT, announced(147, 2, "for i in 1 2"),
+        announced(147, 2, "curl"), "a\n", announced(0, 2, "curl"), "b\n", announced(7, 9, "f x"), "not found\n",
+    ))  # fmt: skip
+    assert lines_of(said, [" cd b && python3 -m http.server ", "for i in 1 2; do curl; done"]) == [
+        Line(1, "cd b && python3 -m http.server", None, "Serving\n", True), Line(2, "for i in 1 2; do curl; done", 7, "a\nb\n"),
+        Line(9, "f x", None, "not found\n"),
+    ]  # fmt: skip
+    assert lines_of("only words", []) == [Line(0, "", None, "only words")]
+    assert lines_of("", []) == []
 
 
 def test_script_that_never_ends_says_so(fake_lab: Any) -> None:
-    """What it printed is kept, and that it did not end."""
-
-    def run(*_args: Any, **_options: Any) -> None:
-        raise CommandTimeout("x", words="Serving HTTP on 0.0.0.0 port 8081")
-
-    fake_lab.linux, fake_lab.run = "host", run
-    (fake_lab.home / "task1.sh").write_text("python3 -m http.server 8081\n")
-    judged = Bench(fake_lab, 1)
-    judged.said[1] = judged.run_script("task1.sh")
-    assert "Serving HTTP" in judged.words and "task1.sh did not end within 60 s" in judged.words
+    """The sentence with which a script was stopped is among the words."""
+    says(fake_lab, "working\n", "it did not end within 60 s and was stopped.")
+    (fake_lab.home / "task1.sh").write_text("yes\n")
+    assert Bench(fake_lab, 1).run_script("task1.sh")[-1].printed == "task1.sh: it did not end within 60 s and was stopped.\n"
 
 
 def test_instrument_that_is_missing_is_not_the_works_fault(fake_lab: Any) -> None:

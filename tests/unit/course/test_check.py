@@ -11,6 +11,7 @@ import pytest
 
 from labkit.course import check
 from labkit.course.bench import Bench
+from labkit.course.cause import Line
 from labkit.course.check import Stop, check_work, judge, run_check
 from labkit.course.checks import tshark
 from labkit.course.checks.nginx import look
@@ -67,12 +68,12 @@ def judged(fake_lab: Any, monkeypatch: pytest.MonkeyPatch) -> Bench:
 )
 def test_shortage_of_a_program_is_no_fault_of_the_work(judged: Bench, said: str, way_out: str) -> None:
     """What failed could not run, with the program's words and the remedy; what passed, and what waits for a person, stays."""
-    judged.said = {1: said}
+    judged.said = {1: [Line(1, "x", 1, said)]}
     found = judge(judged)
     assert [one.verdict for one in found.values()] == [PASSED, COULD_NOT_RUN, BY_HAND]
     assert found["1.3"].machine and way_out in found["1.3"].hint
     assert next(line for line in said.splitlines() if ":" in line) in found["1.3"].hint
-    judged.said = {1: "nginx: [emerg] unknown directive\n503 Service Temporarily Unavailable"}
+    judged.said = {1: [Line(1, "x", 1, "nginx: [emerg] unknown directive\n503 Service Temporarily Unavailable")]}
     assert judge(judged)["1.3"].verdict == FAILED
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -26,18 +27,17 @@ def test_folder_has_the_labs_own_etc() -> None:
     assert {"root", "nobody", "www-data"} <= names
 
 
-def test_configuration_of_nginx_is_a_copy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What people edit in /etc is the lab's own, with its links; what the host does not have is left out."""
-    monkeypatch.setattr("labkit.machine.folder.HOST_ETC", tmp_path / "host")
-    (tmp_path / "host" / "nginx").mkdir(parents=True)
-    (tmp_path / "host" / "nginx" / "nginx.conf").write_text("events {}")
-    (tmp_path / "host" / "nginx" / "default").symlink_to("/etc/nginx/sites-available/default")
+def test_etc_is_as_the_packages_lay_it(tmp_path: Path) -> None:
+    """What nginx and dnsmasq bring is there, whatever the host has; it is a fresh copy, which every user may read."""
     etc = LabFolder.create("x", tmp_path).path / "etc"
-    (etc / "nginx" / "nginx.conf").write_text("mine")
-    assert (etc / "nginx" / "default").is_symlink()
-    assert (tmp_path / "host" / "nginx" / "nginx.conf").read_text() == "events {}"
-    (tmp_path / "host" / "nginx").rename(tmp_path / "host" / "elsewhere")
-    assert not (LabFolder.create("y", tmp_path).path / "etc" / "nginx").exists()
+    assert os.readlink(etc / "nginx" / "sites-enabled" / "default") == "/etc/nginx/sites-available/default"
+    assert "listen 80 default_server" in (etc / "nginx" / "sites-available" / "default").read_text()
+    assert "#conf-dir=/etc/dnsmasq.d" in (etc / "dnsmasq.conf").read_text()
+    assert not list((etc / "nginx" / "conf.d").iterdir())
+    modes = {path.stat().st_mode & 0o777 for path in etc.rglob("*") if path.is_file() and not path.is_symlink()}
+    assert modes == {0o644, 0o755}
+    (etc / "dnsmasq.conf").write_text("mine")
+    assert (LabFolder.create("y", tmp_path).path / "etc" / "dnsmasq.conf").read_text() != "mine"
 
 
 def test_two_labs_of_one_name_have_two_folders() -> None:

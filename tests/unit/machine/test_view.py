@@ -52,7 +52,13 @@ def place(arguments: list[str], *words: str) -> int:
 def test_of_the_users_home_only_what_the_lab_needs_is_bound(view: View) -> None:
     """Below the user's home only labkit, the packages and Python are read, and only the lab's home is written."""
     mine = {(option, source) for option, source, _ in binds(machine_arguments(view)) if source.startswith("/home")}
-    assert mine == {("--ro-bind", view.python), ("--ro-bind", view.site), ("--ro-bind", view.labkit), ("--bind", view.home)}
+    assert mine == {
+        ("--ro-bind", view.python),
+        ("--ro-bind", view.site),
+        ("--ro-bind", view.labkit),
+        ("--ro-bind", f"{view.labkit}/machine/bin"),
+        ("--bind", view.home),
+    }
 
 
 def test_only_the_labs_own_is_writable(view: View) -> None:

@@ -1,0 +1,108 @@
+"""A script is run as its author typed it: what stays in the foreground runs on beside the next line."""
+
+# ruff: noqa: E501 (a table of commands)
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from labkit.course.bench import BIN, lines_of
+from labkit.course.cause import Line
+from labkit.lab import Lab
+from labkit.machine.cell import cell_command
+from labkit.machine.view import HOME
+
+pytestmark = pytest.mark.lab
+
+BASH, SH = ["bash", "--rcfile", f"{BIN}/typed.bashrc", "-i"], ["sh", "-m"]
+
+
+@pytest.fixture(autouse=True)
+def ended(lab: Lab) -> Iterator[None]:
+    """What a script leaves running ends with its test."""
+    yield
+    lab.call("labkit.course.checks.inside:end_helpers", [])
+
+
+def typed(lab: Lab, script: str, *, shell: list[str] = BASH, timeout: float = 40.0) -> tuple[list[Line], str]:
+    """Run a script as a work's is run on this Linux; its lines, and how it ended."""
+    Path(lab.home, "task.sh").write_text(script)
+    command = [*shell, "task.sh"]
+    said: list[str] = []
+    stream = lab.stream(
+        "labkit.inside.typed:run", command if lab.linux == "host" else cell_command(command), timeout, HOME, 100_000, timeout=90
+    )
+    try:
+        while True:
+            said.append(next(stream))
+    except StopIteration as stop:
+        return lines_of("".join(said), script.splitlines()), stop.value
+
+
+def printed(lines: list[Line], number: int) -> str:
+    """What one line of a script printed."""
+    return "".join(line.printed for line in lines if line.number == number)
+
+
+FOREGROUND = [
+    ("server", "python3 -m http.server 8181", True), ("in-a-folder", "cd /tmp && python3 -m http.server 8181", True),
+    ("piped", "python3 -u -m http.server 8181 2>&1 | cat", True), ("with-sudo", "sudo python3 -m http.server 8181", True),
+    ("subshell", "(cd /tmp; python3 -m http.server 8181)", True), ("dnsmasq", "dnsmasq --no-daemon --port 8153 --no-resolv", True),
+    ("tshark", "tshark -i lo", True), ("tcpdump", "timeout 100 tcpdump -i lo -c 1000", True), ("watch", "watch -n1 date", True),
+    ("tail", "tail -f /etc/hostname", True), ("waiting", "cat /dev/ptmx", True), ("wait", "sleep 1000 & wait", True),
+    ("endless-loop", "while true; do true; sleep 0.3; done", True), ("sleep", "sleep 2", False), ("loop", "for i in 1 2 3; do ls; done", False),
+    ("nginx-in-front", "nginx -g 'daemon off;'", True), ("editor", "nano x </dev/null", False), ("pager", "less /etc/hosts", False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("command", "left"), [row[1:] for row in FOREGROUND], ids=[row[0] for row in FOREGROUND])
+def test_what_stays_in_the_foreground_is_left(lab: Lab, command: str, left: bool) -> None:
+    """A program that serves, records or waits for its author runs on beside the next line; what ends by itself is waited for."""
+    lines, how = typed(lab, f"cd\n{command}\necho next line\n")
+    assert "next line" in printed(lines, 3), lines
+    assert any(line.left for line in lines if line.number == 2) is left, lines
+    assert how == "", lines
+
+
+def test_server_goes_on_when_the_script_has_ended(lab: Lab) -> None:
+    """A foreground server, and one with & beside it, still answer after the script; job control is as in a terminal."""
+    script = (
+        "python3 -m http.server 8181 &\npython3 -m http.server 8182\npython3 -m http.server 8183 &\nsleep 1\nkill %3\nexit 3\n"
+    )
+    lines, how = typed(lab, script)
+    assert how == "it ended with code 3.", lines
+    answers = lab.run("for port in 8181 8182 8183; do curl -s -o /dev/null -w '%{http_code} ' localhost:$port; done", check=False)
+    assert answers.stdout == "200 200 000 "
+
+
+def test_script_for_sh_is_run_by_sh(lab: Lab) -> None:
+    """Where the first line asks for sh, sh runs it, and what stays in the foreground is left too."""
+    lines, how = typed(lab, "echo $0 $BASH_VERSION\npython3 -m http.server 8181\necho -n next\nnosuch\n", shell=SH)
+    said = "".join(line.printed for line in lines)
+    assert "task.sh" in said and "next" in said and "nosuch: not found" in said
+    assert how in ("it ended with code 127.", "")  # in a namespace of its own sh loses its code
+
+
+def test_each_line_has_its_words_and_code(lab: Lab) -> None:
+    """What each line printed is known with its code, standard output and errors in their order."""
+    lines, _ = typed(lab, "ls /nowhere\necho out; echo err >&2; echo out\nnosuch one\ncat <<END\nhere\nEND\nfalse\ntrue\n")
+    found = {line.number: (line.code, line.printed) for line in lines if line.number}
+    assert found[2] == (0, "out\nerr\nout\n") and found[4] == (0, "here\n") and found[7][0] == 1
+    assert found[1][0] == 2 and "No such file" in found[1][1]
+    assert found[3][0] == 127 and "command not found" in found[3][1]
+
+
+def test_shell_of_roots_that_is_typed_into(lab: Lab) -> None:
+    """`sudo -i` and `sudo su` open a shell in which the next lines are typed, until its `exit`; a last `exit` ends the script."""
+    lines, how = typed(lab, "cd /tmp\nsudo -i\npwd\nexit\nsudo su\nexit\necho after\nexit 4\necho never\n")
+    assert printed(lines, 3) == f"{HOME}\n" and "after" in printed(lines, 7) and not printed(lines, 9)
+    assert how == "it ended with code 4."
+
+
+def test_what_does_not_end_is_stopped(lab: Lab) -> None:
+    """A loop that works without end is stopped with its script, and what was started before lives on."""
+    lines, how = typed(lab, "python3 -m http.server 8181 &\nuntil false; do :; done\necho never\n", timeout=3.0)
+    assert how == "it did not end within 3 s and was stopped." and not printed(lines, 3)
+    assert lab.run("sleep 0.5; curl -s -o /dev/null -w '%{http_code}' localhost:8181").stdout == "200"
