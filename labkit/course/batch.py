@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -21,7 +21,7 @@ from ..errors import BadInput, LabError, shortage
 from ..machine.doctor import PROGRAMS
 from ..machine.view import PATH
 from ..services.http_server import PAGES
-from .check import Stop
+from .check import Stop, finished
 from .feedback import MARK
 from .grade import NOT_MEASURED, Grade, grade_one, pairs, printable, row_names
 from .submission import BLOCK, MAX_PAGE
@@ -66,7 +66,9 @@ def pages_below(top: Path) -> list[Path]:
             path = Path(folder, name)
             if name.startswith("."):
                 continue
-            page = name.lower().endswith(ENDS) and path.parent.name not in PAGES and not is_feedback(path)
+            page = name.lower().endswith(ENDS) and path.parent.name not in PAGES
+            if page and is_feedback(path):
+                continue
             (found if page or name.lower().endswith(ARCHIVES) else other).append(path)
     if other:
         some = ", ".join(printable(path.relative_to(top)) for path in sorted(other)[:3]) + (" …" if len(other) > 3 else "")
@@ -181,7 +183,7 @@ def grade_rest(rest: Mapping[Path, str], of: int, jobs: int, book: Notes, digest
     with bar, ThreadPoolExecutor(jobs) as pool:
         try:
             waiting = {pool.submit(grade_one, page, name=name, stop=stop): page for page, name in rest.items()}
-            for done in as_completed(waiting):
+            for done in finished(waiting):
                 page = waiting[done]
                 grades[page] = done.result(0)
                 book.add(digests[page], grades[page])

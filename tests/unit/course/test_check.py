@@ -15,6 +15,7 @@ from labkit.course.cause import Line
 from labkit.course.check import Stop, check_work, judge, run_check
 from labkit.course.checks import tshark
 from labkit.course.checks.nginx import look
+from labkit.course.checks.task2 import answer
 from labkit.course.checks.task4 import Measured, on_the_wire
 from labkit.course.verdict import BY_HAND, COULD_NOT_RUN, FAILED, PASSED, Finding, failed, passed, verdict, with_dependencies
 from labkit.errors import CallFailed, LabClosed, LabError, MeasureError, MissingProgram, NoLinux, WaitTimeout
@@ -214,3 +215,11 @@ def test_request_without_a_response_is_no_exchange(fake_lab: Any, tmp_path: Path
     monkeypatch.setattr(tshark, "Capture", Capture)
     fake_lab.answers["fetch"] = {}
     assert tshark.both_hops(Bench(fake_lab, 4), "127.0.0.1", 8888) == ["client → nginx: GET / → 200 (1.0 ms)"]
+
+
+def test_long_answer_is_not_cut_without_a_word(fake_lab: Any) -> None:
+    """Beside the verdict stands the beginning of a long answer, and how much more there is."""
+    fake_lab.files["~/answers.md"] = "## 2.3\n" + "x" * 5000
+    assert answer(Bench(fake_lab, 2)).evidence.endswith("… 3,000 more characters stand in answers.md")
+    fake_lab.files["~/answers.md"] = "## 2.3\n" + "x" * 2000
+    assert answer(Bench(fake_lab, 2)).evidence == "x" * 2000
