@@ -19,6 +19,11 @@ from .lab import COMMAND_TIMEOUT, Lab
 FOR_A_TERMINAL = re.compile(
     r"\s*(?:sudo\s+)?(vi|vim|nvim|nano|pico|emacs|mcedit|mc|less|more|man|watch|screen|tmux|htop|top(?!.*\s-\w*b))(?=\s|$)"
 )
+# A & that puts a command into the background, and is no part of && or of a redirection.
+BACKGROUND = re.compile(r"(?<![&<>|])&(?![&>])")
+# How long such a command may rest before it counts as begun, and take until then at the most, seconds.
+QUIET, BEGIN_TIMEOUT = 1.0, 15.0
+LATE_WORDS = "labkit.inside.processes:late_words"
 
 
 class Interrupted(KeyboardInterrupt):
@@ -33,6 +38,7 @@ def lab_magic(line: str, cell: str | None = None) -> None:
 
     Each line of %lab and each cell of %%lab is a shell of its own: it begins in ~, and what it sets ends with it. Cells are
     kept like that in the script of the lab's task, each in brackets; one that the shell cannot read to its end is refused.
+    A server that is put into the background (&) listens when this returns, or has ended or come to rest without.
     """
     current = Lab.current
     if current is None or current.closed:
@@ -53,7 +59,14 @@ def lab_magic(line: str, cell: str | None = None) -> None:
             listener.get()("$ " + cell.strip("\n").replace("\n", "\n> "))
             if current.script:
                 current.script.add_cell(cell)
+        background = BACKGROUND.search(command) is not None
+        before = (current.call("psutil:pids"), current.call(LATE_WORDS)) if background else ([], "")
         done = current.run(command, check=False, timeout=COMMAND_TIMEOUT, on_output=lambda text: print(text, end="", flush=True))
+        if background:
+            current.call("labkit.inside.sockets:begun", before[0], QUIET, BEGIN_TIMEOUT)
+            words = current.call(LATE_WORDS)  # a buffer: what is in it for longer stands at its beginning
+            known = next(size for size in range(len(words), -1, -1) if before[1].endswith(words[:size]))
+            print(words[known:], end="", flush=True)
         if done.code:
             print(f"(ended with code {done.code})", file=sys.stderr)
     except LabkitError as error:

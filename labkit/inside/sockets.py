@@ -77,6 +77,29 @@ def settle(ports: list[int], quiet: float, timeout: float) -> bool:
     return False
 
 
+def begun(before: list[int], quiet: float, timeout: float) -> None:
+    """Wait until every process but those of `before` listens, has ended, or nothing of them has worked for `quiet` seconds."""
+    deadline, last, since = time.monotonic() + timeout, -1.0, time.monotonic()
+    while time.monotonic() < deadline and time.monotonic() - since < quiet:
+        work = 0.0
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                known = process.pid in before or not process.cmdline()  # a thread of the kernel has no command line
+                if not known and process.status() != psutil.STATUS_ZOMBIE and not listens(process):
+                    work += 1 + sum(process.cpu_times()[:2])
+        if not work:
+            return
+        if work != last:
+            last, since = work, time.monotonic()
+        time.sleep(0.05)
+
+
+def listens(process: psutil.Process) -> bool:
+    """Return whether a process has a TCP socket that listens or a UDP socket. Raises psutil.Error."""
+    rows = process.net_connections("inet")
+    return any(row.status == psutil.CONN_LISTEN or (row.type == socket.SOCK_DGRAM and not row.raddr) for row in rows)
+
+
 def open_ports() -> set[int]:
     """The ports on which somebody listens, or which a UDP socket has: what `listeners` says, without looking for who."""
     found = set()

@@ -191,6 +191,21 @@ def test_error_of_labkit_is_for_people(shell: InteractiveShell, capsys: pytest.C
     assert "Traceback (most recent call last)" in capsys.readouterr().out
 
 
+def test_server_in_the_background_listens(shell: InteractiveShell, current: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    """When a cell that starts servers has ended, they listen; one that could not says why; what only rests is not waited for."""
+    try:
+        for port in (8085, 8086):
+            shell.run_cell_magic("lab", "", f"cd /\npython3 -m http.server {port} &\n")
+            assert port in current.call("labkit.inside.sockets:open_ports")
+        assert capsys.readouterr().err == ""
+        shell.run_line_magic("lab", "sleep 1000 & python3 -m http.server 8085 &")
+        assert "Address already in use" in capsys.readouterr().out
+        shell.run_line_magic("lab", "sleep 1000 & python3 -m http.server 8085 &")
+        assert capsys.readouterr().out.count("Traceback") == 1
+    finally:
+        current.run("pkill -f 'http.server 808[56]'; pkill -x sleep", check=False)
+
+
 @pytest.mark.parametrize("command", ["vi nginx.conf", "  nano", "sudo less x", "top", "top -d 1", "man dig"])
 def test_program_that_needs_a_terminal(
     shell: InteractiveShell, current: Lab, capsys: pytest.CaptureFixture[str], command: str
