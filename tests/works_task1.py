@@ -77,6 +77,8 @@ done
 WRONG = [
     wrong("folder-name-typo", "1.1", (ONE, None), ("backend_1/index.html", PAGE1), ("task1.sh", "~/backend1", "~/backend_1")),
     wrong("folder-elsewhere", "1.1", (TWO, None), ("web/backend2/index.html", PAGE2), ("task1.sh", "~/backend2", "~/web/backend2")),
+    wrong("no-folder-and-served-all-the-same", "1.1", (ONE, None), ("task1.sh", SERVER1, "rmdir ~/backend1\npython3 -m http.server 8081 &\n")),
+    wrong("folder-of-the-system", "1.1", (ONE, None), ("task1.sh", SERVER1, "rmdir ~/backend1; ln -s /usr/share ~/backend1\n" + SERVER1)),
     wrong("page-is-a-folder", "1.1", (ONE, None), (f"{ONE}/index.html", PAGE1)),
     wrong("index-htm", "1.1", (ONE, None), ("backend1/index.htm", PAGE1)),
     wrong("no-page", "1.1", (TWO, None)),

@@ -45,6 +45,7 @@ ERRORS = re.compile(
     | Address\ already\ in\ use  |  Cannot\ assign\ requested\ address  |  Permission\ denied  |  Operation\ not\ permitted
     | No\ such\ (file\ or\ directory|device)  |  (Is|Not)\ a\ directory  |  Read-only\ file\ system  |  Protocol\ not\ available
     | no\ device\ named  |  \bsyntax\ error\b  |  unexpected\ EOF  |  :\ (invalid|unrecognized|unknown|illegal)\ (option|argument)
+    | :\ cannot\ (create|open)\   |  :\ can't\ (cd|open)\   |  Directory\ nonexistent         # dash
     | \berror:\   |  ^sudo:\   |  ^E:\ \S  |  \bambiguous\ redirect  |  ^File\ exists
     """,
     re.VERBOSE | re.IGNORECASE,
@@ -66,6 +67,8 @@ TRACEBACK = "Traceback (most recent call last):"
 NGINX_LOG = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d (\[\w+\]) \d+#\d+: (?!\*\d)")
 SHELL_PLACE = re.compile(r"^\S*(?:sh|bash|-c): (?:line )?\d+: |^\S+\.sh: (?:line )?\d+: ")
 STEERING = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0e-\x1f\x7f]")
+# What curl prints of its progress.
+PROGRESS = re.compile(r"--:--:--|^ *% Total .*Xferd|^ *Dload +Upload")
 OF_A_SERVICE = re.compile(r"^Job for \S+ failed")
 OF_A_PROGRAM = re.compile(r"\[emerg\]|^(?:\S+ )*dnsmasq(?:\[\d+\])?: ")
 
@@ -94,9 +97,9 @@ class Fault:
 
 
 def readable(text: str) -> list[str]:
-    """Return the lines of what was printed, without blank ones and without what steers a terminal."""
+    """Return the lines of what was printed, without blank ones, without what steers a terminal, and without curl's progress."""
     rows = (NGINX_LOG.sub(r"nginx: \1 ", STEERING.sub("", row).rstrip()) for row in text.splitlines())
-    return [row for row in rows if row.strip()]
+    return [row for row in rows if row.strip() and not PROGRESS.search(row)]
 
 
 def errors_in(line: Line) -> Iterator[Fault]:

@@ -18,9 +18,9 @@ from works import RIGHT, Change, Work, right
 
 from labkit.course import bench
 from labkit.course.check import check_work
-from labkit.course.checks import task1
+from labkit.course.checks import task1, task2
 from labkit.course.requirements import REQUIREMENTS
-from labkit.course.verdict import COULD_NOT_RUN, FAILED, Finding, Verdicts
+from labkit.course.verdict import COULD_NOT_RUN, FAILED, Finding, Verdicts, passed
 from labkit.machine import choose
 
 pytestmark = pytest.mark.lab
@@ -131,6 +131,22 @@ def test_check_that_times_out_could_not_run(tmp_path: Path, monkeypatch: pytest.
     rows = {row.requirement: row for row in judged(right("right", 1), tmp_path, "host", monkeypatch)}
     assert (rows["1.4"].verdict, rows["1.4"].points) == (COULD_NOT_RUN, 0)
     assert "0.5 s" in rows["1.4"].hint
+
+
+@pytest.mark.parametrize("linux", ["host", "uml"])
+def test_what_a_script_leaves_beside_the_judged_programs_is_ended(
+    linux: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loop in the background, which could watch for a check and act a program's part, is gone on every Linux, dnsmasq not."""
+
+    def running(opened: bench.Bench) -> Finding:
+        return passed(", ".join(name for name in ("sleep", "dnsmasq") if opened.call("processes:named", name)))
+
+    monkeypatch.setitem(task2.CHECKS, "2.3", running)
+    script = RIGHT["task2.sh"] + "while sleep 0.2; do :; done &\n(setsid sh -c 'sleep 999 & sleep 999') &\n"
+    rows = {row.requirement: row for row in judged(right("loops", 2, ("task2.sh", script)), tmp_path, linux, monkeypatch)}
+    assert rows["2.3"].evidence == "dnsmasq"
+    assert [rows[number].verdict for number in ("2.1", "2.2")] == ["passed"] * 2
 
 
 @pytest.mark.parametrize("script", [None, "", "# only a comment\n\n  # and another\n"], ids=["no-script", "empty", "comments"])

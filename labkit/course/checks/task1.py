@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from ...errors import CallFailed, shortage
 from ...machine.view import HOME
 from ...services.http_server import PAGES
 from ..bench import Bench, Check
@@ -59,9 +60,16 @@ def servers(bench: Bench) -> Finding:
         others = sorted({row["program"] for row in rows if not row["program"].startswith("python")})
         if others:
             return failed(f"{' and '.join(others)} listens on port {port}", f"the server on port {port} is not Python's")
-        answer = serves(bench, name, port)
+        try:
+            answer = serves(bench, name, port)
+        except CallFailed as error:
+            if shortage(error.words):
+                raise
+            said = (error.words.splitlines()[-1:] or [error.tried])[0].partition(": '")[0]
+            return failed(f"no file can be laid into ~/{name}: {said}", f"~/{name} is no folder that can be written to")
         if answer["status"] != 200:
-            evidence = f"a file laid into ~/{name} cannot be fetched from port {port}: {said(answer)}"
+            came = answer["error"] or f"status {answer['status']}"
+            evidence = f"a file laid into ~/{name} cannot be fetched from port {port}: {came}"
             fault = "answer at 127.0.0.1" if answer["error"] else f"serve the folder ~/{name}"
             return failed(evidence, f"the server on port {port} does not {fault}")
     return passed("a Python process on each port serves its folder")
@@ -77,11 +85,6 @@ def serves(bench: Bench, name: str, port: int) -> dict[str, Any]:
     finally:
         bench.call("files:remove", path)
     return answer if answer["body"] == token else answer | {"status": answer["status"] if answer["status"] != 200 else 0}
-
-
-def said(answer: dict[str, Any]) -> str:
-    """What came back, in a few words."""
-    return str(answer["error"] or f"status {answer['status']}")
 
 
 def answers(bench: Bench) -> Finding:

@@ -77,7 +77,9 @@ def records_at(bench: Bench, port: int) -> Finding:
         if sorted(row["answers"]) != ADDRESSES:
             got = ", ".join(row["answers"]) or f"no A record ({row['rcode'] or row['error']})"
             asked = " and ".join(ADDRESSES)
-            hint = f"the A records of {NAME} are not the two asked ones: asked {asked}, found {got}{not_read(bench)}"
+            hint = (
+                f"the A records of {NAME} are not the two asked ones: asked {asked}, found {got}{not_read(bench) or bench.cause}"
+            )
             return failed(f"{NAME}: {got}", hint)
     turns = len({row["answers"][0] for row in rows[:QUERIES]}) > 1
     order = "rotates" if turns else "stays the same"

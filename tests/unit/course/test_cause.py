@@ -89,6 +89,9 @@ SINGLE = [
     ("ipvsadm -A -t 192.168.100.1:80 -s foo", 255, "Memory allocation problem\n", "Memory allocation problem"),
     ("ipvsadm -A -t 192.168.100.1:80", 2, NO_IPVS, "Can't initialize ipvs: Protocol not available"),
     ("cd ~/nothere", 1, "task1.sh: line 4: cd: /root/nothere: No such file or directory\n", "cd: /root/nothere: No such file or directory"),
+    ("cd ~/nothere", 2, "task1.sh: 4: cd: can't cd to /root/nothere\n", "cd: can't cd to /root/nothere"),
+    ("echo x > ~/a/b", 2, "task1.sh: 2: cannot create /root/a/b: Directory nonexistent\n", "cannot create /root/a/b: Directory nonexistent"),
+    ("echo <h1>x</h1> > ~/a", 2, "task1.sh: 2: Syntax error: redirection unexpected\n", "Syntax error: redirection unexpected"),
     ("./s.sh", 126, "bash: line 4: ./s.sh: Permission denied\n", "./s.sh: Permission denied"),
     ("if [ ; then", 2, "one.sh: line 2: syntax error: unexpected end of file\n", "syntax error: unexpected end of file"),
     ("tshark -i lo0", 1, 'Running as user "root" and group "root". This could be dangerous.\nCapturing on \'lo0\'\ntshark: There is no device named "lo0".\n', 'tshark: There is no device named "lo0".'),
@@ -193,6 +196,7 @@ def test_command_of_many_lines_is_named_by_its_first() -> None:
 def test_evidence_of_a_script_without_an_error_is_the_end_of_its_words() -> None:
     """Without an error the last lines remain; a silent script says nothing; one error alone is not said twice."""
     assert words_for_evidence([Line(0, "", None, "a\nb\nc\nd\n\x1b[1me\x1b[0m\n")]) == "b / c / d / e"
+    assert words_for_evidence([Line(1, "curl x", 7, REFUSED)]).startswith("curl: (7) Failed")
     assert words_for_evidence([]) == words_for_evidence([Line(1, "x", 0, " \n")]) == ""
     assert words_for_evidence([Line(2, "ngnix", 127, "bash: line 2: ngnix: command not found\n")]).count("not found") == 1
 
