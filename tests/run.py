@@ -19,7 +19,12 @@ NBVAL = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=120"]
 WORKERS = "3"  # on 2 cores: some tests wait, for a time-out or a page
 
 # Long runs that nothing else is run beside.
-ALONE = {"soak": ["tests/soak"], "fresh": ["tests/fresh"]}
+ALONE = {
+    "soak": ["tests/soak"],
+    "fresh": ["tests/fresh"],
+    "kernels": ["tests/kernels", "-k", "not smoke"],
+    "smoke": ["tests/kernels", "-k", "smoke"],
+}
 
 
 @dataclass
@@ -83,7 +88,7 @@ def notebooks() -> Outcome:
 
 
 def steps(chosen: str) -> dict[str, Callable[[], Outcome]]:
-    """The steps by title, in their order; `quick` leaves out labs and notebooks, `soak` and `fresh` are steps of their own."""
+    """The steps by title, in their order; `quick` leaves out labs and notebooks, what is in ALONE is a step of its own."""
     if chosen in ALONE:
         return {chosen: lambda: pytest(chosen, "-s", *ALONE[chosen])}
     quick = ["-m", "not lab"] if chosen == "quick" else []
@@ -118,13 +123,17 @@ def report(outcomes: list[Outcome]) -> int:
 
 
 def choose() -> str:
-    """Read the command line: `quick`, `all`, `soak`, `fresh`, or nothing for the usual run."""
+    """Read the command line: `quick`, `all`, `soak`, `fresh`, `kernels`, `smoke`, or nothing for the usual run."""
     parser = argparse.ArgumentParser(prog="lab test", description=__doc__)
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--quick", action="store_const", dest="tests", const="quick", help="no labs and no notebooks")
     which.add_argument("--all", action="store_const", dest="tests", const="all", help="the slow tests too")
     which.add_argument("--soak", action="store_const", dest="tests", const="soak", help="long runs that look for leaks")
     which.add_argument("--fresh", action="store_const", dest="tests", const="fresh", help="the two commands on a minimal Debian")
+    which.add_argument(
+        "--kernels", nargs="?", dest="tests", const="kernels", choices=["kernels", "smoke"], metavar="smoke",
+        help="IPVS on other kernels in QEMU; `--kernels smoke` is a short run on one",
+    )  # fmt: skip
     return parser.parse_args().tests or ""
 
 

@@ -140,15 +140,13 @@ class FreshMachine:
             *("setpriv", f"--reuid={who}", f"--regid={who}", "--init-groups", "--reset-env", "env", *proxies),
             *("bash", "-c", f"cd ~/course && {command} 2>&1 | tee /tmp/said; exit ${{PIPESTATUS[0]}}"),
         ]
-        with subprocess.Popen(self._command(*inner), stdout=subprocess.PIPE, text=True, errors="replace") as process:
-            killer = subprocess.Popen(["sh", "-c", f"sleep {timeout:g}; kill -9 {process.pid}"], start_new_session=True)
+        limited = ["timeout", "-s", "KILL", f"{timeout:g}", *self._command(*inner)]
+        with subprocess.Popen(limited, stdout=subprocess.PIPE, text=True, errors="replace") as process:
             assert process.stdout
             said = []
             for line in process.stdout:
                 print(line, end="", flush=True)
                 said.append(line)
-            killer.kill()
-            killer.wait()
         return subprocess.CompletedProcess([command], process.returncode, "".join(said))
 
     def files(self, pattern: str) -> list[Path]:

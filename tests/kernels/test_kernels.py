@@ -1,0 +1,113 @@
+"""The course on the kernels that learners have: IPVS on the running kernel, as an ordinary user and as root, in QEMU.
+
+Each kernel is booted once for each user. `./lab test --kernels` runs them all, `./lab test --kernels smoke` a short run on one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from works import RIGHT
+
+from .machine import RELEASES, USER, boot, kernel, make_job, system
+
+PYTHON = ".venv/bin/python"
+TESTS = ["test_ipvs.py", "test_ipvs_traffic.py", "test_keepalived.py"]
+# A step's name and its shell command, in the checkout. A skipped test is a failure here: no other run would run it.
+DOCTOR = (
+    "doctor",
+    f'{PYTHON} -m labkit doctor --json >/tmp/doctor && {PYTHON} -c \'import json; (host,) = json.load(open("/tmp/doctor"))'
+    '["candidates"]; missing = [row["what"] for row in host["checks"] if not row["worked"]]; '
+    'print(host["words"] or missing or "all there"); raise SystemExit(not host["works"])\'',
+)
+LAB_TESTS = (
+    "lab tests",
+    f"{PYTHON} -m pytest -p no:cacheprovider -q -rs -k 'host and not uml' {' '.join(f'tests/lab/{name}' for name in TESTS)} "
+    ">/tmp/tests 2>&1; code=$?; tail -n 40 /tmp/tests; ! grep -q ' skipped' /tmp/tests && exit $code",
+)
+NOTEBOOK = (
+    "notebook 3",
+    "cp -r notebooks /tmp/notebooks && "
+    f"{PYTHON} -m pytest -p no:cacheprovider -q --rootdir=/tmp/notebooks --nbval-lax --nbval-current-env "
+    "--nbval-cell-timeout=600 /tmp/notebooks/3_ipvs.ipynb",
+)
+CHECK = ("check", f"{PYTHON} -m labkit check --work ../work")
+TASK3 = ("check, task 3", f"{PYTHON} -m labkit check --work ../work --task 3")
+EVERYTHING, SMOKE = [DOCTOR, CHECK, LAB_TESTS, NOTEBOOK], [DOCTOR, TASK3]
+# Seconds for one boot, with everything; emulated, and beside other work.
+TIMEOUT = 2400.0
+MARK = "@step"
+
+
+@dataclass
+class Table:
+    """What came of every step: kernel, user, step, passed, seconds, the last words."""
+
+    rows: list[tuple[str, str, str, bool, float, str]] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        lines = [("kernel", "as", "step", "", "seconds", "last words")]
+        for name, who, step, passed, seconds, said in self.rows:
+            lines.append((name, who, step, "passed" if passed else "FAILED", f"{seconds:.0f}", said))
+        return "\n".join("{:<24} {:<8} {:<14} {:<7} {:>7}  {}".format(*line) for line in lines)
+
+
+@pytest.fixture(scope="module")
+def table() -> Iterator[Table]:
+    """The table, printed at the end."""
+    for program, package in (("qemu-system-x86_64", "qemu-system-x86"), ("debootstrap", "debootstrap")):
+        if not shutil.which(program):
+            pytest.fail(f"{program} is not installed: apt-get install {package}")
+    if os.geteuid() != 0:
+        pytest.fail("the guest's Debian is made by root: sudo ./lab test --kernels")
+    table = Table()
+    yield table
+    print(f"\n{table}", flush=True)
+
+
+def script(who: str, steps: list[tuple[str, str]]) -> str:
+    """The guest's run.sh: as `who`, each step in the checkout, and a line with its code after it."""
+    home = f"/home/{USER}"
+    lines = [
+        f"cp -a /job/course/. {home}/course/; cp -a /job/work {home}/work; chown -R {USER}: {home}; cd {home}/course",
+        "export LABKIT_LINUX=host PYTHONDONTWRITEBYTECODE=1",
+    ]
+    run = "" if who == "root" else f"setpriv --reuid={USER} --regid={USER} --init-groups env HOME={home} USER={USER} "
+    for number, (_, command) in enumerate(steps):
+        lines.append(f"cat >/tmp/step <<'STEP'\n{command}\nSTEP\n{run}sh /tmp/step 2>&1; echo; echo {MARK} {number} $?")
+    return "\n".join(lines) + "\n"
+
+
+def judge(name: str, who: str, steps: list[tuple[str, str]], folder: Path, table: Table) -> None:
+    """Boot a kernel, run the steps as a user, note each in the table; fail unless all were run and ended with 0."""
+    found = kernel(name)
+    system()
+    make_job(folder / "job.tar", script(who, steps), RIGHT)
+    began, last, done = time.monotonic(), "", []
+    for line in boot(found, folder / "job.tar", timeout=TIMEOUT):
+        print(line, flush=True)
+        if line.startswith(MARK):
+            _, number, code = line.split()
+            done.append(code == "0")
+            table.rows.append((found.release, who, steps[int(number)][0], code == "0", time.monotonic() - began, last))
+            began, last = time.monotonic(), ""
+        last = line.strip() or last
+    assert done == [True] * len(steps), table
+
+
+@pytest.mark.parametrize("who", [USER, "root"])
+@pytest.mark.parametrize("name", RELEASES)
+def test_course_on_a_kernel(name: str, who: str, tmp_path: Path, table: Table) -> None:
+    """On a kernel of Debian's, without User-Mode Linux, IPVS works as everywhere: doctor, check, lab tests and notebook 3."""
+    judge(name, who, EVERYTHING, tmp_path, table)
+
+
+def test_smoke(tmp_path: Path, table: Table) -> None:
+    """On Debian 12's kernel an ordinary user's lab does task 3 on the running kernel."""
+    judge("6.1", USER, SMOKE, tmp_path, table)
