@@ -101,8 +101,8 @@ def judge(name: str, who: str, steps: list[tuple[str, str]], folder: Path, table
     assert done == [True] * len(steps), table
 
 
-@pytest.mark.parametrize("who", [USER, "root"])
 @pytest.mark.parametrize("name", RELEASES)
+@pytest.mark.parametrize("who", [USER, "root"])
 def test_course_on_a_kernel(name: str, who: str, tmp_path: Path, table: Table) -> None:
     """On a kernel of Debian's, without User-Mode Linux, IPVS works as everywhere: doctor, check, lab tests and notebook 3."""
     judge(name, who, EVERYTHING, tmp_path, table)
