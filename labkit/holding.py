@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import signal
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -11,7 +12,21 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+# Before a command: it begins with every signal's default disposition, whatever was ignored here (env(1), nohup(1)).
+DEFAULT_SIGNALS = ("env", "--default-signal")
+
 _ends: set[weakref.finalize[..., Any]] = set()
+
+
+def ignore_here_only() -> None:
+    """Have what this process starts begin with the default dispositions of the signals that it was told to ignore.
+
+    Under nohup, in a script's background or under a service manager it is told so, and every child would inherit that
+    (signal(7)). A handler that does nothing is not inherited. For commands of one's own there is DEFAULT_SIGNALS.
+    """
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda _number, _frame: None)
 
 
 @contextmanager
@@ -54,4 +69,7 @@ def end_all() -> None:
     for each in list(_ends):
         if what := each.detach():
             _, _, (end, *args), _ = what
-            end(*args)
+            try:
+                end(*args)
+            except Exception as error:  # the others are still to be called
+                print(error, file=sys.stderr)

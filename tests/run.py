@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from labkit.holding import DEFAULT_SIGNALS
+
 TOP = Path(__file__).resolve().parent.parent
 NBVAL = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=120"]
 WORKERS = "3"  # on 2 cores: some tests wait, for a time-out or a page
@@ -46,7 +48,7 @@ class Outcome:
 
 def command(step: str, *arguments: str) -> Outcome:
     """Run a Python module whose exit status is the whole verdict."""
-    status = subprocess.run([sys.executable, "-m", *arguments], cwd=TOP, check=False).returncode
+    status = subprocess.run([*DEFAULT_SIGNALS, sys.executable, "-m", *arguments], cwd=TOP, check=False).returncode
     return Outcome(step, passed=int(status == 0), failed=int(status != 0))
 
 
@@ -54,7 +56,17 @@ def pytest(step: str, *arguments: str | Path) -> Outcome:
     """Run pytest and count from its own record; an exit status that the record does not explain is a failure too."""
     with tempfile.TemporaryDirectory() as folder:
         record = Path(folder, "record.xml")
-        run = [sys.executable, "-m", "pytest", "-c", TOP / "pyproject.toml", "-ra", f"--junitxml={record}", *arguments]
+        run = [
+            *DEFAULT_SIGNALS,
+            sys.executable,
+            "-m",
+            "pytest",
+            "-c",
+            TOP / "pyproject.toml",
+            "-ra",
+            f"--junitxml={record}",
+            *arguments,
+        ]
         status = subprocess.run(run, cwd=TOP, check=False).returncode
         outcome = read_record(step, record)
     if status and not outcome.failed:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import runpy
 import sys
 from pathlib import Path
+
+from ..holding import DEFAULT_SIGNALS, ignore_here_only
 
 
 def path_with_labkit() -> str:
@@ -16,7 +19,13 @@ def jupyter_command(notebooks: Path, *options: str) -> list[str]:
     """The command that starts JupyterLab on a folder.
 
     Its terminals are no login shells, which they would be where the command's output is no terminal: in these, /etc/profile
-    begins PATH anew.
+    begins PATH anew. What runs in JupyterLab ignores no signal that it was itself told to ignore.
     """
-    terminals = {"shell_command": [os.environ.get("SHELL") or "/bin/bash"]}
-    return [sys.executable, "-m", "jupyterlab", str(notebooks), f"--ServerApp.terminado_settings={terminals}", *options]
+    terminals = {"shell_command": [*DEFAULT_SIGNALS, os.environ.get("SHELL") or "/bin/bash"]}
+    settings = f"--ServerApp.terminado_settings={terminals}"
+    return [sys.executable, "-P", "-m", "labkit.course.jupyter", str(notebooks), settings, *options]
+
+
+if __name__ == "__main__":
+    ignore_here_only()
+    runpy.run_module("jupyterlab", run_name="__main__", alter_sys=True)

@@ -15,6 +15,7 @@ from nbclient.exceptions import CellTimeoutError as CellTimeout
 from tqdm import tqdm
 
 from ..errors import BadInput, CourseError, tail
+from ..holding import ignore_here_only
 from .html import to_html
 from .writing import prepare_folder, write_file
 
@@ -113,6 +114,7 @@ def report(numbers: Sequence[str] = (), out: Path = Path("reports"), *, save: bo
 
     Raises BadInput, and CourseError, which names each notebook, cell and error, after all reports have been written.
     """
+    ignore_here_only()
     paths = find(numbers)
     prepare_folder("A report", out, "name another folder with --out")
     out = out.resolve()

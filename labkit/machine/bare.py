@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from ..errors import LabError, WaitTimeout
+from ..holding import DEFAULT_SIGNALS
 from .folder import LabFolder
 from .host import LOG
 from .processor import on_one_processor
@@ -32,7 +33,8 @@ class BareMachine:
     def __init__(self, command: list[str], *, log: Path) -> None:
         """Start `command` under a warden; its stderr goes to `log`."""
         lifeline, self._lifeline = os.pipe()
-        warden = [sys.executable, "-I", "-S", str(Path(__file__).with_name("warden.py")), str(lifeline), *command]
+        script = str(Path(__file__).with_name("warden.py"))
+        warden = [*DEFAULT_SIGNALS, sys.executable, "-I", "-S", script, str(lifeline), *command]
         try:
             with log.open("ab") as stderr, on_one_processor():
                 self._process = subprocess.Popen(

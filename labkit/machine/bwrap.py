@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from ..errors import LabError, WaitTimeout, shortage
+from ..holding import DEFAULT_SIGNALS
 from .ids import IdMaps, write_maps
 from .processor import on_one_processor
 from .ready import readable
@@ -66,7 +67,7 @@ class Sandbox:
             raise RuntimeError("given up")
         self._info, info = os.pipe()
         block, self._release = os.pipe()
-        options = ["bwrap", "--unshare-user", "--uid", "0", "--gid", "0", "--info-fd", str(info)]
+        options = [*DEFAULT_SIGNALS, "bwrap", "--unshare-user", "--uid", "0", "--gid", "0", "--info-fd", str(info)]
         if maps.full:
             options += ["--userns-block-fd", str(block)]
         try:

@@ -39,8 +39,8 @@ def copy_notebooks(folder: Path) -> Path:
 
 
 @contextmanager
-def jupyterlab(notebooks: Path) -> Iterator[str]:
-    """The address of a JupyterLab on `notebooks`, with settings of its own beside them."""
+def jupyterlab(notebooks: Path, *, before: tuple[str, ...] = ()) -> Iterator[str]:
+    """The address of a JupyterLab on `notebooks`, with settings of its own beside them, started by the command `before`."""
     port, own = free_port(), notebooks.parent
     environment = {**os.environ, "JUPYTERLAB_SETTINGS_DIR": str(own / "settings"), "PATH": path_with_labkit()}
     for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR"):
@@ -49,7 +49,7 @@ def jupyterlab(notebooks: Path) -> Iterator[str]:
     overrides.mkdir(parents=True)
     (overrides / "default_setting_overrides.json").write_text(QUIET)
     options = ["--no-browser", "--allow-root", f"--ServerApp.port={port}", "--ServerApp.ip=127.0.0.1"]
-    command = jupyter_command(notebooks, *options, f"--IdentityProvider.token={TOKEN}")
+    command = [*before, *jupyter_command(notebooks, *options, f"--IdentityProvider.token={TOKEN}")]
     with open(own / "log", "w") as log:
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:

@@ -73,3 +73,14 @@ def test_what_is_held_ends_with_the_process() -> None:
     end_unheld(owners[1], calls.append, "detached").detach()
     end_all()
     assert calls == ["held"]
+
+
+def test_one_that_cannot_be_ended_does_not_keep_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    """At the end of the process each is ended, and what one of them said is printed."""
+    calls: list[str] = []
+    owners = [Owner() for _ in range(5)]
+    for owner in owners:
+        end_unheld(owner, lambda: (calls.append("tried"), 1 / 0))
+    end_all()
+    assert calls == ["tried"] * 5
+    assert capsys.readouterr().err.count("division by zero") == 5

@@ -17,7 +17,7 @@ def test_terminals_are_no_login_shells(monkeypatch: pytest.MonkeyPatch) -> None:
     *_, folder, setting, last = jupyter_command(Path("/x"), "--own-option")
     name, _, value = setting.partition("=")
     assert (folder, name, last) == ("/x", "--ServerApp.terminado_settings", "--own-option")
-    assert ast.literal_eval(value) == {"shell_command": ["/bin/own"]}
+    assert ast.literal_eval(value) == {"shell_command": ["env", "--default-signal", "/bin/own"]}
 
 
 def test_path_begins_with_this_environment(monkeypatch: pytest.MonkeyPatch) -> None:
