@@ -9,6 +9,7 @@ from typing import Any
 
 from .commands import COMMAND_TIMEOUT, PROCESSES, SLACK, finish
 from .errors import CallFailed, LabClosed, LabError, WaitTimeout, shortage
+from .holding import held_back
 from .machine.choose import Opened, choose
 from .machine.folder import LabFolder
 from .machine.view import HANDED_IN, HOME
@@ -25,6 +26,7 @@ class Opening:
         self._name, self._folder = name, folder
         self._machine: Future[Opened] = Future()
         self._end: Future[None] | None = None
+        self._closing = threading.Lock()
         try:
             self._in_thread("open", self._open, tuple(needs), trusted)
         except BaseException as error:
@@ -92,14 +94,19 @@ class Opening:
 
     def close(self) -> None:
         """End everything in it and delete its folder. Raises WaitTimeout."""
-        if self._end is None:
-            self._end = Future()
-            try:
-                self._in_thread("close", self._close, self._end)
-            except RuntimeError:  # no thread is to be had: the process ends, or has too many
-                self._close(self._end)
+        to_close_here = False
+        with held_back(), self._closing:  # one of several callers closes it, and all wait for the same end
+            end = self._end or Future()
+            if self._end is None:
+                self._end = end
+                try:
+                    self._in_thread("close", self._close, end)
+                except RuntimeError:  # no thread is to be had: the process ends, or has too many
+                    to_close_here = True
+        if to_close_here:
+            self._close(end)
         try:
-            self._end.result(TIMEOUT)
+            end.result(TIMEOUT)
         except TimeoutError:
             raise WaitTimeout(f"Waited {TIMEOUT:g} s for the end of the lab {self._name}.") from None
 

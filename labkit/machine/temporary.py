@@ -8,7 +8,9 @@ letting it run leaves the sandbox's first process waiting for ever.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import subprocess
 import tempfile
 import threading
@@ -37,9 +39,9 @@ START_TIMEOUT = 10.0
 
 _lock = threading.Lock()
 _folders: dict[str, Path] = {}
-_pipes: list[int] = []
-# The same pipes as a child opens them. Some cannot, as when this process has more capabilities than they (ptrace(2)).
-_doors: list[str] = []
+# The pipe to the janitor of each folder, and how a child opens it: "" where none can, as when this process has more
+# capabilities than they (ptrace(2)).
+_janitors: dict[Path, tuple[int, str]] = {}
 
 
 def own_folder() -> Path:
@@ -47,25 +49,27 @@ def own_folder() -> Path:
     with _lock:
         place = tempfile.gettempdir()
         folder = _folders.get(place)
-        if folder is None or not folder.is_dir():
-            folder = _folders[place] = _make()
+        new = None
+        try:
+            if folder is None or not folder.is_dir():
+                folder = new = Path(tempfile.mkdtemp(prefix="labkit-"))
+            _see_to_janitor(folder)
+        except (OSError, subprocess.SubprocessError) as error:
+            if new:
+                new.rmdir()
+            raise no_folder(error) from error
+        _folders[place] = folder
         return folder
 
 
-def _make() -> Path:
-    folder = None
-    try:
-        folder = Path(tempfile.mkdtemp(prefix="labkit-"))
-        _start_janitor(folder)
-        return folder
-    except (OSError, subprocess.SubprocessError) as error:
-        if folder:
-            folder.rmdir()
-        raise no_folder(error) from error
-
-
-def _start_janitor(folder: Path) -> None:
-    """Start the shell that deletes `folder`; its pipe stays open as long as this process."""
+def _see_to_janitor(folder: Path) -> None:
+    """Start the shell that deletes `folder`, also in the place of one that somebody has ended (a pipe without a reader)."""
+    if folder in _janitors:
+        poll = select.poll()
+        poll.register(_janitors[folder][0], 0)
+        if not poll.poll(0):
+            return
+        os.close(_janitors.pop(folder)[0])
     reading, writing = os.pipe()
     door = f"/proc/{os.getpid()}/fd/{writing}"
     try:
@@ -80,9 +84,7 @@ def _start_janitor(folder: Path) -> None:
         raise
     finally:
         os.close(reading)
-    _pipes.append(writing)
-    if not done.returncode:
-        _doors.append(door)
+    _janitors[folder] = writing, "" if done.returncode else door
 
 
 def announced(command: list[str]) -> list[str]:
@@ -91,13 +93,18 @@ def announced(command: list[str]) -> list[str]:
     It says so itself, before anything of it runs: between starting it and saying so, this process could be killed. When that
     has happened, it does not run. Where a child cannot say so, `command` is as it is.
     """
-    return ["/bin/sh", "-c", ANNOUNCE, _doors[-1], *command] if _doors else command
+    folder = own_folder()
+    with _lock:
+        door = _janitors[folder][1]
+    return ["/bin/sh", "-c", ANNOUNCE, door, *command] if door else command
 
 
 def ended(group: int) -> None:
     """Take back `announced`: the group has ended."""
-    for pipe in _pipes:
-        os.write(pipe, f"- {group}\n".encode())
+    with _lock:
+        for pipe, _ in _janitors.values():
+            with contextlib.suppress(BrokenPipeError):  # it has been ended: nothing is left to take back
+                os.write(pipe, f"- {group}\n".encode())
 
 
 def no_folder(error: Exception) -> LabError:

@@ -25,9 +25,10 @@ INIT = "uml_init.sh"
 # lab has (0.8 s), makes 256 pseudo-terminals of the old kind (0.2 s), and measures the length of a busy-wait of its drivers
 # (0.1 s; the value is a usual one). Without these a kernel that took 1.2 s to boot takes 0.1 s.
 QUICK = "initcall_blacklist=raid6_select_algo,calibrate_xor_blocks pty.legacy_count=0 lpj=17453056"
-# How long a lab for the work of others may live, seconds (judging a right task takes a tenth of it), and how large a file
-# it may write, blocks of 512 bytes (ulimit -f): its memory is a file too.
-LIFETIME, FILE_BLOCKS = 150, 1536 * 2048
+# How long a lab for the work of others may live, seconds: more than all that a slow right task may take (two scripts, the
+# wait for what they start, a long measurement), though each usually takes a hundredth of it. And how large a file it may
+# write, blocks of 512 bytes (ulimit -f): its memory is a file too.
+LIFETIME, FILE_BLOCKS = 600, 1536 * 2048
 
 
 class UmlLinux:

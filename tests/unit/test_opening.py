@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,11 @@ from labkit.opening import Opening
 class Machine:
     """What `choose` returns, as far as these tests need it."""
 
+    stopped = 0
+
     def stop(self) -> None:
-        """Nothing is to be stopped."""
+        """Nothing is to be stopped, but it is counted."""
+        Machine.stopped += 1
 
 
 @pytest.fixture
@@ -53,3 +58,23 @@ def test_call_that_fails_in_an_open_machine_says_why(machine: Opening) -> None:
     with pytest.raises(CallFailed, match="Function not implemented"):
         next(stream)
     machine.close()
+
+
+def test_two_that_close_at_once_end_it_once(machine: Opening, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`labkit stop` and the notebook may close the same lab: one of them does, and both see its end."""
+    other = threading.Thread(target=machine.close)
+
+    class Slow(Future[None]):
+        """Made by whoever closes it first, in the middle of which the other comes."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            if not other.ident:
+                other.start()
+                other.join(0.5)
+
+    monkeypatch.setattr(opening, "Future", Slow)
+    before = Machine.stopped
+    machine.close()
+    other.join(30)
+    assert Machine.stopped == before + 1

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from labkit.commands import SLACK
+from labkit.course import bench
 from labkit.errors import LabError
 from labkit.machine import uml
 from labkit.machine.folder import LabFolder
@@ -29,6 +31,12 @@ def test_boot_line() -> None:
     assert {"rootfstype=hostfs", "rw", "init=/x/init", "LABKIT_FOLDER=/lab", "con=null", "con0=null", "ssl0=fd:3,fd:4"} <= set(
         words
     )
+
+
+def test_slow_right_work_is_not_ended_before_it_is_judged() -> None:
+    """A lab for the work of others lives longer than its boot, two scripts, the wait after them and the longest call together."""
+    scripts = 2 * (bench.SCRIPT_TIMEOUT + SLACK)
+    assert uml.UmlLinux.start_timeout + scripts + bench.SETTLE_TIMEOUT + bench.LONG < uml.LIFETIME
 
 
 def test_wrapper_is_preloaded_for_linux_uml_only() -> None:
