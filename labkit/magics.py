@@ -19,6 +19,8 @@ from .lab import COMMAND_TIMEOUT, Lab
 FOR_A_TERMINAL = re.compile(
     r"\s*(?:sudo\s+)?(vi|vim|nvim|nano|pico|emacs|mcedit|mc|less|more|man|watch|screen|tmux|htop|top(?!.*\s-\w*b))(?=\s|$)"
 )
+# How a stub in the learner's edition names what the cells after it need.
+ASKED = re.compile(r"^# the cells below use: (.+)$", re.M)
 # A & that puts a command into the background, and is no part of && or of a redirection.
 BACKGROUND = re.compile(r"(?<![&<>|])&(?![&>])")
 # How long such a command may rest before it counts as begun, and take until then at the most, seconds.
@@ -84,7 +86,8 @@ def unreadable(lab: Lab, cell: str) -> str:
 def once_done(_line: str, cell: str) -> None:
     """Run a cell that builds on a solution; where a name of the solution is not there yet, say so in one line.
 
-    Every other error is the cell's own, and is shown as without this magic.
+    As long as names are missing that a solution was asked for, that is also what other errors come from. A failed assertion,
+    an interrupt, and every error once the solution is there, is the cell's own, and is shown as without this magic.
     """
     shell = get_ipython()
     assert shell is not None
@@ -104,9 +107,18 @@ def once_done(_line: str, cell: str) -> None:
             "After a restart of the kernel, run the cells from the first on."
         )
         return
+    if isinstance(error, Exception) and not isinstance(error, AssertionError | SyntaxError) and (names := missing(shell)):
+        print(f"Not done yet: this cell needs your solution above (`{'`, `'.join(names)}`, which no cell above has made).")
+        return
     if not hasattr(error, "_render_traceback_"):
         error._render_traceback_ = lambda: lines  # without the frames from the magic to here
     raise error
+
+
+def missing(shell: InteractiveShell) -> list[str]:
+    """Return the names that the stubs which were run ask the solution for (course/release.py), and that are not there yet."""
+    stubs = [words for cell in shell.history_manager.input_hist_raw for words in ASKED.findall(cell)]  # type: ignore[union-attr]
+    return [name for name in dict.fromkeys(", ".join(stubs).split(", ")) if name and name not in shell.user_ns]
 
 
 def raised_in(error: BaseException) -> dict[str, Any] | None:

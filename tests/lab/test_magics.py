@@ -155,6 +155,21 @@ def test_cell_that_needs_a_solution(shell: InteractiveShell, capsys: pytest.Capt
     assert out.startswith("Not done yet: this cell needs your solution above (it uses `solution`")
 
 
+STUB = "# write here\n# the cells below use: pool, service"
+
+
+def test_error_while_the_solution_is_as_it_was_given(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    """Until a stub's names are there, an error under %%once_done comes from that; a failed assertion is always shown."""
+    shell.run_cell(STUB, store_history=True)
+    shell.run_cell("pool = 1", store_history=True)
+    error, out = run(shell, "%%once_done\n1 / 0", capsys)
+    assert error is None
+    assert out == "Not done yet: this cell needs your solution above (`service`, which no cell above has made).\n"
+    assert isinstance(run(shell, "%%once_done\nassert False", capsys)[0], AssertionError)
+    assert isinstance(run(shell, "service = 2", capsys)[0], type(None))
+    assert isinstance(run(shell, "%%once_done\n1 / 0", capsys)[0], ZeroDivisionError)
+
+
 OTHER_ERRORS = {
     "failed assertion": ("assert 1 == 2, 'not so'", AssertionError, "not so"),
     "interrupt": ("raise KeyboardInterrupt", KeyboardInterrupt, "KeyboardInterrupt"),
