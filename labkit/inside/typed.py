@@ -79,8 +79,6 @@ def run(argv: list[str], timeout: float, cwd: str, limit: int, cancel_fd: int = 
                 yield LEFT
     finally:
         terminal.close()
-        if cancel_fd >= 0:
-            os.close(cancel_fd)
 
 
 @dataclass
