@@ -66,7 +66,7 @@ WRONG = [
     wrong("dnsmasq-killed", "2.2", (SCRIPT, "dnsmasq -C ~/dnsmasq.conf\nkill $(cat /run/dnsmasq.pid)\nsleep 1\n")),
     wrong("no-such-file", "2.2", (SCRIPT, "dnsmasq.conf", "dnsmask.conf")),
     wrong("no-such-interface", "2.2", (CONF, BEGIN, BEGIN + "interface=eth0\nbind-interfaces\n")),
-    wrong("only-for-two-seconds", "2.2", (SCRIPT, "timeout 2 dnsmasq -k -C ~/dnsmasq.conf\n")),
+    wrong("only-for-two-seconds", "2.2", (SCRIPT, "timeout 2 dnsmasq -k -C ~/dnsmasq.conf\nsleep 4\n")),
     wrong("only-etc-hosts", "2.2", ("hosts", HOSTS), (SCRIPT, f"cat ~/hosts >> /etc/hosts\ngetent ahosts {NAME}\n")),
     wrong("python-dns", "2.2", ("dns.py", PYTHON_DNS), (SCRIPT, "python3 ~/dns.py &\n")),
     wrong("python-called-dnsmasq", "2.2", ("dnsmasq", "#!/usr/bin/env -S python3\n" + PYTHON_DNS), (SCRIPT, "chmod +x ~/dnsmasq; ~/dnsmasq &\n")),

@@ -99,6 +99,7 @@ WRONG = [
     wrong("space-after-value", "4.4", (CONF, "test 123", 'test "123 "')),
     wrong("colon-in-name", "4.4", (CONF, GIVEN, GIVEN.replace("test", "test:"))),
     wrong("only-from-the-active", "4.4", (CONF, "http {", 'http { map $upstream_addr $value { 127.0.0.1:8081 123; default ""; }'), (CONF, GIVEN, GIVEN.replace("123", "$value"))),
+    wrong("only-for-the-root", "4.4", (CONF, GIVEN, ""), (CONF, ASKED, ""), (CONF, "location / {", f"location = / {{ {PASS} {ASKED} }}\n        location / {{")),
     wrong("typo-in-the-only-one", "4.4", (CONF, GIVEN, ""), (CONF, ASKED, ASKED.replace("high-load", "highload"))),
     wrong("only-set-by-the-backends", "4.4", (CONF, GIVEN, ""), (CONF, ASKED, ""), ("task1.sh", HEADER_BACKENDS)),
     wrong("passed-on-and-not-given", "4.4", (CONF, GIVEN, ""), (CONF, ASKED, ASKED.replace("123", "$http_x_high_load_test"))),
@@ -112,6 +113,7 @@ WRONG = [
     wrong("wrong-path", "4.5", (CONF, PASS, "proxy_pass http://pool/backend1/;")),
 ]  # fmt: skip
 RIGHT_ONES = [
+    right("only-the-root-is-passed-on", 4, (CONF, "location / {", "location = / {")),
     right("two-workers", 4, *workers(2)),
     right("four-workers", 4, *workers(4)),
     right("four-workers-1s", 4, *workers(4, (CONF, "fail_timeout=30s", "fail_timeout=1s"))),

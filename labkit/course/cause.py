@@ -41,7 +41,8 @@ ERRORS = re.compile(
     | \bpython[\d.]*:\ (No\ module\ named|can't\ open\ file|Error\ while)
     | ^RTNETLINK\ answers:  |  ^Error:\   |  ^Cannot\ find\ device  |  ^Device\ "[^"]*"\ does\ not\ exist
     | ^Memory\ allocation\ problem  |  ^Service\ (not\ defined|already\ exists)  |  ^(No\ such|Destination\ already)
-    | ^Zero\ port\ specified  |  ^Can't\ initialize\ ipvs  |  ^(illegal|unexpected)\   |  ^modprobe:\ (FATAL|ERROR)
+    | ^Zero\ port\ specified  |  ^Can't\ initialize\ ipvs  |  engine\ not\ found$
+    | ^(illegal|unexpected)\   |  ^modprobe:\ (FATAL|ERROR)
     | Address\ already\ in\ use  |  Cannot\ assign\ requested\ address  |  Permission\ denied  |  Operation\ not\ permitted
     | No\ such\ (file\ or\ directory|device)  |  (Is|Not)\ a\ directory  |  Read-only\ file\ system  |  Protocol\ not\ available
     | no\ device\ named  |  \bsyntax\ error\b  |  unexpected\ EOF  |  :\ (invalid|unrecognized|unknown|illegal)\ (option|argument)

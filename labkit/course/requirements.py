@@ -38,11 +38,11 @@ REQUIREMENTS = {
         Requirement("4.3", 5, "nginx listens on 127.0.0.1:8888 and nowhere else"),
         Requirement("4.4", 6, "X-high-load-test: 123 is on every request to the upstream, or on every response"),
         Requirement("4.5", 3, "clients are answered with both servers alive, and with backend1 off"),
-        Requirement("4.6", 3, "an HTTP request and its response can be seen with tshark on both sides of nginx"),
+        Requirement("4.6", 3, "tshark shows an HTTP request and its response on both sides of nginx, the header among them"),
     )
 }  # fmt: skip
 # A requirement that fails, or cannot be seen, while one of these has not passed cannot be judged by itself.
 DEPENDS = {
     "1.2": ("1.1",), "1.3": ("1.1",), "1.4": ("1.1", "1.3"), "3.3": ("3.1", "3.2"), "4.2": ("4.1",),
-    "4.4": ("4.1",), "4.5": ("4.1",), "4.6": ("4.1",),
+    "4.4": ("4.1",), "4.5": ("4.1",), "4.6": ("4.1", "4.4"),
 }  # fmt: skip

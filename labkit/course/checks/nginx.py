@@ -16,6 +16,8 @@ ADDRESS, PORT = "127.0.0.1", 8888
 # A few, each on its own connection; and a crowd on one, in which even a plain server of weight 1 beside 1000 has its turn
 # (smooth weighted round robin: it comes after about half the sum of the weights).
 ALIVE, CROWD, CROWD_SECONDS = 20, 600, 60.0
+# How often the page is asked for by its name.
+BY_NAME = 2
 # How often the failover is measured at the most.
 TIMES = 3
 
@@ -24,11 +26,14 @@ TIMES = 3
 class Measured:
     """With both backends alive `alive`, the client's rows, `received`, what each backend got, and `hops`; then the failover.
 
-    `hops` is what tshark saw of one request, or the error with which it could not look.
+    `hops` is what tshark saw of one request, or the error with which it could not look. `by_name` are the rows of a few requests
+    for /index.html, and `others` what the backends received of these.
     """
 
     alive: list[dict[str, Any]]
     received: dict[int, list[dict[str, Any]]]
+    by_name: list[dict[str, Any]]
+    others: list[dict[str, Any]]
     hops: list[str] | LabkitError
     failover: Failover
 
@@ -58,7 +63,9 @@ def measure(bench: Bench) -> Measured:
     received = {port: bench.call("recorder:take", port, timeout=LONG) for port in BACKENDS}
     bench.evidence["requests"] = request_rows(alive)
     bench.evidence["received"] = {str(port): len(rows) for port, rows in received.items()}
-    return Measured(alive, received, look(bench), Failover(bench, ADDRESS, PORT))
+    by_name = [bench.call("fetch:fetch", ADDRESS, PORT, "/index.html", TIMEOUT) for _ in range(BY_NAME)]
+    others = [row for port in BACKENDS for row in bench.call("recorder:take", port)]
+    return Measured(alive, received, by_name, others, look(bench), Failover(bench, ADDRESS, PORT))
 
 
 def listening(bench: Bench) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ SERVER, DNS = "127.0.0.1", 53
 START = ": `systemctl restart dnsmasq`, or `dnsmasq -C FILE` with a file of your own"
 # The addresses of a socket that a client of 127.0.0.1 reaches, and the folder of Debian's service.
 REACHED = (SERVER, "0.0.0.0", "::")
-FOLDER = "/etc/dnsmasq.d"
+FOLDER, CONFIG = "/etc/dnsmasq.d", "/etc/dnsmasq.conf"
 QUERIES = 6
 TIMEOUT = 5.0
 # An answer shorter than this says nothing, characters.
@@ -80,7 +80,7 @@ def records_at(bench: Bench, port: int) -> Finding:
             hint = (
                 f"the A records of {NAME} are not the two asked ones: asked {asked}, found {got}{not_read(bench) or bench.cause}"
             )
-            return failed(f"{NAME}: {got}", hint)
+            return failed(f"{NAME}: {got}{bench.words}", hint)
     turns = len({row["answers"][0] for row in rows[:QUERIES]}) > 1
     order = "rotates" if turns else "stays the same"
     return passed(f"{' and '.join(ADDRESSES)} from {at}, over UDP and TCP; the order {order}")
@@ -90,11 +90,11 @@ def not_read(bench: Bench) -> str:
     """A hint at records that lie where the dnsmasq that runs does not read them, "" when none do; no verdict looks there."""
     running = bench.inside("commands", "dnsmasq")
     for pid, arguments in running[:1]:
-        files = bench.inside("lines_of", FOLDER, pid)
+        files = bench.inside("lines_of", FOLDER, pid) | bench.inside("lines_of", CONFIG, pid)
         holding = [name for name, lines in files.items() if any(NAME in line.partition("#")[0] for line in lines)]
-        if holding and FOLDER in " ".join(arguments):
+        if holding and (FOLDER in " ".join(arguments) or (holding == [CONFIG] and len(arguments) == 1)):
             return f"; {holding[0]} names it, and dnsmasq has not read that: `systemctl restart dnsmasq`"
-        if holding:
+        if holding and holding != [CONFIG]:
             return (
                 f"; {holding[0]} names it, but a bare `dnsmasq` does not read {FOLDER}, only the service does: "
                 f"`pkill dnsmasq; systemctl restart dnsmasq`, or `dnsmasq --conf-dir={FOLDER}`"

@@ -55,13 +55,14 @@ def service_faults(row: dict[str, Any]) -> list[str]:
     servers = {server["server"]: server for server in row["servers"]}
     faults = []
     if row["scheduler"] != "rr":
-        faults.append(f"the scheduler is {row['scheduler']}; round robin is asked")
+        faults.append(f"the scheduler is {row['scheduler']}; round robin is asked: `-s rr`")
     if row["persistent"]:
         faults.append("the service is persistent: a client always meets the same server")
     if sorted(servers) != SERVERS:
-        faults.append(f"the real servers are not the two asked ones: {', '.join(sorted(servers)) or 'none'}")
+        found = " and ".join(sorted(servers)) or "none"
+        faults.append(f"the real servers are not the two asked ones: asked {' and '.join(SERVERS)}, found {found}")
     if any(server["method"] != 0 for server in servers.values()):
-        faults.append("a real server is not reached by masquerading, so its port cannot differ from the service's")
+        faults.append("a real server is not reached by masquerading (`-m`), so its port cannot differ from the service's")
     weights = {server["weight"] for server in servers.values()}
     if 0 in weights:
         faults.append("a real server has weight 0, which means no new connections")
@@ -76,10 +77,11 @@ def service(bench: Bench) -> Finding:
     evidence = "; ".join(f"{r['protocol']} {r['address']} {r['scheduler']} → {shown(r['servers'])}" for r in table)
     ours = [row for row in table if (row["protocol"], row["address"]) == ("tcp", SERVICE)]
     if not ours:
-        hint = f"IPVS has no virtual service for TCP {SERVICE} (`ipvsadm -A -t {SERVICE} -s rr`){bench.cause}"
+        others = f", only for {' and '.join(row['address'] for row in table)}" if table else ""
+        hint = f"IPVS has no virtual service for TCP {SERVICE}{others} (`ipvsadm -A -t {SERVICE} -s rr`){bench.cause}"
         return failed((evidence or "the IPVS table is empty") + bench.words, hint)
     faults = service_faults(ours[0])
-    return failed(evidence, "; ".join(faults)) if faults else passed(evidence)
+    return failed(evidence + bench.words, "; ".join(faults)) if faults else passed(evidence)
 
 
 def shown(servers: list[dict[str, Any]]) -> str:

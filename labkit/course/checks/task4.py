@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from ...errors import LabkitError, MeasureError, shortage
@@ -11,11 +11,15 @@ from ..bench import Bench, Check
 from ..verdict import Finding, could_not_run, failed, needs, passed
 from .failover import LIMIT, settled
 from .nginx import ADDRESS, ALIVE, PORT, Measured, listening, measured
+from .tshark import HEADER
 
 # What a backend answers with its page. The recorders answer any path, the servers of task 1 only these.
 PAGE_PATHS = {"/", "/index.html"}
-HEADER, VALUE = "X-high-load-test", "123"
+VALUE = "123"
+ASKED = f"{LIMIT} are asked: `server 127.0.0.1:8081 max_fails={LIMIT};`"
+BACKUP = "`server 127.0.0.1:8082 backup;`"
 START = ": `systemctl restart nginx`, or `nginx -c FILE` with a file of your own"
+INCLUDED = ": it includes /etc/nginx/conf.d/*.conf and /etc/nginx/sites-enabled/*; `nginx -T` shows what it reads"
 # The addresses of a socket that a client of 127.0.0.1 reaches.
 REACHED = (ADDRESS, "0.0.0.0", "::")
 # Where Debian's nginx has its configuration.
@@ -46,7 +50,9 @@ def shared(bench: Bench) -> Measured:
 def active_backup(bench: Bench) -> Finding:
     """4.1: with both alive all requests reach 8081; with 8081 dead they reach 8082."""
     if not sockets(bench):
-        return failed(f"nginx listens nowhere{bench.words}", f"nginx does not run{bench.cause or START}")
+        idle = bench.inside("commands", "nginx")
+        state = "nginx runs, but listens nowhere" if idle else "nginx does not run"
+        return failed(f"nginx listens nowhere{bench.words}", state + (bench.cause or (INCLUDED if idle else START)))
     try:
         found = shared(bench)
     except MeasureError:
@@ -59,12 +65,14 @@ def active_backup(bench: Bench) -> Finding:
         statuses = ", ".join(sorted({str(row["status"] or row["error"]) for row in found.alive}))
         return failed(f"{evidence}; nginx answered with {statuses}", "no request reached a backend: nginx answers by itself")
     if backup:
-        return failed(evidence, "the second server gets requests while the first one is alive")
+        return failed(evidence, f"the second server gets requests while the first one is alive; asked: {BACKUP}")
     failover = found.failover
     expected = sum(not refused for refused in failover.refused) or len(failover.rows)
     evidence += f"; 8081 dead: {failover.by_backup} of {len(failover.rows)} reached 127.0.0.1:8082"
     if not failover.by_backup:
-        return failed(evidence, "with the active server dead, no request reaches the backup")
+        return failed(
+            evidence, f"with the active server dead, no request reaches the backup; asked: {BACKUP}{other_backup(bench)}"
+        )
     if failover.by_backup < expected:
         return failed(evidence, "with the active server dead, not every request reaches the backup")
     return passed(evidence)
@@ -79,11 +87,13 @@ def seven(bench: Bench) -> Finding:
             f"this machine is too slow to tell a failed attempt from a probe after fail_timeout; {evidence}", machine=True
         )
     if failover.never_stopped:
-        return failed(evidence, f"nginx goes on trying the dead active server: {sum(failover.refused)} attempts, and no end")
+        return failed(
+            evidence, f"nginx goes on trying the dead active server: {sum(failover.refused)} attempts, and no end; {ASKED}"
+        )
     if not failover.attempts:
         return failed(evidence, "the active server was not tried once after it died")
     if failover.attempts != LIMIT:
-        return failed(evidence, f"nginx stopped trying the active server after {failures(failover.attempts)}; {LIMIT} are asked")
+        return failed(evidence, f"nginx stopped trying the active server after {failures(failover.attempts)}; {ASKED}")
     if failover.again:
         return failed(evidence, f"nginx left the active server alone after {LIMIT} failures, but not even for a second")
     return passed(f"{evidence}; {failover.together}" if failover.together else evidence)
@@ -117,19 +127,31 @@ def way_out(bench: Bench, place: str) -> str:
     """Which file lets nginx listen on `place`, and how to take that away. It is read for this hint only, not for the verdict."""
     port = place.rpartition(":")[2]
     pattern = re.compile(rf"^[^#]*?\blisten\s+[^;#]*?(?<![\w.]){re.escape(place if place.startswith('/') else port)}\b")
-    for pid, arguments in bench.inside("commands", "nginx"):
-        own = [after for option, after in itertools.pairwise(arguments) if option == "-c"]
-        title = " ".join(arguments)  # nginx writes its command line into its title: "nginx: master process nginx -c FILE"
-        own += re.findall(r" -c (\S+)", title)
-        for where in (*SITES, *(name for name in own if name.startswith("/")), NGINX_CONF):
-            for name, lines in bench.inside("lines_of", where, pid).items():
-                if any(pattern.search(line) for line in lines):
-                    return (
-                        f"port {port} is Debian's default site: `rm {name}`"
-                        if name == DEFAULT
-                        else f"{place} comes from {name}: take that `listen` away"
-                    )
+    name = next((name for name, line in configuration(bench) if pattern.search(line)), "")
+    if name == DEFAULT:
+        return f"port {port} is Debian's default site: `rm {name}`"
+    if name:
+        return f"{place} comes from {name}: take that `listen` away"
     return f"{place} is not asked for"
+
+
+def configuration(bench: Bench) -> Iterator[tuple[str, str]]:
+    """The lines of nginx's configuration with the names of their files, for hints only."""
+    for pid, arguments in bench.inside("commands", "nginx"):
+        # nginx writes its command line into its title: "nginx: master process nginx -c FILE".
+        own = [name for name in re.findall(r" -c (\S+)", " ".join(arguments)) if name.startswith("/")]
+        for where in (*SITES, *own, NGINX_CONF):
+            for name, lines in bench.inside("lines_of", where, pid).items():
+                yield from ((name, line) for line in lines)
+
+
+def other_backup(bench: Bench) -> str:
+    """Which other server the configuration names as the backup, for a hint; "" when none."""
+    for name, line in configuration(bench):
+        found = re.search(r"^[^#]*?\b(server\s+(\S+)[^;#]*\bbackup\b[^;#]*;)", line)
+        if found and found[2] != "127.0.0.1:8082":
+            return f", {name} has `{found[1]}`"
+    return ""
 
 
 def values(headers: list[Any]) -> list[str]:
@@ -146,8 +168,10 @@ def words(found: list[list[str]]) -> str:
 def header(bench: Bench) -> Finding:
     """4.4: every request that reaches a backend, the backup too, carries the header once, or every response does; or both."""
     found = shared(bench)
-    requests = [*found.received[8081], *found.received[8082], *found.failover.received]
+    requests = [*found.received[8081], *found.received[8082], *found.others, *found.failover.received]
     answers = [row for row in found.alive if not row["error"]]
+    if found.others:  # those requests were passed on
+        answers += [row for row in found.by_name if row["status"] == 200]
     answers += [row for row in settled(found.failover.rows) if row["status"] == 200]
     asked, given = ([values(row["headers"]) for row in rows] for rows in (requests, answers))
     evidence = f"{HEADER} as the backend received it: {words(asked)}; as the client received it: {words(given)}"
@@ -207,6 +231,8 @@ def on_the_wire(bench: Bench) -> Finding:
         return failed(evidence, f"tshark sees no HTTP exchange with {ADDRESS}:{PORT}")
     if not any("nginx → backend" in hop for hop in seen):
         return failed(evidence, "tshark sees no HTTP exchange between nginx and a backend")
+    if not any(HEADER in hop for hop in seen):
+        return failed(f"{evidence}; none carries {HEADER}", f"tshark sees no {HEADER} on either side of nginx")
     return passed(evidence)
 
 
