@@ -1,0 +1,336 @@
+"""`./lab` sets itself up: its package step on made-up Debian and Ubuntu, and how it changes the Python environment.
+
+The package step runs with the real apt and dpkg in a view whose /etc and /var are the test's own, on packages made here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parent.parent
+LINES = [line for line in (TOP / "binder" / "apt.txt").read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+FOR_TESTS = {line.split()[0] for line in LINES if " # test" in line}
+COURSE = {line.split()[0] for line in LINES} - FOR_TESTS
+# What each system does not offer, of the names in binder/apt.txt.
+SYSTEMS = {"Debian 12": set(), "Debian 13": set(), "Ubuntu 24.04": {"user-mode-linux", "chromium"}}
+# Packages that mention what is not offered, so that apt knows the name: `apt-cache show` finds it, `apt-get install` does not.
+MENTIONING = {"uml-utilities": "Suggests: user-mode-linux", "chromium-driver": "Depends: chromium"}
+SERVICES = ("dnsmasq", "nginx-light")
+# What the package of a service does when it is configured, by the tools of Debian.
+SERVICE = """#!/bin/sh
+set -e
+cat >/etc/init.d/{name} <<'INIT'
+#!/bin/sh
+### BEGIN INIT INFO
+# Provides:          {name}
+# Required-Start:    $remote_fs
+# Required-Stop:     $remote_fs
+# Default-Start:     2 3 4 5
+# Default-Stop:      0 1 6
+# Short-Description: {name}
+### END INIT INFO
+echo "$1" >>/var/log/started
+INIT
+chmod 755 /etc/init.d/{name}
+update-rc.d {name} defaults
+invoke-rc.d --skip-systemd-native {name} start || exit $?
+"""
+
+
+def stamp(folder: Path, place: str, lock: str = "requirements.lock") -> str:
+    """What ./lab writes into an environment that it has finished, for a checkout that it finds at `place`."""
+    return output("cksum", lock, cwd=folder).strip() + f" {place}\n"
+
+
+def output(*command: str, cwd: Path | None = None) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True, cwd=cwd).stdout
+
+
+def make_repository(folder: Path, names: set[str], *, fields: dict[str, str]) -> None:
+    """A flat apt repository of packages without files; `fields` has a further line of a package."""
+    folder.mkdir()
+    entries = []
+    for name in sorted(names):
+        control = f"Package: {name}\nVersion: 1.0\nArchitecture: all\nMaintainer: nobody <nobody@localhost>\n"
+        control += fields.get(name, "Section: net") + "\nDescription: made up\n"
+        debian = folder / "build" / name / "DEBIAN"
+        debian.mkdir(parents=True)
+        (debian / "control").write_text(control)
+        if name in SERVICES:
+            (debian / "postinst").write_text(SERVICE.format(name=name))
+            (debian / "postinst").chmod(0o755)
+        file = folder / f"{name}.deb"
+        output("dpkg-deb", "-Znone", "--root-owner-group", "--build", str(debian.parent), str(file))
+        data = file.read_bytes()
+        digest = hashlib.sha256(data).hexdigest()
+        entries.append(f"{control}Filename: ./{file.name}\nSize: {len(data)}\nSHA256: {digest}\n")
+    (folder / "Packages").write_text("\n".join(entries))
+
+
+class Machine:
+    """A machine with the programs of this one, and nothing else of it: no packages, no settings, a repository of its own."""
+
+    def __init__(self, folder: Path, system: str, *, course: set[str] = COURSE, conflicting: str = "") -> None:
+        self.folder, self._wanted = folder, course
+        fields = dict(MENTIONING)
+        if conflicting:
+            fields |= {conflicting: "Conflicts: precious", "precious": "Section: admin"}
+        names = (course | FOR_TESTS) - SYSTEMS[system] | set(fields)
+        make_repository(folder / "repository", names, fields=fields)
+        self._make_etc()
+        for place in (
+            "dpkg/info",
+            "dpkg/updates",
+            "dpkg/triggers",
+            "dpkg/parts",
+            "apt/lists/partial",
+            "log",
+            "cache/apt/archives/partial",
+        ):
+            (folder / "var" / place).mkdir(parents=True)
+        (folder / "var/dpkg/status").touch()
+        (folder / "kernel").mkdir()
+        # /usr/sbin as links, so that a file can be put there.
+        (folder / "sbin").mkdir()
+        for program in os.listdir("/usr/sbin"):
+            if program not in ("policy-rc.d", "apparmor_parser"):
+                (folder / "sbin" / program).symlink_to(f"/.sbin/{program}")
+        self._make_course()
+
+    def _make_etc(self) -> None:
+        etc = self.folder / "etc"
+        for place in ("apt", "alternatives", "init.d", "apparmor.d", *(f"rc{level}.d" for level in "0123456S")):
+            (etc / place).mkdir(parents=True)
+        (etc / "passwd").write_text("root:x:0:0:root:/root:/bin/sh\nlearner:x:1000:1000::/tmp:/bin/sh\n")
+        (etc / "group").write_text("root:x:0:\nlearner:x:1000:\n")
+        (etc / "apt/sources.list").write_text("deb [trusted=yes] copy:/repository ./\n")
+        (etc / "apt/apt.conf").write_text('APT::Sandbox::User "root";\nAPT::Update::Post-Invoke-Success "";\n')
+
+    def _make_course(self) -> None:
+        """The start script in a checkout whose Python environment is whole."""
+        course = self.folder / "course"
+        (course / "binder").mkdir(parents=True)
+        shutil.copy(TOP / "lab", course)
+        wanted = [line for line in LINES if line.split()[0] in self._wanted | FOR_TESTS]
+        (course / "binder/apt.txt").write_text("# a comment\n" + "\n".join(wanted) + "\n")
+        (course / "requirements.lock").touch()
+        (course / ".venv/bin").mkdir(parents=True)
+        (course / ".venv/bin/python").symlink_to("/bin/true")
+        (course / ".venv/lab-stamp").write_text(stamp(course, "/course"))
+
+    def run(self, *command: str, user: int = 0) -> subprocess.CompletedProcess[str]:
+        """Run a command there, as root (of a user namespace) or as an ordinary user without sudo."""
+        own = {
+            "etc": "/etc", "course": "/course", "repository": "/repository", "sbin": "/usr/sbin", "kernel": "/proc/sys/kernel",
+            "var/dpkg": "/var/lib/dpkg", "var/apt": "/var/lib/apt", "var/cache": "/var/cache", "var/log": "/var/log",
+        }  # fmt: skip
+        view = [
+            "bwrap",
+            "--unshare-all",
+            "--uid",
+            str(user),
+            "--gid",
+            str(user),
+            "--die-with-parent",
+            "--ro-bind",
+            "/usr",
+            "/usr",
+        ]
+        if user == 0:
+            view += ["--cap-add", "ALL"]
+        for name in ("bin", "sbin", "lib", "lib64"):
+            view += ["--symlink", f"usr/{name}", f"/{name}"]
+        view += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/run", "--ro-bind", "/usr/sbin", "/.sbin"]
+        for place, target in own.items():
+            view += ["--bind", str(self.folder / place), target]
+        for place in ("/etc/alternatives", "/etc/ld.so.cache"):
+            view += ["--ro-bind", place, place]
+        values = [
+            "--clearenv",
+            "--setenv",
+            "PATH",
+            "/usr/sbin:/usr/bin:/sbin:/bin",
+            "--setenv",
+            "HOME",
+            "/tmp",
+            "--chdir",
+            "/course",
+        ]
+        done = subprocess.run(
+            [*view, *values, *command], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=300
+        )
+        print(done.stdout + done.stderr)
+        return done
+
+    def installed(self) -> set[str]:
+        """The packages that dpkg has installed there."""
+        rows = self.run("dpkg-query", "-W", "-f=${db:Status-Status} ${Package}\\n").stdout.splitlines()
+        return {row.split()[1] for row in rows if row.startswith("installed ")}
+
+    def apt_runs(self) -> int:
+        """How often apt has installed something there or renewed its lists."""
+        history = self.folder / "var/log/apt/history.log"
+        installs = history.read_text().count("Commandline:") if history.exists() else 0
+        return installs + (self.folder / "var/apt/lists").stat().st_mtime_ns
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder in memory: dpkg waits for the disk after each package."""
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_installs_what_the_system_offers(place: Path, system: str) -> None:
+    """`./lab setup` installs all that the system offers, says once what each other package is for, and tries no second time."""
+    machine = Machine(place, system)
+    first = machine.run("./lab", "setup")
+    assert first.returncode == 0
+    assert machine.installed() == COURSE - SYSTEMS[system]
+    not_offered = re.findall(r"lab: (\S+) cannot be installed on this system; .* It is for: \S", first.stderr)
+    assert set(not_offered) == COURSE & SYSTEMS[system]
+    before = machine.apt_runs()
+    for command in ("setup", "ps"):
+        again = machine.run("./lab", command)
+        assert again.returncode == 0
+        assert "installing" not in again.stderr
+    assert machine.apt_runs() == before
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_tests_install_their_own_packages(place: Path, system: str) -> None:
+    """`./lab test` also installs what is for the tests alone, and goes on where the system has no such package."""
+    course = {"curl", "user-mode-linux"}
+    machine = Machine(place, system, course=course)
+    (place / "course/.venv/bin/python").unlink()
+    (place / "course/.venv/bin/python").symlink_to("/bin/echo")
+    done = machine.run("./lab", "test")
+    assert done.stdout == "/course/tests/run.py\n"
+    assert machine.installed() == (course | FOR_TESTS) - SYSTEMS[system]
+
+
+def test_a_service_never_starts(place: Path) -> None:
+    """The services of the packages do not start when they are installed, nor at the next boot."""
+    machine = Machine(place, "Debian 12", course=set(SERVICES))
+    assert machine.run("./lab", "setup").returncode == 0
+    assert {"dnsmasq", "nginx-light"} <= {file.name for file in (place / "etc/init.d").iterdir()}
+    assert not (place / "var/log/started").exists()
+    assert [link.name for link in (place / "etc").glob("rc[2-5].d/S*")] == []
+    assert not (place / "sbin/policy-rc.d").exists()
+
+
+def test_nothing_is_removed(place: Path) -> None:
+    """A package for which another one would have to go is left out; the others are installed."""
+    machine = Machine(place, "Debian 12", course={"curl", "tmux", "tree"}, conflicting="tmux")
+    machine.run("apt-get", "update")
+    assert machine.run("apt-get", "-y", "install", "precious").returncode == 0
+    done = machine.run("./lab", "setup")
+    assert done.returncode == 0
+    assert "tmux cannot be installed" in done.stderr
+    assert machine.installed() == {"curl", "tree", "precious"}
+
+
+def test_a_user_without_root_is_told_what_to_ask_for(place: Path) -> None:
+    """An ordinary user without sudo gets one line for an administrator, of packages that it has; then nothing stops."""
+    machine = Machine(place, "Ubuntu 24.04")
+    machine.run("apt-get", "update")
+    refused = machine.run("./lab", "setup", user=1000)
+    assert refused.returncode == 1
+    line = next(line for line in refused.stderr.splitlines() if "apt-get install" in line)
+    assert set(line.partition("--no-install-recommends ")[2].split()) == COURSE - {"user-mode-linux"}
+    assert machine.run("sh", "-c", line.removeprefix("lab:").replace("install ", "install -y ")).returncode == 0
+    done = machine.run("./lab", "setup", user=1000)
+    assert done.returncode == 0
+    assert "user-mode-linux cannot be installed" in done.stderr
+    assert "administrator" not in done.stderr
+
+
+def test_without_package_lists_nothing_is_called_impossible(place: Path) -> None:
+    """Where apt has no lists yet, a user without root is told all packages, and no package is said not to exist."""
+    refused = Machine(place, "Debian 12").run("./lab", "setup", user=1000)
+    assert refused.returncode == 1
+    assert "cannot be installed on this system" not in refused.stderr
+    assert all(f" {name}" in refused.stderr for name in COURSE)
+
+
+# ---- AppArmor ---------------------------------------------------------------------------------------------------------
+
+# Stands in for AppArmor's own program, which can do nothing on a kernel without AppArmor.
+PARSER = (
+    '#!/bin/sh\nprintf "%s\\n" "$*" >>/var/log/parser\n[ ! -e /var/log/refuses ] || { echo "AppArmor parser error"; exit 1; }\n'
+)
+
+
+@pytest.fixture
+def restricted(place: Path) -> Iterator[Machine]:
+    """An Ubuntu 24.04 as it comes: AppArmor decides who may make user namespaces."""
+    machine = Machine(place, "Ubuntu 24.04", course={"bubblewrap", "user-mode-linux"})
+    (place / "kernel/apparmor_restrict_unprivileged_userns").write_text("1\n")
+    (place / "sbin/apparmor_parser").write_text(PARSER)
+    (place / "sbin/apparmor_parser").chmod(0o755)
+    yield machine
+    assert (place / "kernel/apparmor_restrict_unprivileged_userns").read_text() == "1\n"
+
+
+def test_ubuntu_gets_a_profile_for_bwrap(restricted: Machine) -> None:
+    """Where AppArmor restricts user namespaces, set-up loads a profile for bwrap alone, says so, and does it once."""
+    done = restricted.run("./lab", "setup")
+    profile = restricted.folder / "etc/apparmor.d/bwrap-labkit"
+    assert "/etc/apparmor.d/bwrap-labkit" in done.stderr
+    assert profile.read_text() == "abi <abi/4.0>,\nprofile bwrap-labkit /usr/bin/bwrap flags=(unconfined) { userns, }\n"
+    assert "AppArmor" not in restricted.run("./lab", "setup").stderr
+    assert (restricted.folder / "var/log/parser").read_text() == "-r /etc/apparmor.d/bwrap-labkit\n"
+
+
+def test_a_user_is_told_the_lines_of_the_profile(restricted: Machine) -> None:
+    """Without root the lines to type are printed, and typing them does the same."""
+    restricted.run("sh", "-c", "apt-get update && apt-get install -y bubblewrap")
+    done = restricted.run("./lab", "setup", user=1000)
+    assert done.returncode == 0
+    lines = [line.removeprefix("lab:").replace("sudo ", "") for line in done.stderr.splitlines() if "sudo " in line]
+    assert len(lines) == 2
+    for line in lines:
+        assert restricted.run("sh", "-c", line).returncode == 0
+    profile = restricted.folder / "etc/apparmor.d/bwrap-labkit"
+    assert profile.read_text() == "abi <abi/4.0>,\nprofile bwrap-labkit /usr/bin/bwrap flags=(unconfined) { userns, }\n"
+    assert "AppArmor" not in restricted.run("./lab", "setup", user=1000).stderr
+
+
+def test_a_profile_that_is_refused_goes_again(restricted: Machine) -> None:
+    """When AppArmor does not take the profile, its words are shown, no file stays, and set-up goes on."""
+    (restricted.folder / "var/log/refuses").touch()
+    done = restricted.run("./lab", "setup")
+    assert done.returncode == 0
+    assert "AppArmor parser error" in done.stderr
+    assert list((restricted.folder / "etc/apparmor.d").iterdir()) == []
+
+
+@pytest.mark.parametrize("case", ["another profile", "not restricted", "no AppArmor"])
+def test_no_profile_where_none_is_wanted(restricted: Machine, case: str) -> None:
+    """Nothing is written where bwrap has a profile of somebody else, where namespaces are free, and in a container."""
+    other = restricted.folder / "etc/apparmor.d/bwrap-userns-restrict"
+    switch = restricted.folder / "kernel/apparmor_restrict_unprivileged_userns"
+    match case:
+        case "another profile":
+            other.write_text("abi <abi/4.0>,\nprofile bwrap /usr/bin/bwrap flags=(attach_disconnected) {\n  userns,\n}\n")
+        case "not restricted":
+            switch.write_text("0\n")
+        case "no AppArmor":
+            (restricted.folder / "sbin/apparmor_parser").unlink()
+    done = restricted.run("./lab", "setup")
+    switch.write_text("1\n")
+    assert done.returncode == 0
+    assert "AppArmor" not in done.stderr
+    assert not (restricted.folder / "etc/apparmor.d/bwrap-labkit").exists()
