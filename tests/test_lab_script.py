@@ -10,7 +10,9 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -334,3 +336,161 @@ def test_no_profile_where_none_is_wanted(restricted: Machine, case: str) -> None
     assert done.returncode == 0
     assert "AppArmor" not in done.stderr
     assert not (restricted.folder / "etc/apparmor.d/bwrap-labkit").exists()
+
+
+# ---- the Python environment -------------------------------------------------------------------------------------------
+
+# Stands in for labkit: says which version of `thing` it finds, at once or, with `wait`, when it is told to.
+PROGRAM = """
+import sys
+if "wait" in sys.argv:
+    print("runs", flush=True)
+    sys.stdin.readline()
+import thing
+print(thing.VERSION)
+"""
+
+
+class Checkout:
+    """A checkout with the start script alone, whose lock file names one package of the test's own, in some version."""
+
+    def __init__(self, folder: Path) -> None:
+        self.here = folder / "course"
+        self.wheels = folder / "wheels"
+        self.wheels.mkdir()
+        (self.here / "binder").mkdir(parents=True)
+        (self.here / "labkit").mkdir()
+        (self.here / "labkit/__main__.py").write_text(PROGRAM)
+        shutil.copy(TOP / "lab", self.here)
+        (self.here / "binder/apt.txt").write_text("# no packages\n")
+
+    def lock(self, version: int, *, offered: bool = True) -> None:
+        """Ask for this version; without `offered` there is no such package, as without a network."""
+        wheel = self.wheels / f"thing-{version}-py3-none-any.whl"
+        parts = {
+            "thing.py": f"VERSION = {version}\n",
+            f"thing-{version}.dist-info/METADATA": f"Metadata-Version: 2.1\nName: thing\nVersion: {version}\n",
+            f"thing-{version}.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+            f"thing-{version}.dist-info/RECORD": "",
+        }
+        with zipfile.ZipFile(wheel, "w") as file:
+            for name, text in parts.items():
+                file.writestr(zipfile.ZipInfo(name), text)  # without the time, so that its digest stays
+        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        (self.here / "requirements.lock").write_text(f"thing=={version} --hash=sha256:{digest}\n")
+        if not offered:
+            wheel.unlink()
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        """Start a command in the checkout; pip has no index but the folder of wheels."""
+        values = {**os.environ, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.wheels), "PIP_CONFIG_FILE": os.devnull}
+        return subprocess.Popen(
+            command, cwd=self.here, env=values, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+
+    def lab(self, command: str = "ps") -> tuple[int, str, str]:
+        """What `./lab` came to: code, output, errors."""
+        process = self.start("./lab", command)
+        said, errors = process.communicate(timeout=300)
+        print(said + errors)
+        return process.returncode, said.strip(), errors
+
+    def make_plain(self) -> None:
+        """The environment as a plain folder .venv, as ./lab made it once."""
+        (self.here / ".venv").unlink()
+        environment = self.environments()[0]
+        environment.rename(self.here / ".venv")
+
+    def environments(self) -> list[Path]:
+        """The folders of environments beside .venv."""
+        return sorted(self.here.glob(".venv-*"))
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    """A checkout that is set up with version 1."""
+    checkout = Checkout(tmp_path)
+    checkout.lock(1)
+    assert checkout.lab()[:2] == (0, "1")
+    return checkout
+
+
+# Reads through the link again and again until it is told to stop.
+WATCH = """
+import glob, select, sys
+print("watches", flush=True)
+seen = set()
+while True:
+    stop = select.select([sys.stdin], [], [], 0.001)[0]
+    [file] = glob.glob(".venv/lib/python3*/site-packages/thing.py")
+    open(".venv/lab-stamp").close()
+    seen.add(open(file).read().split()[-1])
+    if stop:
+        print(*sorted(seen))
+        break
+"""
+
+
+def test_a_running_program_keeps_its_environment(checkout: Checkout) -> None:
+    """What runs while the lock file changes goes on with all its packages; later, only the newest environment and the one
+    before it stay."""
+    (checkout.here / ".venv-7/bin").mkdir(parents=True)  # unfinished
+    running = checkout.start("./lab", "wait")
+    assert running.stdout
+    assert running.stdout.readline() == "runs\n"
+    for version in (2, 3):
+        checkout.lock(version)
+        assert checkout.lab()[:2] == (0, str(version))
+    assert running.communicate("\n", timeout=60) == ("1\n", "")
+    checkout.lock(2)  # as when another branch is checked out
+    assert checkout.lab() == (0, "2", "")
+    things = [file.read_text() for each in checkout.environments() for file in each.glob("lib/*/site-packages/thing.py")]
+    assert sorted(things) == ["VERSION = 2\n", "VERSION = 3\n"]
+    assert len(checkout.environments()) == 2
+
+
+def test_a_plain_folder_is_taken_as_it_is_and_replaced_when_it_is_free(checkout: Checkout) -> None:
+    """An environment that an older ./lab made as a folder .venv is whole; a program that runs from it keeps it to its end."""
+    checkout.make_plain()
+    before = (checkout.here / ".venv").stat().st_ino
+    assert checkout.lab() == (0, "1", "")
+    assert checkout.environments() == []
+    running = checkout.start("./lab", "wait")
+    assert running.stdout
+    assert running.stdout.readline() == "runs\n"
+    checkout.lock(2, offered=False)
+    assert checkout.lab()[:2] == (0, "1")
+    checkout.lock(2)
+    assert checkout.lab()[:2] == (0, "2")
+    assert (checkout.here / ".venv").lstat().st_ino == before
+    assert running.communicate("\n", timeout=60) == ("1\n", "")
+    assert checkout.lab() == (0, "2", "")
+    assert (checkout.here / ".venv").is_symlink()
+    assert len(checkout.environments()) == 1
+
+
+def test_the_environment_of_before_goes_on_until_the_new_one_is_whole(checkout: Checkout) -> None:
+    """When the new packages cannot be had, ./lab says so and starts with those of before; when they can be had, .venv changes in
+    one step: it is never missing and never unfinished."""
+    before = checkout.environments()
+    checkout.lock(2, offered=False)
+    code, said, errors = checkout.lab()
+    assert (code, said) == (0, "1")
+    assert "going on with those of before" in errors
+    assert checkout.environments() == before
+    process = checkout.start(sys.executable, "-c", WATCH)
+    assert process.stdout
+    assert process.stdout.readline() == "watches\n"
+    checkout.lock(2)
+    assert checkout.lab()[:2] == (0, "2")
+    assert process.communicate("\n", timeout=60) == ("1 2\n", "")
+
+
+def test_without_any_environment_the_error_is_plain(tmp_path: Path) -> None:
+    """When there is no environment of before, ./lab stops with pip's words and its own."""
+    checkout = Checkout(tmp_path)
+    checkout.lock(1, offered=False)
+    code, _, errors = checkout.lab()
+    assert code == 1
+    assert "No matching distribution found for thing==1" in errors
+    assert "could not be installed" in errors
