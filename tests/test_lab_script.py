@@ -288,6 +288,10 @@ def restricted(place: Path) -> Iterator[Machine]:
 
 def test_ubuntu_gets_a_profile_for_bwrap(restricted: Machine) -> None:
     """Where AppArmor restricts user namespaces, set-up loads a profile for bwrap alone, says so, and does it once."""
+    for place in ("", "disable/"):  # one that is switched off does not count
+        other = restricted.folder / f"etc/apparmor.d/{place}bwrap-userns-restrict"
+        other.parent.mkdir(exist_ok=True)
+        other.write_text("abi <abi/4.0>,\nprofile bwrap /usr/bin/bwrap flags=(attach_disconnected) {\n  userns,\n}\n")
     done = restricted.run("./lab", "setup")
     profile = restricted.folder / "etc/apparmor.d/bwrap-labkit"
     assert "/etc/apparmor.d/bwrap-labkit" in done.stderr

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -125,25 +126,46 @@ class Sandbox:
 
 # bubblewrap's words where its user namespace is refused, or (Ubuntu 24.04's AppArmor: RTM_NEWADDR) is one without any rights.
 REFUSED = ("uid map", "new namespace", "user namespace", "Failed RTM_NEWADDR", "Operation not permitted")
-# What forbids user namespaces: where it is read, its forbidding value, whether it holds for root, and the setting that allows.
+RESTRICTED = "kernel/apparmor_restrict_unprivileged_userns"
+# The head of an AppArmor profile for bubblewrap (apparmor.d(5)).
+PROFILE = re.compile(r"^[^#\n]*/usr/bin/bwrap\b.*\{", re.MULTILINE)
+# What forbids user namespaces: where it is read, its forbidding value, whether it holds for root, and what allows them.
 KNOBS = (
-    ("kernel/unprivileged_userns_clone", "0", False, "kernel.unprivileged_userns_clone=1"),
-    ("kernel/apparmor_restrict_unprivileged_userns", "1", False, "kernel.apparmor_restrict_unprivileged_userns=0"),
-    ("user/max_user_namespaces", "0", True, "user.max_user_namespaces=15000"),
+    ("kernel/unprivileged_userns_clone", "0", False, "sudo sysctl kernel.unprivileged_userns_clone=1"),
+    (RESTRICTED, "1", False, ""),
+    ("user/max_user_namespaces", "0", True, "sudo sysctl user.max_user_namespaces=15000"),
 )
 
 
-def way_out(words: str, sysctls: Path = Path("/proc/sys")) -> str:
+def way_out(words: str, sysctls: Path = Path("/proc/sys"), profiles: Path = Path("/etc/apparmor.d")) -> str:
     """What helps against bubblewrap's `words`: by what really forbids user namespaces here (`sysctls`, proc(5))."""
     if not any(sign in words for sign in REFUSED):
         return shortage(words) or "see the words above; `./lab doctor` tries every candidate"
-    settings = []
-    for place, forbids, also_root, setting in KNOBS:
+    commands = []
+    for place, forbids, also_root, command in KNOBS:
         with contextlib.suppress(OSError):
             if (sysctls / place).read_text().strip() == forbids and (also_root or os.geteuid()):
-                settings.append(setting)
-    if settings:
-        return f"user namespaces are refused here: sudo sysctl {' '.join(settings)}"
+                commands.append(apparmor(sysctls, profiles)[1] if place == RESTRICTED else command)
+    if commands:
+        return f"user namespaces are refused here: {' && '.join(commands)}"
     return (
         "user namespaces are refused here (by a container?): User-Mode Linux works without: sudo apt-get install user-mode-linux"
     )
+
+
+def apparmor(sysctls: Path = Path("/proc/sys"), profiles: Path = Path("/etc/apparmor.d")) -> tuple[str, str]:
+    """Return what AppArmor's profiles say about bubblewrap, and what helps if that is still refused.
+
+    Both are "" where AppArmor does not restrict user namespaces (Ubuntu since 23.10 does).
+    """
+    with contextlib.suppress(OSError):
+        if (sysctls / RESTRICTED).read_text().strip() == "1":
+            disabled = {file.name for file in profiles.glob("disable/*")}
+            for file in sorted(file for file in profiles.glob("*") if file.is_file() and file.name not in disabled):
+                if PROFILE.search(file.read_text(errors="replace")):
+                    if file.name == "bwrap-labkit":
+                        return f"{file} lets bubblewrap make them", f"sudo apparmor_parser -r {file}"
+                    disable = f"sudo ln -s {file} {profiles}/disable/ && sudo apparmor_parser -R {file} && ./lab setup"
+                    return f"{file} decides what bubblewrap may do", disable
+            return "no profile lets bubblewrap make them: ./lab setup", "./lab setup"
+    return "", ""

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from .bwrap import apparmor
 from .choose import Attempt, try_all
 from .view import PATH
 
@@ -53,7 +54,8 @@ def row(attempt: Attempt) -> dict[str, Any]:
 def examine() -> dict[str, Any]:
     """Try every candidate with every need.
 
-    Plain data: candidates (list), chosen (need → candidate), missing (packages), offered (those of them that apt has), kernel.
+    Plain data: candidates (list), chosen (need → candidate), missing (packages), offered (those of them that apt has), kernel,
+    apparmor (what its profiles say about bubblewrap, "" where it restricts nothing), lists (True when apt has lists of packages).
     """
     attempts, missing = try_all(), missing_programs()
     chosen = {need: next((a.linux.title for a in attempts if can(a, need)), None) for need in TASKS}
@@ -62,7 +64,7 @@ def examine() -> dict[str, Any]:
         chosen["capture"] = None
     return {
         "candidates": [row(a) for a in attempts], "chosen": chosen, "missing": missing, "offered": offered(missing),
-        "kernel": kernel(),
+        "kernel": kernel(), "apparmor": apparmor()[0], "lists": has_lists(),
     }  # fmt: skip
 
 
@@ -77,6 +79,15 @@ def offered(packages: list[str]) -> list[str]:
         return []
     found = re.findall(r"^(\S+):\n(?:  .*\n)*?  Candidate: (.*)$", policy.stdout, re.MULTILINE)
     return [package for package in packages if dict(found).get(package, "(none)") != "(none)"]
+
+
+def has_lists() -> bool:
+    """True when apt has lists of packages, so that it knows what is offered."""
+    try:
+        command = ["apt-get", "indextargets", "--format", "$(FILENAME)", "Created-By: Packages"]
+        return bool(subprocess.run(command, capture_output=True, timeout=60, check=False).stdout)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 def kernel() -> str:
@@ -100,13 +111,16 @@ def help_command(found: dict[str, Any]) -> str:
     ]
     if lacking and ways:
         return str(ways[0])
-    # Nothing of it is offered: the lists of packages are not there yet, or this is no Debian.
-    return f"sudo apt-get update && sudo apt-get install {' '.join(found['missing'])}" if found["missing"] else ""
+    if found["missing"] and not found["lists"]:
+        return f"sudo apt-get update && sudo apt-get install {' '.join(found['missing'])}"
+    return ""
 
 
 def as_text(found: dict[str, Any]) -> str:
     """What `examine` found, for people."""
     lines = [f"Running kernel: {found['kernel']}"]
+    if found["apparmor"]:
+        lines.append(f"AppArmor restricts user namespaces; {found['apparmor']}")
     for candidate in found["candidates"]:
         lines.append(f"\n{candidate['candidate']} (LABKIT_LINUX={candidate['linux']}), {candidate['seconds']} s")
         if candidate["words"]:
@@ -127,5 +141,5 @@ def as_text(found: dict[str, Any]) -> str:
     if command:
         lines.append(f"\nWould help: {command}")
     elif all(found["chosen"].values()):
-        lines.append("\nNothing is missing.")
+        lines.append("\nNothing else is missing." if refused else "\nNothing is missing.")
     return "\n".join(lines)

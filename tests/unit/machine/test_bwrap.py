@@ -9,16 +9,13 @@ import psutil
 import pytest
 
 from labkit.errors import LabError
-from labkit.machine.bwrap import Sandbox, way_out
+from labkit.machine.bwrap import Sandbox, apparmor, way_out
 from labkit.machine.ids import IdMaps
 
 
 @pytest.mark.parametrize(
     ("words", "knob", "value", "setting"),
     [
-        # Ubuntu 24.04.
-        ("bwrap: loopback: Failed RTM_NEWADDR: No child processes", "kernel/apparmor_restrict_unprivileged_userns", "1", "=0"),
-        ("bwrap: setting up uid map: Permission denied", "kernel/apparmor_restrict_unprivileged_userns", "1", "=0"),
         # Debian's kernel (bubblewrap.c, raw_clone).
         (
             "bwrap: No permissions to create new namespace, likely because the kernel does not allow non-privileged user "
@@ -43,6 +40,41 @@ def test_refused_user_namespaces_name_the_setting_that_forbids_them(
     assert way_out(words, tmp_path) == f"user namespaces are refused here: sudo sysctl {knob.replace('/', '.')}{setting}"
     (tmp_path / knob).unlink()
     assert way_out(words, tmp_path).endswith("sudo apt-get install user-mode-linux")
+
+
+# Ubuntu's own names and heads of profiles, and what is shown and what helps with them.
+OTHER = "profile bwrap /usr/bin/bwrap flags=(attach_disconnected,mediate_deleted) {\n  userns,\n}\n"
+
+
+@pytest.mark.parametrize("words", ["loopback: Failed RTM_NEWADDR: No child processes", "setting up uid map: Permission denied"])
+@pytest.mark.parametrize(
+    ("profiles", "told", "helps"),
+    [
+        ({}, "no profile", "./lab setup"),
+        ({"flatpak": "profile flatpak /usr/bin/flatpak flags=(unconfined) {\n  userns,\n}\n"}, "no profile", "./lab setup"),
+        ({"bwrap-labkit": "profile bwrap-labkit /usr/bin/bwrap flags=(unconfined) { userns, }\n"}, "labkit lets", "_parser -r"),
+        ({"bwrap-userns-restrict": OTHER}, "bwrap-userns-restrict decides", "apparmor_parser -R"),
+        ({"bwrap-userns-restrict": OTHER, "disable/bwrap-userns-restrict": OTHER}, "no profile", "./lab setup"),
+    ],
+)  # fmt: skip
+def test_apparmor_is_answered_with_a_profile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, profiles: dict[str, str], told: str, helps: str
+) -> None:
+    """Where AppArmor restricts user namespaces (Ubuntu 24.04), the way out is a profile for bubblewrap and never the sysctl."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    texts = {
+        "sys/kernel/apparmor_restrict_unprivileged_userns": "1\n",
+        **{f"etc/{name}": text for name, text in profiles.items()},
+    }
+    for name, text in texts.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    way = way_out(f"bwrap: {words}", tmp_path / "sys", tmp_path / "etc")
+    assert way.startswith("user namespaces are refused here: ")
+    assert helps in way
+    assert "sysctl" not in way
+    assert told in apparmor(tmp_path / "sys", tmp_path / "etc")[0]
+    assert apparmor(tmp_path / "none", tmp_path / "etc") == ("", "")
 
 
 @pytest.mark.parametrize("words", ["", "bwrap: Can't find source path /x: No such file or directory"])

@@ -13,7 +13,7 @@ IPVS = {"need": "ipvs", "what": "IPVS", "worked": False, "words": "no IPVS", "re
 REFUSED = {"words": "No permissions", "way_out": "sudo sysctl user.max_user_namespaces=15000", "opened": False}
 
 
-def found(chosen: dict[str, str | None], missing: str = "", offered: str = "", **host: Any) -> dict[str, Any]:
+def found(chosen: dict[str, str | None], missing: str = "", offered: str = "", lists: bool = True, **host: Any) -> dict[str, Any]:
     """What `examine` finds on a machine with one candidate."""
     row = {
         "candidate": HOST,
@@ -26,7 +26,7 @@ def found(chosen: dict[str, str | None], missing: str = "", offered: str = "", *
         "way_out": "",
     }
     every = {"candidates": [row | host], "chosen": dict.fromkeys(TASKS, HOST) | chosen, "kernel": "6.1"}
-    return every | {"missing": missing.split(), "offered": offered.split()}
+    return every | {"missing": missing.split(), "offered": offered.split(), "lists": lists, "apparmor": ""}
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,9 @@ def found(chosen: dict[str, str | None], missing: str = "", offered: str = "", *
         # One name that is not offered would stop all of the command.
         (found({"ipvs": None}, "user-mode-linux wrk", "wrk", checks=[IPVS]), "Would help: sudo apt-get install wrk"),
         (found({"ipvs": None}, "user-mode-linux", checks=[IPVS]), "Would help: leave it to User-Mode Linux"),
-        (found({}, "wrk"), "Would help: sudo apt-get update && sudo apt-get install wrk"),
+        (found({}, "wrk", lists=False), "Would help: sudo apt-get update && sudo apt-get install wrk"),
+        # Ubuntu has no such package, and no command brings it.
+        (found({}, "user-mode-linux"), "Nothing else is missing."),
     ],
 )  # fmt: skip
 def test_what_would_help_is_said_last(machine: dict[str, Any], end: str) -> None:
@@ -58,3 +60,9 @@ def test_offered_is_what_apt_can_install() -> None:
     """A package that apt has never heard of is not offered, one that it has installed is."""
     assert offered(["bash", "labkit-no-such-package", "apt"]) == ["bash", "apt"]
     assert offered(["labkit-no-such-package"]) == []
+
+
+def test_apparmor_is_told_where_it_restricts() -> None:
+    """What AppArmor's profiles say about bubblewrap stands above the candidates, which show whether that is enough."""
+    assert "AppArmor restricts user namespaces; no profile lets" in as_text(found({}) | {"apparmor": "no profile lets"})
+    assert "AppArmor" not in as_text(found({}))
