@@ -101,8 +101,9 @@ class BareUmlLinux:
                 "bubblewrap (`bwrap`) is not installed; the guest makes its view with it.", way_out="apt-get install bubblewrap"
             )
         path = str(folder.path)
-        if any(letter.isspace() for letter in path):
-            raise LabError(f"A boot line cannot name {path}.", way_out="set TMPDIR to a folder without spaces in its name")
+        if any(letter.isspace() or letter == '"' for letter in path):  # what a boot line has between words, and around some
+            way_out = "set TMPDIR to a folder without spaces and quotes in its name"
+            raise LabError(f"A boot line cannot name {path}.", way_out=way_out)
         write_inner_view(folder, replace(view_of(folder), folder=path))
         init = folder.path / INIT
         shutil.copy(Path(__file__).with_name(INIT), init)

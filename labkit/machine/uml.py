@@ -69,11 +69,10 @@ def boot_command(init: str, folder: str, library: str | None, *, limited: bool =
 
     One that is `limited` ends after LIFETIME, whatever runs in it.
     """
-    line = (
-        f"{PROGRAM} mem={MEMORY_BYTES >> 20}M rootfstype=hostfs rootflags=/ rw init={init} LABKIT_FOLDER={folder} "
-        f"uml_dir={folder} con=null con0=null ssl0=fd:3,fd:4 quiet {QUICK}"
-    )
-    preload = f"LD_PRELOAD={library} " if library else ""
+    words = [PROGRAM, f"mem={MEMORY_BYTES >> 20}M", "rootfstype=hostfs", "rootflags=/", "rw", f"init={init}"]
+    words += [f"LABKIT_FOLDER={folder}", f"uml_dir={folder}", "con=null", "con0=null", "ssl0=fd:3,fd:4", "quiet", *QUICK.split()]
+    line = shlex.join(words)
+    preload = f"LD_PRELOAD={shlex.quote(library)} " if library else ""
     limits, timeout = (f"ulimit -f {FILE_BLOCKS}; ", f"timeout -s KILL {LIFETIME} ") if limited else ("", "")
     return ["/bin/sh", "-c", f"exec 3<&0 4>&1 </dev/null >&2; {limits}{preload}exec {timeout}{line}"]
 

@@ -90,6 +90,19 @@ def test_linux_that_dies_while_booting_is_told_with_its_words(tmp_path: Path, mo
     assert "no luck today" in error.words
 
 
+@pytest.mark.parametrize("candidate", CANDIDATES)
+def test_folder_may_have_any_name_that_a_boot_line_can_carry(
+    own_lab: LabFactory, candidate: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a shell would take for more than a name is one in the temporary folder's path, and in the home's."""
+    place = tmp_path / "a&b;c$d'e(f)ж"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    lab = own_lab(candidate, home=place / "home")
+    lab.run("echo here >~/file; cp ~/file /lab/logs")
+    assert (lab.home / "file").read_text() == lab.folder.read("logs/file") == "here\n"
+
+
 @pytest.mark.parametrize("candidate", ["uml", "bare"])
 def test_xstate_wrapper_is_built_and_preloaded(
     own_lab: LabFactory, candidate: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

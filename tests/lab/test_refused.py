@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from box import TOP, box_command
 
+from labkit.machine.doctor import TASKS
+
 from .helpers import CANDIDATES
 
 pytestmark = pytest.mark.lab
@@ -89,8 +91,11 @@ def test_user_namespaces_forbidden() -> None:
 
 def test_seccomp_filter_like_dockers_default() -> None:
     """Under Docker's default filter, and with Docker's 64 MiB of /dev/shm, User-Mode Linux alone carries the lab."""
-    found = every_way(*after("mount -t tmpfs -o size=64M,mode=1777 shm /dev/shm"), *USER, *DOCKER)
+    small = after("mount -t tmpfs -o size=64M,mode=1777 shm /dev/shm")
+    found = every_way(*small, *USER, *DOCKER)
     assert found["chosen"] == found[BARE] == [BARE, "65534"]
+    # What task 4 needs is tried too.
+    assert set(doctor(*small, *USER, *DOCKER)["chosen"].items()) == {(need, BARE) for need in TASKS}
     for title in (HOST, UML):
         assert found[title][0] == ""
         assert "namespace" in found[title][1] and "User-Mode Linux works without" in found[title][1]
