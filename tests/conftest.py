@@ -31,6 +31,7 @@ LONG = (
     "test_report_page",
     "test_release",
     "test_works",
+    "test_lab_script",
     "test_refused",
     "test_killed",
 )
