@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import signal
 import socket
 import stat
 import struct
@@ -228,23 +229,41 @@ def program(pid: int | None) -> str:
 def end_helpers(names: list[str]) -> None:
     """End every process of the work that runs none of the programs `names`: what is measured is these programs' doing.
 
-    Something left in the background could else watch for a check and act the part that the program does not play. On a Linux
-    without a cell for the work every process of the lab is the work's but the agent, its children and what they come from.
+    Something left in the background could else watch for a check and act the part that the program does not play. What such a
+    program comes from (tmux, whose terminal it would lose) is stopped instead. On a Linux without a cell every process
+    of the lab is the work's but the agent and what that comes from.
     """
+    own = psutil.Process()
+    ours = {process.pid for process in (own, *own.parents())} | {1}
+    judged = [process for process in psutil.process_iter() if process.pid not in ours and program(process.pid) in names]
+    above = {parent.pid for process in judged for parent in parents(process)} - ours - {process.pid for process in judged}
+    for pid in above:
+        if program(pid) != "bwrap":
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
     try:
-        keep_only([pid for pid in members() if program(pid) in (*names, "bwrap")])
+        keep_only([pid for pid in members() if pid in above or program(pid) in (*names, "bwrap")])
+        return
     except OSError:
-        own = psutil.Process()
-        ours = {process.pid for process in (own, *own.parents())} | {1}
-        for _ in range(ROUNDS):  # one may have been started by another meanwhile
-            rest = [each for each in psutil.process_iter() if each.pid not in ours and each.is_running()]
-            found = [each for each in rest if (name := program(each.pid)) and name not in names]
-            if not found:
-                return
-            for each in found:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    each.kill()
-            psutil.wait_procs(found, timeout=1)
+        pass
+    for _ in range(ROUNDS):  # one may have been started by another meanwhile
+        rest = [each for each in psutil.process_iter() if each.pid not in ours | above]
+        found = [each for each in rest if (name := program(each.pid)) and name not in names]
+        if not found:
+            return
+        for each in found:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+        psutil.wait_procs(found, timeout=1)
+
+
+def parents(process: psutil.Process) -> list[psutil.Process]:
+    """What a process comes from; nothing when it is gone."""
+    try:
+        found: list[psutil.Process] = process.parents()
+    except psutil.Error:
+        return []
+    return found
 
 
 def unix_sockets(name: str) -> list[str]:
