@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import CancelledError
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -16,7 +17,7 @@ from labkit.course.check import Stop, check_work, judge, run_check
 from labkit.course.checks import tshark
 from labkit.course.checks.nginx import look
 from labkit.course.checks.task2 import answer
-from labkit.course.checks.task4 import Measured, on_the_wire
+from labkit.course.checks.task4 import on_the_wire
 from labkit.course.verdict import BY_HAND, COULD_NOT_RUN, FAILED, PASSED, Finding, failed, passed, verdict, with_dependencies
 from labkit.errors import CallFailed, LabClosed, LabError, MeasureError, MissingProgram, NoLinux, WaitTimeout
 
@@ -186,15 +187,15 @@ def test_tshark_takes_no_other_measurement_down(fake_lab: Any, monkeypatch: pyte
     monkeypatch.setattr(nginx, "both_hops", hops)
     seen = look(Bench(fake_lab, 4))
     assert isinstance(seen, MeasureError)
-    monkeypatch.setattr(task4, "shared", lambda _bench: Measured([], {}, seen, None))  # type: ignore[arg-type]
+    monkeypatch.setattr(task4, "shared", lambda _bench: SimpleNamespace(hops=seen))
     found = on_the_wire(Bench(fake_lab, 4))
     assert found.verdict == COULD_NOT_RUN and type(error).__name__ in found.hint
 
 
 def test_request_without_a_response_is_no_exchange(fake_lab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a capture with one answered and one unanswered request only the answered one is a sentence."""
-    rows = [{"hop": "client → nginx", "method": "GET", "uri": "/", "status": 200, "ms": 1.0}, {"method": "GET", "status": None}]
-    table = pd.DataFrame(rows)
+    one: dict[str, Any] = {"hop": "client → nginx", "method": "GET", "uri": "/", "request_headers": {}, "response_headers": {}}
+    table = pd.DataFrame([{**one, "status": 200, "ms": 1.0}, {**one, "status": None, "ms": None}])
     table["status"] = table["status"].astype("Int64")
 
     class Capture:
