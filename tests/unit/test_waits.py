@@ -16,6 +16,7 @@ PROCESSES = {"run", "check_call", "check_output", "call"}
 # asked for without waiting; pyshark's end is waited for by asyncio.wait_for; a terminal waits for who types in it.
 WITHOUT = {
     "machine/ready.py: select.poll",
+    "machine/temporary.py: select.poll",
     "measure/messages.py: process.wait",
     "machine/warden.py: select.select",
     "inside/processes.py: process.poll",
