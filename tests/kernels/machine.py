@@ -34,7 +34,7 @@ INIT = """#!/bin/sh
 busybox() { /bin/busybox "$@"; }
 busybox mount -t proc proc /proc
 busybox mount -t devtmpfs dev /dev
-for module in /modules/*; do busybox insmod "$module"; done
+for module in /modules/*; do busybox insmod "$module" 2>/dev/null; done
 tries=0
 until busybox mount -t ext4 /dev/vda /root 2>/dev/null; do
     tries=$((tries + 1))
@@ -121,18 +121,22 @@ class Kernel:
 def kernel(name: str) -> Kernel:
     """The newest kernel of a release of Debian, from the cache or from this machine's mirror."""
     apt = [*apt_of(RELEASES[name])]
-    rows = output("apt-cache", *apt, "depends", "linux-image-amd64").splitlines()
-    package = next(row.split()[1] for row in rows if "Depends: linux-image-" in row)
-    folder = cache() / package
+
+    def depends(package: str) -> list[str]:
+        return re.findall(r"^  Depends: (linux-\S+)$", output("apt-cache", *apt, "depends", package), re.MULTILINE)
+
+    (package,) = [needed for needed in depends("linux-image-amd64") if needed.startswith("linux-image-")]
+    parts = [needed for needed in depends(package) if needed != "linux-base"]  # Debian 14's kernel comes in several packages
+    release, folder = package.removeprefix("linux-image-"), cache() / package
     if not folder.exists():
         with made(folder) as new:
-            for wanted in (package, "busybox-static"):
+            for wanted in (package, *parts, "busybox-static"):
                 subprocess.run(["apt-get", *apt, "download", wanted], cwd=new, check=True, timeout=HOUR)
                 (file,) = new.glob(f"{wanted}_*.deb")
                 subprocess.run(["dpkg-deb", "-x", str(file), str(new / "tree")], check=True, timeout=HOUR)
                 file.unlink()
-            unpack_kernel(new)
-    return Kernel(package.removeprefix("linux-image-"), folder)
+            unpack_kernel(new, release)
+    return Kernel(release, folder)
 
 
 def apt_of(release: str) -> list[str]:
@@ -153,14 +157,13 @@ def apt_of(release: str) -> list[str]:
     return options
 
 
-def unpack_kernel(folder: Path) -> None:
-    """Make vmlinuz, modules and initrd of the tree of a kernel's package and of busybox-static's."""
+def unpack_kernel(folder: Path, release: str) -> None:
+    """Make vmlinuz, modules and initrd of the tree of a kernel's packages and of busybox-static's."""
     tree = folder / "tree"
-    (vmlinuz,) = (tree / "boot").glob("vmlinuz-*")
-    release = vmlinuz.name.removeprefix("vmlinuz-")
     modules = next(path for path in (tree / "usr/lib/modules", tree / "lib/modules") if path.is_dir())
     subprocess.run(["depmod", "-b", str(modules.parents[1]), release], check=True, timeout=HOUR)
-    shutil.copy(vmlinuz, folder / "vmlinuz")
+    places = (tree / f"boot/vmlinuz-{release}", modules / release / "vmlinuz")  # up to Debian 13, and after it
+    shutil.copy(next(path for path in places if path.exists()), folder / "vmlinuz")
     make_image(modules, folder / "modules", "1500M")
     initial = folder / "initial"
     for name in ("bin", "modules", "proc", "dev", "root"):
@@ -202,7 +205,7 @@ def boot(kernel: Kernel, job: Path, *, timeout: float) -> Iterator[str]:
         drives += ["-device", f"virtio-blk-pci,drive=d{number}"]
     line = "console=ttyS0 panic=-1 quiet mitigations=off nokaslr"
     start = [*QEMU, "-kernel", str(kernel.folder / "vmlinuz"), "-initrd", str(kernel.folder / "initrd"), "-append", line, *drives]
-    run = ["timeout", "-k", "5", f"{timeout:g}", *start]
+    run = ["setpriv", "--pdeathsig", "TERM", "timeout", "-k", "5", f"{timeout:g}", *start]  # it ends with who started it
     with subprocess.Popen(run, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, errors="replace") as process:
         assert process.stdout
         try:
