@@ -39,6 +39,8 @@ QUIET, SETTLE_TIMEOUT = 2.0, 30.0
 NEEDS = {1: (), 2: (), 3: ("ipvs",), 4: ()}
 # Whose errors explain most when a task fails.
 ABOUT = {1: ("http.server",), 2: ("dnsmasq",), 3: ("dummy1", "ipvsadm"), 4: ("nginx",)}
+# Runs a script by sh. One that ends while what it left in the foreground is still stopped would take that with it (setpgid(2)).
+SH_SCRIPT = "trap 'sleep 0.05' EXIT; . \"./$0\""
 # A server may have forked, or another one just be starting; each round ends those that are seen to hold a port.
 ENDINGS = 10
 
@@ -72,7 +74,7 @@ def special(folder: str, names: list[str]) -> list[str]:
     return [path.name for path in paths if not (path.is_symlink() or path.is_file() or path.is_dir())]
 
 
-def shell_of(lines: Sequence[str]) -> list[str]:
+def shell_of(name: str, lines: Sequence[str]) -> list[str]:
     """Return the command that runs a script of these lines as it was typed: by bash, unless its first line asks for sh.
 
     Options in the first line are kept.
@@ -81,9 +83,9 @@ def shell_of(lines: Sequence[str]) -> list[str]:
     if words and PurePosixPath(words[0]).name == "env":
         words = words[1:]
     if words and PurePosixPath(words[0]).name in ("sh", "dash"):
-        return ["sh", "-m", *words[1:]]
+        return ["sh", "-m", *words[1:], "-c", SH_SCRIPT, name]
     options = words[1:] if words and PurePosixPath(words[0]).name == "bash" else []
-    return ["bash", "--rcfile", f"{BIN}/typed.bashrc", "-i", *options]
+    return ["bash", "--rcfile", f"{BIN}/typed.bashrc", "-i", *options, name]
 
 
 def lines_of(said: str, script: Sequence[str]) -> list[Line]:
@@ -142,15 +144,15 @@ class Bench:
             if (self.lab.home / f"task{task}.sh").is_file():
                 self.said[task] = self.run_script(f"task{task}.sh")
             if not self.call("sockets:settle", list(EXPECTED[task]), QUIET, SETTLE_TIMEOUT):
-                late = self.call("processes:late_words")
-                self.said.setdefault(task, []).append(Line(0, "", None, late))
+                late = lines_of(self.call("processes:late_words"), [])
+                self.said.setdefault(task, []).append(Line(0, "", None, "".join(line.printed for line in late)))
         judged = {row["program"] for row in self.listeners if row["port"] in JUDGED[self.task]} | PROGRAMS[self.task]
         self.inside("end_helpers", sorted(judged))
 
     def run_script(self, name: str) -> list[Line]:
         """Run a script of the home as it was typed, and return what each line printed, and how it ended when not well."""
         script = self.script_lines(name)
-        command = [*shell_of(script), name]
+        command = shell_of(name, script)
         command = command if self.lab.linux == "host" else cell_command(command)
         said: list[str] = []
         arguments = (command, SCRIPT_TIMEOUT, HOME, OUTPUT_LIMIT)

@@ -8,15 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from labkit.course.bench import BIN, lines_of
+from labkit.course.bench import lines_of, shell_of
 from labkit.course.cause import Line
 from labkit.lab import Lab
 from labkit.machine.cell import cell_command
 from labkit.machine.view import HOME
 
 pytestmark = pytest.mark.lab
-
-BASH, SH = ["bash", "--rcfile", f"{BIN}/typed.bashrc", "-i"], ["sh", "-m"]
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +27,7 @@ def ended(lab: Lab) -> Iterator[None]:
 def typed(lab: Lab, script: str, *, shell: list[str] = BASH, timeout: float = 40.0) -> tuple[list[Line], str]:
     """Run a script as a work's is run on this Linux; its lines, and how it ended."""
     Path(lab.home, "task.sh").write_text(script)
-    command = [*shell, "task.sh"]
+    command = shell_of("task.sh", script.splitlines())
     said: list[str] = []
     stream = lab.stream(
         "labkit.inside.typed:run", command if lab.linux == "host" else cell_command(command), timeout, HOME, 100_000, timeout=90
@@ -77,9 +75,19 @@ def test_server_goes_on_when_the_script_has_ended(lab: Lab) -> None:
     assert answers.stdout == "200 200 000 "
 
 
+@pytest.mark.parametrize("first", ["", "#!/bin/sh\n"], ids=["bash", "sh"])
+def test_server_on_the_last_line(lab: Lab, first: str) -> None:
+    """A script that ends with a server in the foreground leaves it running, as often as it is run."""
+    for _ in range(5):
+        _, how = typed(lab, f"{first}python3 -m http.server 8181")
+        assert how == ""
+        assert lab.run("curl -s -o /dev/null -w '%{http_code}' localhost:8181", check=False).stdout == "200"
+        lab.call("labkit.course.checks.inside:end_helpers", [])
+
+
 def test_script_for_sh_is_run_by_sh(lab: Lab) -> None:
     """Where the first line asks for sh, sh runs it, and what stays in the foreground is left too."""
-    lines, how = typed(lab, "echo $0 $BASH_VERSION\npython3 -m http.server 8181\necho -n next\nnosuch\n", shell=SH)
+    lines, how = typed(lab, "#!/bin/sh\necho $0 $BASH_VERSION\npython3 -m http.server 8181\necho -n next\nnosuch\n")
     said = "".join(line.printed for line in lines)
     assert "task.sh" in said and "next" in said and "nosuch: not found" in said
     assert how in ("it ended with code 127.", "")  # in a namespace of its own sh loses its code

@@ -16,4 +16,6 @@ exit() {
 }
 alias ll='ls -alF' la='ls -A' l='ls -CF'
 trap 'break 99 2>/dev/null' USR1
+# A shell that ends while what it left is still stopped would take that with it (setpgid(2), orphaned process groups).
+trap 'read -rt 0.05 _ </dev/tty' EXIT
 trap 'labkit_announce "$?" "$LINENO" "$BASH_COMMAND"' DEBUG

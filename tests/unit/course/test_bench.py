@@ -137,19 +137,19 @@ def test_what_is_said_late_is_kept(fake_lab: Any) -> None:
     assert "No module named http.sever" in judged.words
 
 
-SH, BASH = ["sh", "-m"], ["bash", "--rcfile", "/opt/bin/typed.bashrc", "-i"]
+BASH, SH_END = ["bash", "--rcfile", "/opt/bin/typed.bashrc", "-i"], ["-c", bench.SH_SCRIPT]
 SHELLS = [
-    ("true", BASH), ("", BASH), ("#!/bin/sh -e", [*SH, "-e"]), ("#!/bin/dash", SH), ("#!/usr/bin/env sh", SH),
-    ("#!/bin/bash", BASH), ("#! /usr/bin/env bash", BASH), ("#!/usr/bin/bash -eu", [*BASH, "-eu"]),
-    ("#!/usr/bin/python3", BASH), ("# #!/bin/sh", BASH), ("#!", BASH),
+    ("true", BASH), ("", BASH), ("#!/bin/sh -e", ["sh", "-m", "-e", *SH_END]), ("#!/bin/dash", ["sh", "-m", *SH_END]),
+    ("#!/usr/bin/env sh", ["sh", "-m", *SH_END]), ("#!/bin/bash", BASH), ("#! /usr/bin/env bash", BASH),
+    ("#!/usr/bin/bash -eu", [*BASH, "-eu"]), ("#!/usr/bin/python3", BASH), ("# #!/bin/sh", BASH), ("#!", BASH),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("first", "command"), SHELLS)
 def test_shell_of_a_script(first: str, command: list[str]) -> None:
     """A script is run as it was typed, by bash, and by sh where its first line asks for it; with its options."""
-    assert shell_of([first, "true"]) == command
-    assert shell_of([]) == BASH
+    assert shell_of("x.sh", [first, "true"]) == [*command, "x.sh"]
+    assert shell_of("x.sh", []) == [*BASH, "x.sh"]
 
 
 def announced(code: int, number: int, command: str) -> str:
