@@ -24,7 +24,7 @@ def ended(lab: Lab) -> Iterator[None]:
     lab.call("labkit.course.checks.inside:end_helpers", [])
 
 
-def typed(lab: Lab, script: str, *, shell: list[str] = BASH, timeout: float = 40.0) -> tuple[list[Line], str]:
+def typed(lab: Lab, script: str, *, timeout: float = 40.0) -> tuple[list[Line], str]:
     """Run a script as a work's is run on this Linux; its lines, and how it ended."""
     Path(lab.home, "task.sh").write_text(script)
     command = shell_of("task.sh", script.splitlines())
