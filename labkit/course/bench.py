@@ -94,7 +94,7 @@ def lines_of(said: str, script: Sequence[str]) -> list[Line]:
     A line that ran several times, in a loop, is one. Of a script whose shell announces nothing there is one with the number 0.
     """
     before, *parts = said.split(BEGIN)
-    found = [Line(0, "", None, before)] if before else []
+    found, command = [Line(0, "", None, before)] if before else [], ""
     for part in parts:
         head, _, printed = part.partition(END)
         fields = head.split(FIELD)
@@ -105,6 +105,9 @@ def lines_of(said: str, script: Sequence[str]) -> list[Line]:
         code, number = (int(field) if field.isdigit() else 0 for field in fields[:2])
         if found and found[-1].number and not found[-1].left:
             found[-1] = replace(found[-1], code=code)
+        if part is parts[-1] and fields[1:] == ["1", command]:  # what bash announces as it ends (EXIT) is the command before
+            break
+        command = fields[2]
         if found and found[-1].number == number:
             found[-1] = replace(found[-1], code=None, printed=found[-1].printed + printed)
         else:

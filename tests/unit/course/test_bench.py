@@ -162,10 +162,11 @@ def test_lines_of_what_was_printed() -> None:
     said = "".join((
         announced(0, 1, "cd b"), announced(0, 1, "python3 -m http.server"), "Serving\n", LEFT, announced(147, 2, "for i in 1 2"),
         announced(147, 2, "curl"), "a\n", announced(0, 2, "curl"), "b\n", announced(7, 9, "f x"), "not found\n",
+        announced(127, 1, "f x"),
     ))  # fmt: skip
     assert lines_of(said, [" cd b && python3 -m http.server ", "for i in 1 2; do curl; done"]) == [
         Line(1, "cd b && python3 -m http.server", None, "Serving\n", True), Line(2, "for i in 1 2; do curl; done", 7, "a\nb\n"),
-        Line(9, "f x", None, "not found\n"),
+        Line(9, "f x", 127, "not found\n"),
     ]  # fmt: skip
     assert lines_of("only words", []) == [Line(0, "", None, "only words")]
     assert lines_of("", []) == []
