@@ -22,6 +22,7 @@ WORKERS = "3"  # on 2 cores: some tests wait, for a time-out or a page
 
 # Long runs that nothing else is run beside.
 ALONE = {
+    "works": ["-n", "2", "--dist", "worksteal", "tests/lab/test_works.py", "tests/lab/test_as_typed.py"],
     "soak": ["tests/soak"],
     "fresh": ["tests/fresh"],
     "kernels": ["tests/kernels", "-k", "not smoke"],
@@ -56,17 +57,8 @@ def pytest(step: str, *arguments: str | Path) -> Outcome:
     """Run pytest and count from its own record; an exit status that the record does not explain is a failure too."""
     with tempfile.TemporaryDirectory() as folder:
         record = Path(folder, "record.xml")
-        run = [
-            *DEFAULT_SIGNALS,
-            sys.executable,
-            "-m",
-            "pytest",
-            "-c",
-            TOP / "pyproject.toml",
-            "-ra",
-            f"--junitxml={record}",
-            *arguments,
-        ]
+        options = ["-c", TOP / "pyproject.toml", "-ra", f"--junitxml={record}"]
+        run = [*DEFAULT_SIGNALS, sys.executable, "-m", "pytest", *options, *arguments]
         status = subprocess.run(run, cwd=TOP, check=False).returncode
         outcome = read_record(step, record)
     if status and not outcome.failed:
@@ -135,10 +127,13 @@ def report(outcomes: list[Outcome]) -> int:
 
 
 def choose() -> str:
-    """Read the command line: `quick`, `all`, `soak`, `fresh`, `kernels`, `smoke`, or nothing for the usual run."""
+    """Read the command line: `quick`, `works`, `all`, `soak`, `fresh`, `kernels`, `smoke`, or nothing for the usual run."""
     parser = argparse.ArgumentParser(prog="lab test", description=__doc__)
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--quick", action="store_const", dest="tests", const="quick", help="no labs and no notebooks")
+    which.add_argument(
+        "--works", action="store_const", dest="tests", const="works", help="every work of the tables, on both Linuxes"
+    )
     which.add_argument("--all", action="store_const", dest="tests", const="all", help="the slow tests too")
     which.add_argument("--soak", action="store_const", dest="tests", const="soak", help="long runs that look for leaks")
     which.add_argument("--fresh", action="store_const", dest="tests", const="fresh", help="the two commands on a minimal Debian")
