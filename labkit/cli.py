@@ -151,8 +151,10 @@ def notes_of(options: argparse.Namespace) -> Path | None:
 def check(options: argparse.Namespace) -> int:
     """Judge a work; 0 all passed, 1 something failed, 2 something could not run."""
     from .course.check import check_work
+    from .course.hand_in import check_as_graded
 
-    verdicts = check_work(work_of(options), options.task or (1, 2, 3, 4))
+    judge = check_as_graded if options.as_graded else check_work
+    verdicts = judge(work_of(options), options.task or (1, 2, 3, 4))
     print(verdicts.json() if options.json else verdicts)
     return verdicts.exit_code
 
@@ -197,6 +199,8 @@ def parser() -> argparse.ArgumentParser:
     add = commands.add_parser("check", help="judge a work by what it does")
     add.add_argument("--work", type=Path, metavar="DIR", help=WORK_HELP)
     add.add_argument("--task", type=int, nargs="+", action="extend", metavar="N", help="which tasks: 1 2 3 4 (all without any)")
+    as_graded = "exactly as the teacher's machine judges it: on a Linux of its own, as the work of a stranger"
+    add.add_argument("--as-graded", action="store_true", help=as_graded)
     add.add_argument("--json", action="store_true", help="as JSON")
     add.set_defaults(run=check)
     add = commands.add_parser("hand-in", help="write the one file to hand in, from a folder of work")

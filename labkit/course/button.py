@@ -21,10 +21,12 @@ def report_form(work: str | Path = "work", *, to: str | Path = NAME) -> widgets.
 
     def make(_button: Any) -> None:
         button.disabled = True
-        said.value = "Judging your work in fresh labs, about 15 seconds …"
+        said.value = "Judging your work in fresh labs, as the teacher's machine will, about 15 seconds …"
+        notes: list[str] = []
         try:
-            path = hand_in(Path(work), Path(to), name=name.value, group=group.value, stories=stories_in(Path.cwd()))
-            said.value = f"Written: <b>{html.escape(str(path.resolve()))}</b>"
+            stories = stories_in(Path.cwd())
+            path = hand_in(Path(work), Path(to), name=name.value, group=group.value, stories=stories, say=notes.append)
+            said.value = f"Written: <b>{html.escape(str(path.resolve()))}</b>{html.escape(''.join(f' {note}' for note in notes))}"
         except Exception as error:  # nobody sees what a button raises
             words = str(error) if isinstance(error, LabkitError) else f"{type(error).__name__}: {error}"
             said.value = f"<pre>{html.escape(plain(f'Your report was not made. {words}'))}</pre>"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,15 @@ from .check import check_work
 from .document import document, versions
 from .html import to_html
 from .submission import MAX_PAGE, as_block, build, pack_work, unpack
+from .verdict import Verdicts
 from .writing import prepare_file, write_file
 
 NAME = "submission.html"
 MAX_NAME = 200
+NOT_AS_GRADED = (
+    "The teacher's kind of lab (User-Mode Linux in a view of bubblewrap) does not open here, so the verdicts are those of "
+    "`labkit check`; `labkit check --as-graded` says why."
+)
 
 
 def identity(name: str, group: str) -> dict[str, str]:
@@ -47,21 +54,45 @@ def stories_in(folder: Path) -> dict[int, Any]:
     return found
 
 
-def hand_in(work: Path, to: Path, *, name: str = "", group: str = "", stories: Mapping[int, Any] | None = None) -> Path:
+@contextmanager
+def at_the_teachers(packed: Mapping[str, Any]) -> Iterator[Path]:
+    """Give the folder of a packed work as whoever grades it unpacks it. Raises BadInput."""
+    with tempfile.TemporaryDirectory(prefix="hand-in-", dir=own_folder(), ignore_cleanup_errors=True) as folder:
+        unpack({"work": packed}, Path(folder) / "work")
+        yield Path(folder) / "work"
+
+
+def check_as_graded(work: Path, tasks: Sequence[int] = (1, 2, 3, 4)) -> Verdicts:
+    """Judge a work exactly as `labkit grade` does: packed and unpacked, and as somebody else's. Raises BadInput."""
+    with at_the_teachers(pack_work(work)) as copy:
+        return check_work(copy, tasks, trusted=False)
+
+
+def said_to_the_learner(words: str) -> None:
+    """Print a sentence beside the command's output."""
+    print(words, file=sys.stderr)
+
+
+def hand_in(
+    work: Path, to: Path, *, name: str = "", group: str = "", stories: Mapping[int, Any] | None = None,
+    say: Callable[[str], object] = said_to_the_learner,
+) -> Path:  # fmt: skip
     """Judge the work in folder `work`, and write the file to hand in to `to`. Raises BadInput.
 
-    What is judged is what is handed in: the work is packed, and what that unpacks to is judged and shown. `stories` are
-    executed notebooks by task; without them the file holds the work and the verdicts alone.
+    What is judged is what is handed in: the work is packed, and what that unpacks to is judged and shown, as the teacher's
+    machine judges it. Where no such lab opens here, `say` is given a sentence, and the work is judged as `labkit check` does.
+    `stories` are executed notebooks by task; without them the file holds the work and the verdicts alone.
     """
     if not work.is_dir():
         raise BadInput(f"{work} is no folder.", way_out="name the folder that holds task1.sh … task4.sh")
     what, way_out = "The file to hand in", "name another file with --out"
     packed, who, tools = pack_work(work), identity(name, group), versions()
     prepare_file(what, to, way_out)
-    with tempfile.TemporaryDirectory(prefix="hand-in-", dir=own_folder(), ignore_cleanup_errors=True) as folder:
-        copy = Path(folder) / "work"
-        unpack({"work": packed}, copy)
-        verdicts = check_work(copy)
+    with at_the_teachers(packed) as copy:
+        verdicts = check_work(copy, trusted=False)
+        if verdicts.linux == "none":
+            say(NOT_AS_GRADED)
+            verdicts = check_work(copy)
         data = build(copy, who, verdicts.data(), verdicts.evidence, tools)
         homework = document(copy, who, verdicts, stories or {}, tools)
     page = to_html(homework, f"Homework of {who['name'] or 'a learner'}", block=as_block(data))

@@ -14,10 +14,10 @@ from works import right
 
 from labkit import cli
 from labkit.cli import main
-from labkit.course import button, hand_in, report
+from labkit.course import button, check, hand_in, report
 from labkit.course import grade as grading
 from labkit.course.batch import edition
-from labkit.course.submission import as_block, build
+from labkit.course.submission import as_block, build, read
 from labkit.course.verdict import Verdicts, passed, verdict
 from labkit.course.writing import ROOM, prepare_file, prepare_folder, write_file
 from labkit.errors import BadInput
@@ -167,7 +167,8 @@ def test_what_is_judged_is_what_is_handed_in(words: dict[str, str], tmp_path: Pa
     (work / "other.conf").symlink_to("real.conf")
     (work / "logs").mkdir()
 
-    def check_work(judged: Path) -> Verdicts:
+    def check_work(judged: Path, *, trusted: bool) -> Verdicts:
+        assert not trusted
         assert os.readlink(judged / "other.conf") == "real.conf" and (judged / "logs").is_dir()
         (work / "task1.sh").write_text("edited meanwhile")
         return Verdicts([verdict("1.1", passed("e"))], "uml")
@@ -198,8 +199,6 @@ def test_what_cannot_be_handed_in_is_told_before_judging(
 @pytest.mark.parametrize("options", [["--task", "1", "--task", "2"], ["--task", "1", "2"], ["--task", "2", "1", "--task", "1"]])
 def test_repeated_task_adds_up(words: dict[str, str], monkeypatch: pytest.MonkeyPatch, options: list[str]) -> None:
     """`--task 1 --task 2` asks for the same as `--task 1 2`."""
-    from labkit.course import check
-
     asked: list[set[int]] = []
     monkeypatch.setattr(check, "check_work", lambda _work, tasks: asked.append(set(tasks)) or Verdicts([], "uml"))
     main(["check", "--work", words["@WORK@"], *options])
@@ -211,8 +210,6 @@ def test_work_is_found_where_it_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], place: str
 ) -> None:
     """Without --work the folder of the notebooks or of reports, or the current one, is taken; without a work all are named."""
-    from labkit.course import check
-
     asked: list[Path] = []
     monkeypatch.setattr(check, "check_work", lambda work, _tasks: asked.append(work) or Verdicts([], "uml"))
     monkeypatch.chdir(tmp_path)
@@ -273,3 +270,36 @@ def test_page_too_large_for_a_teacher_is_not_written(
     with pytest.raises(BadInput, match="more than 1,000 bytes"):
         hand_in.hand_in(Path(words["@WORK@"]), tmp_path / "s.html", stories={1: new_notebook()})
     assert not (tmp_path / "s.html").exists()
+
+
+def test_check_as_graded_judges_what_would_be_handed_in_as_a_strangers(
+    words: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`check --as-graded` packs and unpacks the work and does not trust it, as `grade` does; `check` does neither."""
+    asked: list[tuple[str, bool, tuple[int, ...]]] = []
+
+    def check_work(judged: Path, tasks: Any, *, trusted: bool = True) -> Verdicts:
+        asked.append(((judged / "task1.sh").read_text(), trusted, tuple(tasks)))
+        return Verdicts([], "uml")
+
+    for module in (check, hand_in):
+        monkeypatch.setattr(module, "check_work", check_work)
+    script = (Path(words["@WORK@"]) / "task1.sh").read_text()
+    assert main(["check", "--as-graded", "--work", words["@WORK@"], "--task", "1"]) == 0
+    assert main(["check", "--work", words["@WORK@"]]) == 0
+    assert asked == [(script, False, (1,)), (script, True, (1, 2, 3, 4))]
+
+
+def test_hand_in_without_the_teachers_lab_says_so_once(
+    words: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where a stranger's work cannot be judged here, one sentence says so, and the verdicts are those of `check`."""
+
+    def check_work(_judged: Path, *, trusted: bool = True) -> Verdicts:
+        return Verdicts([verdict("1.1", passed("e"))], "host" if trusted else "none")
+
+    monkeypatch.setattr(hand_in, "check_work", check_work)
+    out = tmp_path / "s.html"
+    assert main(["hand-in", "--work", words["@WORK@"], "--out", str(out)]) == 0
+    assert capsys.readouterr().err.splitlines() == [hand_in.NOT_AS_GRADED]
+    assert read(out)["verdicts"]["linux"] == "host"
