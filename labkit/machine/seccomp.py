@@ -8,6 +8,7 @@ so a lab on the running kernel is told that it has none. What only netlink can d
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import struct
 
@@ -18,7 +19,6 @@ MACHINES = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}
 # linux/filter.h: load a word, go on or skip when it is not equal, return. linux/seccomp.h: the two answers.
 LOAD, SKIP_UNLESS, RETURN = 0x20, 0x15, 0x06
 ERRNO, ALLOW = 0x00050000, 0x7FFF0000
-EPROTONOSUPPORT = 93
 # Loading a module takes a tenth of a second.
 TIMEOUT = 10.0
 
@@ -49,5 +49,5 @@ def no_generic_netlink(machine: str) -> bytes:
     for offset, value in wanted:
         rows.append((LOAD, 0, 0, offset))
         rows.append((SKIP_UNLESS, 0, 2 * len(wanted) - len(rows), value))  # to the last row
-    rows += [(RETURN, 0, 0, ERRNO | EPROTONOSUPPORT), (RETURN, 0, 0, ALLOW)]
+    rows += [(RETURN, 0, 0, ERRNO | errno.EPROTONOSUPPORT), (RETURN, 0, 0, ALLOW)]
     return b"".join(struct.pack("=HBBI", *row) for row in rows)

@@ -137,6 +137,20 @@ def test_probe_says_which_schedulers_are_missing(tmp_path: Path, monkeypatch: py
     assert subprocess.run(["sh", "-c", PROBES["ipvs"][1]], check=False).returncode == 0
 
 
+@pytest.mark.parametrize(("needs", "name", "asked"), [(["ipvs"], "host", 1), (["dummy"], "host", 0), (["ipvs"], "uml", 0)])
+def test_running_kernel_is_asked_for_ipvs_by_a_lab_that_needs_it(
+    offer: Any, folder: LabFolder, monkeypatch: pytest.MonkeyPatch, needs: list[str], name: str, asked: int
+) -> None:
+    """No other lab makes the running kernel load a module."""
+    calls: list[int] = []
+    monkeypatch.setattr(choosing, "load_ipvs", lambda: calls.append(1))
+    fake = Fake("a")
+    fake.name = name
+    offer(fake)
+    choose(needs, folder)
+    assert len(calls) == asked
+
+
 def test_own_linux_is_not_asked_for_users(offer: Any, folder: LabFolder) -> None:
     """Where the lab's root is the root of a kernel of its own, it may change its user, and nothing is run to see that."""
     own = Fake("a")
