@@ -25,11 +25,14 @@ WORK_HELP = f"the folder of the work (default: the one changed last of {', '.joi
 def open_notebooks(options: argparse.Namespace) -> int:
     """Become JupyterLab on the notebooks; its terminals find the command `labkit`."""
     from .course.jupyter import jupyter_command, path_with_labkit
-    from .course.report import NOTEBOOKS, find
+    from .course.report import folder_to_open, have_solutions, notebooks_in
 
-    find()
+    named = [Path(word) for word in options.words[:1] if not word.startswith("-")]
+    folder = folder_to_open(*named).resolve()
+    if have_solutions(notebooks_in(folder)):
+        print(f"{folder} holds the solutions; `release --to DIR` makes the learner's edition", file=sys.stderr)
     os.environ["PATH"] = path_with_labkit()
-    os.execv(sys.executable, jupyter_command(NOTEBOOKS, *options.jupyter))
+    os.execv(sys.executable, jupyter_command(folder, *options.words[len(named) :]))
 
 
 def report(options: argparse.Namespace) -> int:
@@ -165,6 +168,7 @@ def release(options: argparse.Namespace) -> int:
 
     for path in run(options.to):
         print(path)
+    print(f"{options.to / 'README.md'} says how it is used; {options.to / 'lab'} open begins")
     return 0
 
 
@@ -187,8 +191,9 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(prog="labkit", description="Build a load balancer four times, with the real programs.")
     commands = top.add_subparsers(required=True, metavar="COMMAND", dest="what")
-    add = commands.add_parser("open", help="JupyterLab on the notebooks")
-    add.add_argument("jupyter", nargs="*", help="passed on to JupyterLab (after --)")
+    add = commands.add_parser("open", help="JupyterLab on the notebooks", usage="%(prog)s [FOLDER] [-- OPTION…]")
+    words = "the folder of the notebooks (default: the current one), then options of JupyterLab"
+    add.add_argument("words", nargs="*", metavar="FOLDER -- OPTION", help=words)
     add.set_defaults(run=open_notebooks)
     add = commands.add_parser("report", help="run the notebooks and write one HTML report each")
     add.add_argument("numbers", nargs="*", metavar="N", help="which notebooks: 1 2 3 4 5 (all without any)")

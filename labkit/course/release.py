@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,17 @@ from typing import Any
 import nbformat
 
 from ..errors import BadInput
-from .report import find
-from .writing import prepare_folder, write_file
+from .report import COURSE, find
+from .writing import prepare_folder, write_file, writing
 
 STUB = "# write here"
 WORK = f"{STUB}: the helpers named above; or %%lab as the first line of this cell, and native commands below it"
 SOLUTION = re.compile(r"### BEGIN SOLUTION\n(.*?)### END SOLUTION", re.DOTALL)
 # The tag of cells that answer what the learner is asked.
 REFERENCE = "reference"
+# What the edition needs beside its notebooks, as it lies in the checkout; and what a learner reads first.
+STARTER = ("lab", "requirements.lock", "binder/apt.txt", "labkit", "LICENSE")
+README = Path(__file__).with_name("templates") / "edition" / "README.md"
 
 
 def preprocessors() -> list[Any]:
@@ -84,14 +88,24 @@ def learners_edition(path: Path) -> Any:
 
 
 def release(to: Path) -> list[Path]:
-    """Write the learner's edition of every notebook into the folder `to`. Raises BadInput rather than overwrite one."""
-    written = []
-    prepare_folder("The learner's edition", to, "name another folder with --to")
-    for path in find():
-        target = to / path.name
+    """Write the learner's edition into the folder `to` and return its notebooks. Raises BadInput rather than overwrite one.
+
+    Beside them lie a README and all that `./lab open` needs on a fresh machine: the start script, its lists and labkit.
+    """
+    what, way_out = "The learner's edition", "name another folder with --to"
+    notebooks = {to / path.name: path for path in find()}
+    for target in [*notebooks, *(to / name for name in STARTER), to / README.name]:
         if os.path.lexists(target):
             raise BadInput(f"{target} exists already; it may hold a learner's work.", way_out="name an empty folder with --to")
-        text = nbformat.writes(learners_edition(path))
-        write_file("The learner's edition", target, f"{text}\n", "name another folder with --to")
-        written.append(target)
-    return written
+    prepare_folder(what, to, way_out)
+    for target, path in notebooks.items():
+        write_file(what, target, f"{nbformat.writes(learners_edition(path))}\n", way_out)
+    with writing(what, to, way_out):
+        shutil.copy(README, to)
+        for name in STARTER:
+            (to / name).parent.mkdir(exist_ok=True)
+            if (COURSE / name).is_dir():
+                shutil.copytree(COURSE / name, to / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(COURSE / name, to / name)
+    return list(notebooks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ from ..holding import ignore_here_only
 from .html import to_html
 from .writing import prepare_folder, write_file
 
-NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+COURSE = Path(__file__).resolve().parents[2]
+# In the learner's edition the notebooks lie beside labkit.
+NOTEBOOKS = COURSE / "notebooks" if (COURSE / "notebooks").is_dir() else COURSE
 CELL_TIMEOUT = 180
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -34,9 +36,42 @@ class Run:
     problem: str = ""
 
 
+def notebooks_in(folder: Path) -> list[Path]:
+    """Return the course's notebooks in a folder, in order."""
+    return sorted(folder.glob("[0-9]_*.ipynb"))
+
+
+def have_solutions(notebooks: Iterable[Path]) -> bool:
+    """Return True where a notebook holds a solution: they are the teacher's, and not the learner's edition."""
+    return any(b"### BEGIN SOLUTION" in path.read_bytes() for path in notebooks)
+
+
+def folder_to_open(folder: Path | None = None) -> Path:
+    """Return the folder with the notebooks to open: `folder`, else the current one, the one below it, or this edition's.
+
+    Solutions are never opened from elsewhere: a learner in another folder is told to name one. Raises BadInput.
+    """
+    if folder is not None:
+        if notebooks_in(folder):
+            return folder
+        raise BadInput(
+            f"There are no notebooks of the course in {folder}.", way_out="name the folder that holds 1_backends.ipynb"
+        )
+    for place in (Path.cwd(), Path.cwd() / "notebooks"):
+        if notebooks_in(place):
+            return place
+    every = notebooks_in(NOTEBOOKS)
+    if every and not have_solutions(every):
+        return NOTEBOOKS
+    raise BadInput(
+        f"There are no notebooks of the course in {Path.cwd()}.",
+        way_out="go to the folder that holds 1_backends.ipynb, or name it: labkit open FOLDER",
+    )
+
+
 def find(numbers: Sequence[str] = ()) -> list[Path]:
     """The notebooks whose names begin with one of `numbers`, all without any. Raises BadInput for one that is not there."""
-    every = sorted(NOTEBOOKS.glob("[0-9]_*.ipynb"))
+    every = notebooks_in(NOTEBOOKS)
     if not every:
         way_out = "run `./lab` in a checkout of the course's repository: labkit that pip has installed comes without them"
         raise BadInput(f"There are no notebooks in {NOTEBOOKS}.", way_out=way_out)

@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,8 +39,13 @@ def copy_notebooks(folder: Path) -> Path:
 
 
 @contextmanager
-def jupyterlab(notebooks: Path, *, before: tuple[str, ...] = ()) -> Iterator[str]:
-    """The address of a JupyterLab on `notebooks`, with settings of its own beside them, started by the command `before`."""
+def jupyterlab(
+    notebooks: Path, *, before: tuple[str, ...] = (), command: Sequence[str] = (), cwd: Path | None = None
+) -> Iterator[str]:
+    """The address of a JupyterLab on `notebooks`, with settings of its own beside them, started by the command `before`.
+
+    With `command`, which is run in the folder `cwd`, JupyterLab is what that starts when given options.
+    """
     port, own = free_port(), notebooks.parent
     environment = {**os.environ, "JUPYTERLAB_SETTINGS_DIR": str(own / "settings"), "PATH": path_with_labkit()}
     for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR"):
@@ -49,9 +54,10 @@ def jupyterlab(notebooks: Path, *, before: tuple[str, ...] = ()) -> Iterator[str
     overrides.mkdir(parents=True)
     (overrides / "default_setting_overrides.json").write_text(QUIET)
     options = ["--no-browser", "--allow-root", f"--ServerApp.port={port}", "--ServerApp.ip=127.0.0.1"]
-    command = [*before, *jupyter_command(notebooks, *options, f"--IdentityProvider.token={TOKEN}")]
+    options.append(f"--IdentityProvider.token={TOKEN}")
+    command = [*command, *options] if command else [*before, *jupyter_command(notebooks, *options)]
     with open(own / "log", "w") as log:
-        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        server = subprocess.Popen(command, cwd=cwd, env=environment, stdout=log, stderr=log)
     try:
 
         def answers() -> bool:

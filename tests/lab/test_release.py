@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import nbformat
@@ -14,6 +16,8 @@ from nbclient import NotebookClient
 from labkit.course.release import STUB, release
 from labkit.course.report import NOTEBOOKS
 from labkit.errors import BadInput
+
+from .jupyter import TOKEN, jupyterlab
 
 pytestmark = pytest.mark.lab
 ALL = os.environ.get("LABKIT_TESTS") == "all"
@@ -62,6 +66,63 @@ def test_release_does_not_overwrite_a_learners_work(tmp_path: Path) -> None:
     release(tmp_path)
     with pytest.raises(BadInput, match="exists already"):
         release(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def edition(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A learner's edition that is set up: its .venv leads to the environment that runs the tests."""
+    folder = tmp_path_factory.mktemp("edition").resolve()
+    release(folder)
+    sums = [
+        subprocess.run(["cksum", name], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+        for name in ("requirements.lock", "binder/apt.txt")
+    ]
+    python = folder / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nPYTHONPATH={folder} exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    (folder / ".venv" / "lab-stamp").write_text(f"{sums[0]} {folder}\n")
+    (folder / ".venv.system").write_text(f"{sums[1]}\n")
+    return folder
+
+
+def lab_in(folder: Path, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Call the edition's own `lab`."""
+    command = [str(folder / "lab"), *arguments]
+    return subprocess.run(command, cwd=cwd or folder, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["in it", "from elsewhere"])
+def test_open_in_the_edition_serves_the_edition(edition: Path, tmp_path: Path, elsewhere: bool) -> None:
+    """`./lab open` of the edition is JupyterLab on its own notebooks, wherever one stands, and none of them has a solution."""
+    (tmp_path / "notebooks").mkdir()
+    with jupyterlab(
+        tmp_path / "notebooks", command=[str(edition / "lab"), "open", "--"], cwd=tmp_path if elsewhere else edition
+    ) as (address):
+        for name in ("1_backends", "2_dns", "3_ipvs", "4_nginx"):
+            with urllib.request.urlopen(f"{address}/api/contents/{name}.ipynb?token={TOKEN}", timeout=60) as answer:
+                text = answer.read().decode()
+            assert STUB in text and "BEGIN SOLUTION" not in text
+
+
+def test_edition_says_how_it_is_used(edition: Path) -> None:
+    """Each command that the README names is known to the edition's own `lab`, and it fits on one page."""
+    text = (edition / "README.md").read_text()
+    for heading in ("Open", "Work", "Check", "Hand in", "Help"):
+        assert f"## {heading}\n" in text
+    assert len(text.splitlines()) <= 66
+    named = set(re.findall(r"\./lab ([a-z-]+)", text))
+    assert {"open", "check", "hand-in", "doctor"} <= named
+    for command in named:
+        assert lab_in(edition, command, "--help").returncode == 0, command
+
+
+def test_open_never_serves_solutions_from_elsewhere(tmp_path: Path) -> None:
+    """The command of a checkout, typed where no notebooks are, opens none of the teacher's and says what to name."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "labkit", "open"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 3 and "labkit open FOLDER" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["1_backends", "2_dns", "4_nginx", *(["3_ipvs"] if ALL else [])])
