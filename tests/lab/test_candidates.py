@@ -46,6 +46,16 @@ def test_user_mode_linux_has_what_the_course_needs(own_lab: LabFactory, candidat
     assert own_lab(candidate, needs={"ipvs", "dummy", "drop"}).linux == "uml"
 
 
+@pytest.mark.parametrize("candidate", ["uml", "bare"])
+def test_user_mode_linux_is_kept_on_one_processor(own_lab: LabFactory, candidate: str) -> None:
+    """Every process that is the guest may run on one and the same processor alone, and this one on all of its own."""
+    before, allowed = psutil.Process().children(recursive=True), psutil.Process().cpu_affinity()
+    own_lab(candidate)
+    guest = [each for each in psutil.Process().children(recursive=True) if each not in before and each.name() == "linux.uml"]
+    assert guest and len({tuple(each.cpu_affinity() or ()) for each in guest}) == len(guest[0].cpu_affinity() or ()) == 1
+    assert psutil.Process().cpu_affinity() == allowed
+
+
 def test_without_bubblewrap_there_is_no_lab(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path_without: Callable[[str], None]
 ) -> None:

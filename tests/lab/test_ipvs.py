@@ -77,6 +77,13 @@ def test_generic_netlink_is_not_to_be_had_on_the_running_kernel(lab: Lab) -> Non
     assert lab.run("ip link show lo").code == 0
 
 
+def test_ipv6_is_for_netlink_alone(ipvs_bare: Lab) -> None:
+    """A service of IPv6, which only netlink can make, is refused on the running kernel and there on User-Mode Linux."""
+    done = ipvs_bare.run("ipvsadm -A -t [fd00::1]:80 -s rr", check=False)
+    assert (done.code == 0) == (ipvs_bare.linux == "uml"), done
+    assert ("fd00::1" in " ".join(saved(ipvs_bare))) == (ipvs_bare.linux == "uml")
+
+
 def test_unknown_scheduler_changes_nothing(service: VirtualService) -> None:
     """A scheduler that the Linux has not is an error with ipvsadm's words and what helps."""
     before = saved(service.lab)

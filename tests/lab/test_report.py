@@ -9,9 +9,10 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from labkit.cli import main
+from labkit.cli import main, parser
 from labkit.course import report as module
 from labkit.course.report import NOTEBOOKS, find, report
+from labkit.course.submission import read
 from labkit.errors import BadInput, CourseError
 
 pytestmark = pytest.mark.lab
@@ -51,6 +52,19 @@ def test_command_ends_with_an_error_code_when_a_notebook_fails(
     assert main(["report", "2", "--out", str(tmp_path / "out")]) != 0
     assert "2_bad, cell 3" in capsys.readouterr().err
     assert main(["report", "1", "--out", str(tmp_path / "out")]) == 0
+
+
+def test_all_notebooks_make_their_reports_and_the_file_to_hand_in(notebooks: Path, tmp_path: Path) -> None:
+    """`labkit report` writes a report of each notebook, and submission.html with what they did and what the work is worth."""
+    (notebooks / "2_bad.ipynb").unlink()
+    cells = ["from labkit import Lab, BackendPool\nlab = Lab(task=1, home='work')\nBackendPool(lab).start()", "print(6 * 7)"]
+    nbformat.write(new_notebook(cells=list(map(new_code_cell, cells))), notebooks / "1_good.ipynb")
+    assert main(["report", "--out", str(tmp_path / "out"), "--name", "Ann"]) == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"1_good.html", "submission.html", "work"}
+    data = read(tmp_path / "out" / "submission.html")
+    assert data["verdicts"]["points"] == 10 and "task1.sh" in data["work"]
+    assert ">42\n" in (tmp_path / "out" / "submission.html").read_text()
+    assert parser().parse_args(["report"]).out == Path("reports")
 
 
 def test_report_asks_the_network_for_nothing(notebooks: Path, tmp_path: Path) -> None:

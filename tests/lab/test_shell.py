@@ -25,8 +25,12 @@ def terminal(lab: Lab) -> Iterator[Terminal]:
 
 @pytest.mark.parametrize("candidate", CANDIDATES)
 def test_shell_is_in_the_lab_and_leaving_it_leaves_the_lab_alone(own_lab: LabFactory, candidate: str) -> None:
-    """On every candidate: one is in ~ of the lab as root, `exit 3` gives 3, what was started lives, and the lab works on."""
-    lab = own_lab(candidate)
+    """On every candidate: one is in ~ of the lab as root, `exit 3` gives 3, what was started lives, and the lab works on.
+
+    What is typed is not recorded, also while the lab of a task keeps that task's commands.
+    """
+    lab = own_lab(candidate, task=1)
+    assert lab.recording
     with opened(lab) as terminal:
         assert terminal.do("echo $(id -u) $PWD; hostname").split() == ["0", "/root", "lab"]
         terminal.do("echo mine >~/typed; setsid sleep 1234 &")
@@ -36,7 +40,9 @@ def test_shell_is_in_the_lab_and_leaving_it_leaves_the_lab_alone(own_lab: LabFac
         assert terminal.exitstatus == 3
     assert lab.run("cat ~/typed").stdout == "mine\n"
     assert len(pids(lab, "sleep 1234")) == 1
-    assert sorted(path.name for path in lab.home.iterdir()) == ["typed"], "the shell itself writes nothing in the work"
+    assert sorted(path.name for path in lab.home.iterdir()) == ["typed"], (
+        "the shell writes nothing in the work, and no task1.sh either"
+    )
 
 
 def test_size_follows_the_window(terminal: Terminal) -> None:

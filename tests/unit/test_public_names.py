@@ -53,3 +53,21 @@ def test_importing_labkit_loads_nothing_heavy() -> None:
     code = "import sys, labkit; print(sorted({'pandas', 'pyshark', 'execnet', 'matplotlib'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+TOP = Path(labkit.__file__).parent
+LAYERS = ("machine", "services", "measure", "show", "course")
+
+
+def test_layers_import_one_way() -> None:
+    """A layer imports what stands below it, never above; the lab's inside imports none, the door machine alone."""
+    below = {name: {*LAYERS[:place], "inside"} for place, name in enumerate(LAYERS)}
+    below |= {"inside": set(), "door": {"inside", "machine"}}
+    wrong = []
+    for file in sorted(path for name in below for path in (TOP / name).rglob("*.py")):
+        folder = file.relative_to(TOP).parts[:-1]
+        for node in (node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.ImportFrom) and node.level):
+            place = [*folder[: len(folder) - node.level + 1], *(node.module or "").split(".")]
+            names = {place[0] or alias.name for alias in node.names}
+            wrong += [f"{file}: {name}" for name in names & {*below} - below[folder[0]] - {folder[0]}]
+    assert not wrong

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
+from labkit.cli import main
 from labkit.course.jupyter import jupyter_command, path_with_labkit
+from labkit.course.report import NOTEBOOKS
 
 
 def test_terminals_are_no_login_shells(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,6 +21,16 @@ def test_terminals_are_no_login_shells(monkeypatch: pytest.MonkeyPatch) -> None:
     name, _, value = setting.partition("=")
     assert (folder, name, last) == ("/x", "--ServerApp.terminado_settings", "--own-option")
     assert ast.literal_eval(value) == {"shell_command": ["env", "--default-signal", "/bin/own"]}
+
+
+def test_open_becomes_jupyterlab_on_the_notebooks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`labkit open -- OPTION` is the command above on the course's notebooks, with `labkit` on its PATH."""
+    monkeypatch.setenv("PATH", "/usr/bin")
+    command, path = jupyter_command(NOTEBOOKS, "--no-browser"), path_with_labkit()
+    became: list[tuple[str, list[str], str]] = []
+    monkeypatch.setattr(os, "execv", lambda *arguments: became.append((*arguments, os.environ["PATH"])))
+    main(["open", "--", "--no-browser"])
+    assert became == [(sys.executable, command, path)]
 
 
 def test_path_begins_with_this_environment(monkeypatch: pytest.MonkeyPatch) -> None:

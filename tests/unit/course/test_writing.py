@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 from hostile_pages import page
-from nbformat.v4 import new_notebook
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 from works import right
 
 from labkit import cli
@@ -194,6 +196,34 @@ def test_what_cannot_be_handed_in_is_told_before_judging(
     (tmp_path / "work" / "out").symlink_to("/etc/passwd")
     assert main(command) == 3 and "not in the work" in capsys.readouterr().err
     assert not judged
+
+
+def test_batch_goes_on_and_begins_again_when_asked(words: dict[str, str], tmp_path: Path, judged: list[Path]) -> None:
+    """A second `grade` takes what is noted beside its table; with --fresh all is judged again."""
+    command = ["grade", words["@REPORT@"], "--csv", str(tmp_path / "out.csv"), "--html", str(tmp_path / "pages")]
+    counts = []
+    for more in ([], [], ["--fresh"], []):
+        assert main([*command, *more]) == 0
+        counts.append(len(judged))
+    assert counts == [1, 1, 2, 2]
+    assert {path.name for path in (tmp_path / "pages").iterdir()} == {"index.html", "ann.html"}
+
+
+def test_page_has_points_work_verdicts_and_notebook(
+    words: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`hand-in` writes submission.html: who, points, and of a task its work, its verdicts and its notebook."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "stories").mkdir()
+    story = new_notebook(cells=[new_code_cell("6 * 7", outputs=[new_output("stream", text="forty-two\n")])])
+    nbformat.write(story, tmp_path / "stories" / "1_backends.ipynb")
+    monkeypatch.setattr(
+        hand_in, "check_work", lambda *_args, **_options: Verdicts([verdict("1.1", passed("two folders"))], "uml")
+    )
+    assert main(["hand-in", "--work", words["@WORK@"], "--notebooks", str(tmp_path / "stories"), "--name", "Ann Other"]) == 0
+    text = re.sub(r"<[^>]*>", "", (tmp_path / "submission.html").read_text().partition("<main")[2])
+    assert "Ann Other" in text and "python3 -m http.server 8081" in text
+    assert "two folders" in text and "forty-two" in text and re.search(r"Sum\s*2\s*2\b", text)
 
 
 @pytest.mark.parametrize("options", [["--task", "1", "--task", "2"], ["--task", "1", "2"], ["--task", "2", "1", "--task", "1"]])
