@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
+import threading
 from itertools import count
 from pathlib import Path
 
 from .commands import listener
 from .errors import LabError
 from .machine.folder import write_below
+from .machine.view import HOME
 
 HEAD = "#!/bin/bash\n# The commands of this task, as they were applied, in order.\n"
 
@@ -19,27 +22,43 @@ class Script:
     It holds what was applied in this lab, in order. As long as that goes the way of the script that is there (yesterday's,
     the one of an earlier run of the notebook), nothing is written: what is there stays, and nothing stands in it twice.
     Where it goes another way, or where the script was written by hand, the file is first kept beside as taskN.sh.bak-1, -2, …
+    `folder` is where in the lab the command that was added last has left the script's shell.
     """
 
     def __init__(self, home: Path, task: int) -> None:
         self._home, self.name = home, f"task{task}.sh"
         self._applied: list[str] = []
+        self.folder = HOME
+        self._lock = threading.RLock()
 
-    def add(self, *commands: str) -> None:
-        """Write commands that were applied. Raises LabError, and BadInput for a script that is a link."""
-        self._applied += commands
-        self._write(whole=False)
+    def add(self, *commands: str, folder: str = HOME) -> None:
+        """Write commands that were applied in a folder of the lab. Raises LabError, and BadInput for a script that is a link."""
+        with self._lock:
+            if folder != self.folder:
+                inside = folder.removeprefix(f"{HOME}/")
+                place = "~" if folder == HOME else f"~/{shlex.quote(inside)}" if inside != folder else shlex.quote(folder)
+                self._applied.append(f"cd {place}")
+            self._applied += commands
+            self.folder = folder
+            self._write(whole=False)
+
+    @property
+    def applied(self) -> str:
+        """The commands that were applied in this lab, as text."""
+        return "\n".join(self._applied)
 
     def add_cell(self, cell: str) -> None:
         """Write the lines of a cell as a shell of their own; the same cell at once again counts once. Raises as `add`."""
         command = "(\n" + cell.strip("\n") + "\n)"
-        if self._applied[-1:] != [command]:
-            self.add(command)
+        with self._lock:
+            if self._applied[-1:] != [command]:
+                self.add(command)
 
     def end(self) -> None:
         """The task is solved: what the script that is there would do beyond this is no part of it. Raises as `add`."""
-        if self._applied:
-            self._write(whole=True)
+        with self._lock:
+            if self._applied:
+                self._write(whole=True)
 
     def _write(self, *, whole: bool) -> None:
         text = HEAD + "".join(f"{command}\n" for command in self._applied)

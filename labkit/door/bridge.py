@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ..commands import argv_and_text, finish
 from ..errors import LabClosed, LabkitError
 from ..inside.sessions import WINDOW
-from ..machine.view import HOME
+from ..machine.view import FOLDER, HOME
+from .record import FILE, Record
 from .wire import CODE, ERRORS, INPUT, OUTPUT, REPLY, RESIZE, Wire
 
 if TYPE_CHECKING:
@@ -26,23 +27,42 @@ PASSED_ON = ("TERM", "COLORTERM")
 _numbers = itertools.count(1)
 
 
-def terminal(lab: Lab, wire: Wire, request: dict[str, Any]) -> None:
-    """Open a shell at a terminal in the lab for the caller, until it ends or the caller goes away."""
+def terminal(lab: Lab, wire: Wire, request: dict[str, Any], record: Record) -> None:
+    """Open a shell at a terminal in the lab for the caller, until it ends or the caller goes away.
+
+    A caller that asks for it is recorded, and shown at the end what was.
+    """
     number = next(_numbers)
     rows, columns = (min(max(int(request[key]), 1), 0xFFFF) for key in ("rows", "columns"))
     values = {key: str(request["variables"][key])[:100] for key in PASSED_ON if key in request["variables"]}
     values |= {"LABKIT_LAB": lab.name, "LABKIT_WHERE": "the running kernel" if lab.linux == "host" else "User-Mode Linux"}
     passed_on = 0
+    recorded = bool(request.get("record"))
+    if recorded:
+        record.begin(lab, number)
+        values |= {"LABKIT_RECORD": f"{FOLDER}/{FILE}", "LABKIT_TERMINAL": str(number), "LABKIT_SCRIPT": f"task{lab.task}.sh"}
 
     def deliver(data: bytes) -> None:
         nonlocal passed_on
+        record.take(lab)
         wire.send(OUTPUT, data)
         passed_on += len(data)
         if passed_on >= WINDOW // 2:
             lab.call(f"{SESSIONS}:more", number, passed_on)
             passed_on = 0
 
-    serve(lab, wire, number, lab.stream(f"{TERMINAL}:shell", number, rows, columns, values, HOME, timeout=None), deliver)
+    def session() -> Iterator[Any]:
+        try:
+            stream = lab.stream(f"{TERMINAL}:shell", number, rows, columns, values, HOME, timeout=None)
+            code = yield from stream  # type: ignore[func-returns-value]
+            if recorded:
+                record.take(lab)
+                yield record.shown(lab, number).replace("\n", "\r\n").encode()
+            return code
+        finally:
+            record.take(lab)
+
+    serve(lab, wire, number, session(), deliver)
 
 
 def command(lab: Lab, wire: Wire, request: dict[str, Any]) -> None:

@@ -6,6 +6,8 @@ import argparse
 import json
 from typing import Any
 
+from ..errors import BadInput
+
 
 def shell(options: argparse.Namespace) -> int:
     """Open a shell in an open lab, or run a command there; the exit code is the shell's or the command's."""
@@ -13,7 +15,11 @@ def shell(options: argparse.Namespace) -> int:
     from .callers import open_labs, pick
 
     lab = pick([lab for lab in open_labs() if lab.shell], options.lab)
-    return terminal.shell(lab) if options.command is None else terminal.command(lab, options.command)
+    if options.command is None:
+        return terminal.shell(lab, record=options.record)
+    if options.record:
+        raise BadInput("What -c runs is not recorded.", way_out=f"type it: labkit shell {lab.name} --record")
+    return terminal.command(lab, options.command)
 
 
 def ps(options: argparse.Namespace) -> int:
@@ -46,6 +52,8 @@ def add_to(commands: Any) -> None:
     )  # fmt: skip
     add.add_argument("lab", nargs="?", metavar="NAME", help=f"{name}; may be left out when one lab is open")
     add.add_argument("-c", dest="command", metavar="COMMAND", help="run this instead, without a terminal and without input")
+    record = "write what you type into the script of the lab's task (task1.sh … task4.sh in its home), and show it when you leave"
+    add.add_argument("--record", action="store_true", help=record)
     add.set_defaults(run=shell)
     add = commands.add_parser("ps", help="list the open labs: name, Linux, age, memory")
     add.add_argument("--json", action="store_true", help="as JSON: age in seconds, memory (proportional set size) in bytes")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import LabClosed, LabError, LabkitError
 from . import place
 from .bridge import command, terminal
+from .record import Record
 from .wire import REPLY, REQUEST, Wire
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Door:
         self._socket: socket.socket | None = None
         self.path: Path | None = None
         self._callers: dict[threading.Thread, Wire] = {}
+        self._record = Record()
         self._closed = False
         self._thread = threading.Thread(target=self._accept, name=f"labkit-door-{lab.name}", daemon=True)
         with contextlib.suppress(OSError, LabError):
@@ -98,7 +100,7 @@ class Door:
                 f"The lab {self._name} is for the work of others, and has no shell.", way_out="`labkit stop` closes it"
             )
         elif request["do"] == "shell":
-            terminal(self._held(), wire, request)
+            terminal(self._held(), wire, request, self._record)
         elif request["do"] == "run":
             command(self._held(), wire, request)
 

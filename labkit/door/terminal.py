@@ -31,15 +31,18 @@ PLAIN = b"\x1b[0m\x1b[?25h\x1b[?1l\x1b>\x1b[?2004l\x1b[?1000l\x1b[?1002l\x1b[?10
 OPEN_TIMEOUT = 120.0
 
 
-def shell(lab: OpenLab) -> int:
-    """Open a shell of the lab at this terminal, and return its exit code. Raises BadInput without a terminal, LabError."""
+def shell(lab: OpenLab, *, record: bool = False) -> int:
+    """Open a shell of the lab at this terminal, and return its exit code; with `record` what is typed becomes the task's script.
+
+    Raises BadInput without a terminal, LabError.
+    """
     if not os.isatty(0):
         raise BadInput(
             "A shell needs a terminal, and the standard input is none.", way_out=f"labkit shell {lab.name} -c 'a command'"
         )
     rows, columns = size()
     variables = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    with entered(lab, {"do": "shell", "rows": rows, "columns": columns, "variables": variables}) as wire:
+    with entered(lab, {"do": "shell", "rows": rows, "columns": columns, "variables": variables, "record": record}) as wire:
         screen = Screen()
         with raw(), typing(wire) as left:
             try:

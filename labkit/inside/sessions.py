@@ -16,15 +16,22 @@ from dataclasses import dataclass, field
 WINDOW = 128 * 1024
 # How long a call waits for room for what was typed, seconds: a program that does not read its input leaves none.
 ROOM_WAIT = 0.2
+# The keys by which a terminal ends the program in its foreground (termios(3): VINTR, VQUIT), and shells, which they do not end.
+ENDING = (b"\x03", b"\x1c")
+SHELLS = {"bash", "-bash", "/bin/bash", "sh", "/bin/sh"}
 
 
 @dataclass
 class Session:
-    """An open terminal: its master side, an eventfd that wakes its generator, and what that may still send, bytes."""
+    """An open terminal: its master side, an eventfd that wakes its generator, and what that may still send, bytes.
+
+    `record` is the file in which what is typed is recorded (shell_record.sh), "" for none.
+    """
 
     master: int
     wake: int
     credit: int = WINDOW
+    record: str = ""
     over: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -41,6 +48,8 @@ def write(number: int, data: bytes) -> int:
         if session.over:
             return len(data)
         try:
+            if session.record and any(key in data for key in ENDING):
+                _record_end(session, number)
             return os.write(session.master, data)
         except BlockingIOError:
             pass
@@ -49,6 +58,18 @@ def write(number: int, data: bytes) -> int:
     with contextlib.suppress(OSError, ValueError):  # closed in the meantime
         select.select([], [session.master], [], ROOM_WAIT)
     return 0
+
+
+def _record_end(session: Session, number: int) -> None:
+    """Record the command line of the program that the terminal's key is about to end."""
+    with contextlib.suppress(OSError, termios.error):
+        if not termios.tcgetattr(session.master)[3] & termios.ISIG:
+            return  # to the program it is a key like others
+        with open(f"/proc/{os.tcgetpgrp(session.master)}/cmdline", encoding="utf-8", errors="replace") as file:
+            line = file.read().rstrip("\0").replace("\0", " ")
+        if line and line not in SHELLS and not line.startswith("bash --rcfile"):
+            with open(session.record, "a", encoding="utf-8") as record:
+                record.write("\037".join(("end", str(number), "", "0", "", line)) + "\0")
 
 
 def resize(number: int, rows: int, columns: int) -> None:

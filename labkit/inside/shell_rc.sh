@@ -1,6 +1,6 @@
 # What bash reads when `labkit shell` opens it in a lab. Nothing of it is written to ~, which is the learner's work.
 [ -r /etc/bash.bashrc ] && . /etc/bash.bashrc
-HISTFILE=/tmp/.bash_history
+export HISTFILE=/tmp/.bash_history
 HISTCONTROL=ignoredups
 shopt -s histappend checkwinsize
 export VIMINIT='silent! source $VIMRUNTIME/defaults.vim | silent! set viminfo+=n/tmp/.viminfo'
@@ -9,5 +9,13 @@ export LS_COLORS='di=01;34:ln=01;36:ex=01;32:pi=33:so=01;35'
 alias ls='ls --color=auto' grep='grep --color=auto' ip='ip -color=auto'
 PS1='\[\e[1;32m\]'$LABKIT_LAB'\[\e[0m\]:\[\e[1;34m\]\w\[\e[0m\]\$ '
 [ -r ~/.bashrc ] && . ~/.bashrc
-printf '\e[2m%s\e[0m\n' "You are root in the lab $LABKIT_LAB ($LABKIT_WHERE). \`exit\` leaves it, and it runs on." \
-    'To count as your work, a command belongs into a task file or a %%lab cell.'
+if [ "$LABKIT_RECORD" ]; then
+    # Shells that are opened in this one, also by sudo, are recorded too.
+    export LABKIT_LEVEL=$SHLVL LABKIT_RECORDER=${BASH_SOURCE[0]%/*}/shell_record.sh HISTCONTROL=ignorespace PS0='$(labkit_run)'
+    export PROMPT_COMMAND='declare -F labkit_prompt >/dev/null || . "$LABKIT_RECORDER"; labkit_prompt'
+    printf '\e[2m%s\e[0m\n' "You are root in the lab $LABKIT_LAB ($LABKIT_WHERE). \`exit\` leaves it, and it runs on." \
+        "What you type here is recorded in ~/$LABKIT_SCRIPT; a line that begins with a space is not."
+else
+    printf '\e[2m%s\e[0m\n' "You are root in the lab $LABKIT_LAB ($LABKIT_WHERE). \`exit\` leaves it, and it runs on." \
+        'To count as your work, a command belongs into a task file or a %%lab cell; `labkit shell --record` writes it there.'
+fi

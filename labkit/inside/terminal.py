@@ -85,7 +85,7 @@ def open_session(rows: int, columns: int, variables: dict[str, str], cwd: str | 
     finally:
         os.close(slave)
     os.set_blocking(master, False)
-    return Session(master, os.eventfd(0, os.EFD_NONBLOCK)), process
+    return Session(master, os.eventfd(0, os.EFD_NONBLOCK), record=variables.get("LABKIT_RECORD", "")), process
 
 
 def environment(variables: dict[str, str]) -> dict[str, str]:

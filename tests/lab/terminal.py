@@ -26,19 +26,19 @@ def address(lab: Lab) -> str:
 class Terminal(pexpect.spawn):
     """A terminal in which `labkit shell` runs; its prompt is made a word that no echo of what is typed has."""
 
-    def __init__(self, lab: Lab, **options: object) -> None:
+    def __init__(self, lab: Lab, *words: str, **options: object) -> None:
         environment = {**os.environ, "TERM": "xterm-256color"}
         super().__init__(
-            LABKIT[0], [*LABKIT[1:], "shell", address(lab)],
+            LABKIT[0], [*LABKIT[1:], "shell", address(lab), *words],
             encoding="utf-8", timeout=PATIENCE, dimensions=(24, 80), env=environment, **options,
         )  # fmt: skip
         self.delaybeforesend = None
 
     def ready(self) -> Terminal:
         """Wait for the shell's prompt and make it one that is easy to see."""
-        self.expect_exact("%%lab cell")
+        self.expect_exact(["%%lab cell", "begins with a space is not"])
         self.expect_exact("# ")
-        self.sendline("bind 'set enable-bracketed-paste off'; PS1='PRO''MPT '")
+        self.sendline(" bind 'set enable-bracketed-paste off'; PS1='PRO''MPT '")
         self.expect_exact("PROMPT ")
         return self
 
@@ -64,9 +64,9 @@ def in_front(lab: Lab, command: str) -> None:
 
 
 @contextlib.contextmanager
-def opened(lab: Lab) -> Iterator[Terminal]:
-    """A shell in the lab, at its prompt; its window is closed afterwards."""
-    terminal = Terminal(lab)
+def opened(lab: Lab, *words: str) -> Iterator[Terminal]:
+    """A shell in the lab, opened with these options, at its prompt; its window is closed afterwards."""
+    terminal = Terminal(lab, *words)
     try:
         yield terminal.ready()
     finally:
