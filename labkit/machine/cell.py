@@ -55,6 +55,7 @@ def cell_command(command: list[str]) -> list[str]:
         *("--bind", ETC, "/etc"),
         *("--ro-bind-try", f"/etc{ALTERNATIVES}", f"/etc{ALTERNATIVES}"),
         *(part for place in SHARED for part in ("--bind", place, place)), "--dir", GROUPS, "--dev", "/dev", "--proc", "/proc",
+        *("--ro-bind", "/proc/cpuinfo", "/proc/cpuinfo"),
         *("--ro-bind", "/proc/sys", "/proc/sys", "--bind", "/proc/sys/net", "/proc/sys/net", "--chdir", HOME, "--"),
     ]  # fmt: skip
     return ["/bin/sh", "-c", ENTER, "cell", *sandbox, *command]

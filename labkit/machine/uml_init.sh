@@ -9,6 +9,8 @@ mount -t proc proc /proc
 # modprobe looks there for what is loaded: without one of its own it would see the running kernel's modules.
 mount -t sysfs sysfs /sys
 mount -t tmpfs tmpfs /run
+# Its list of processors lacks the line that ps looks for, without which `ps aux` ends with an error (view.py).
+{ cat /proc/cpuinfo && printf 'core id\t\t: 0\n\n'; } >/run/labkit-cpuinfo
 # The kernel loads modules (ip_vs, its schedulers, dummy, nf_tables, …) when they are first used.
 mkdir -p /run/modules/lib
 ln -s /usr/lib/uml/modules /run/modules/lib/modules

@@ -28,6 +28,8 @@ USR_LINKS = [part for name in ("bin", "sbin", "lib", "lib64", "lib32") for part 
 HANDED_IN, COPY_SIZE = "/opt/handed-in", 64 * 1024 * 1024
 # What a program that reads an untrusted file may use: bytes of address space, seconds of the processor.
 READER_MEMORY, READER_SECONDS = 4 * 1024**3, 120
+# The processors of User-Mode Linux as ps can read them (uml_init.sh).
+CPUINFO = "/run/labkit-cpuinfo"
 # How large each of the lab's /tmp, /run and /var may grow in the host's memory, bytes; as much as a guest has by itself.
 SCRATCH_SIZE = 256 * 1024 * 1024
 # Directories that Debian's packages make for their programs.
@@ -104,7 +106,8 @@ def machine_files(view: View) -> list[str]:
     args = [*system(view), "--bind", f"{view.folder}/etc", "/etc", *etc_from_host()]
     # In User-Mode Linux bubblewrap's /dev/console is the serial line that the agent speaks on, and every program that logs to
     # the console would break in.
-    args += ["--proc", "/proc", "--dev", "/dev", "--dev-bind", "/dev/null", "/dev/console"]
+    args += ["--proc", "/proc", "--ro-bind-try", CPUINFO, "/proc/cpuinfo"]
+    args += ["--dev", "/dev", "--dev-bind", "/dev/null", "/dev/console"]
     for place, mode in (("/tmp", "1777"), ("/run", "755"), ("/var", "755")):
         args += ["--size", str(SCRATCH_SIZE), "--perms", mode, "--tmpfs", place]
     args += ["--symlink", "/run", "/var/run"]

@@ -49,8 +49,8 @@ TYPED = [
     ("echo nonsense >/etc/dnsmasq.conf; systemctl restart dnsmasq; journalctl -xeu dnsmasq", 0, "at line 1 of /etc/dnsmasq.conf"),
     ("systemctl start dnsmasq; systemctl stop dnsmasq; pgrep -x dnsmasq", 1, ""),
     ("printf '[Service]\\nWorkingDirectory=/tmp\\nEnvironment=A=b\\nExecStart=/usr/bin/python3 -m http.server 8181\\n' "
-     ">/etc/systemd/system/own.service; systemctl start own; sleep 1; curl -s -o /dev/null -w '%{http_code}' localhost:8181; "
-     "systemctl stop own", 0, "200"),
+     ">/etc/systemd/system/own.service; systemctl start own; curl -s -o /dev/null -w '%{http_code}' --retry 20 --retry-connrefused --retry-delay 1 localhost:8181; "
+     "systemctl stop own; pgrep -fc '[h]ttp.server 8181'", 1, "2000"),
     ("sudo id -un", 0, "root"), ("sudo -nu nobody id -un", 0, "nobody"), ("sudo -u root -E id -un", 0, "root"),
     ("sudo --user=nobody id -un", 0, "nobody"), ("sudo --user nobody id -un", 0, "nobody"), ("sudo -h", 0, "usage: sudo"),
     ("sudo X=7 printenv X", 0, "7"), ("sudo -u nosuch id", 1, "unknown user"), ("echo 1 | sudo tee /etc/x", 0, "1"),

@@ -43,7 +43,7 @@ def test_users_secrets_are_not_to_be_seen(lab: Lab) -> None:
     """The host's users are not known in the lab, and their passwords and keys are not there."""
     assert lab.run("ls /etc/shadow /etc/ssh /etc/machine-id", check=False).stdout == ""
     names = {line.split(":")[0] for line in lab.run("cat /etc/passwd").stdout.splitlines()}
-    assert names == {"root", "daemon", "www-data", "nobody"}
+    assert names == {"root", "daemon", "www-data", "dnsmasq", "tcpdump", "nobody"}
 
 
 def test_what_is_typed_with_sudo_runs(lab: Lab) -> None:

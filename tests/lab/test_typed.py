@@ -102,6 +102,15 @@ def test_each_line_has_its_words_and_code(lab: Lab) -> None:
     assert found[3][0] == 127 and "command not found" in found[3][1]
 
 
+def test_processes_can_be_listed(lab: Lab) -> None:
+    """`ps aux` lists the programs of the script, and `lsmod`, `sysctl` and `lsof` do their work too."""
+    lines, how = typed(
+        lab, "sleep 7 &\nps aux | grep sleep\nlsmod | head -1\nsysctl -w net.ipv4.ip_forward=1\nlsof -i\nss -tlnp\n"
+    )
+    assert "sleep 7" in printed(lines, 2) and "Module" in printed(lines, 3) and "= 1" in printed(lines, 4), lines
+    assert not any("rror" in line.printed or "nable" in line.printed for line in lines) and how == "", lines
+
+
 def test_shell_of_roots_that_is_typed_into(lab: Lab) -> None:
     """`sudo -i` and `sudo su` open a shell in which the next lines are typed, until its `exit`; a last `exit` ends the script."""
     lines, how = typed(lab, "cd /tmp\nsudo -i\npwd\nexit\nsudo su\nexit\necho after\nexit 4\necho never\n")
