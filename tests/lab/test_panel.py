@@ -140,14 +140,16 @@ def test_panel_sleeps_when_nobody_is_there(
     eventually(lambda: len(threads()) == 2, "both threads again")
 
 
-def test_interrupted_cell_ends_the_sending(make: Callable[..., Panel], pool: BackendPool) -> None:
-    """After a KeyboardInterrupt in a cell nothing is sent any more."""
+def test_stop_and_an_interrupted_cell_end_the_sending(make: Callable[..., Panel], pool: BackendPool) -> None:
+    """After a click on Stop, and after a KeyboardInterrupt in a cell, nothing is sent any more."""
     panel = make(pool)
-    panel.start()
-    eventually(lambda: len(threads()) == 2, "both threads")
-    panel.interrupts._after_cell(type("Result", (), {"error_in_exec": KeyboardInterrupt()})())
-    eventually(lambda: len(threads()) == 1, "the end of the sender")
-    assert not panel.background.sending and panel.controls.stop.disabled
+    interrupted = type("Result", (), {"error_in_exec": KeyboardInterrupt()})()
+    for end in (panel.controls.stop.click, lambda: panel.interrupts._after_cell(interrupted)):
+        panel.controls.start.click()
+        eventually(lambda: len(threads()) == 2, "both threads")
+        end()
+        eventually(lambda: len(threads()) == 1, "the end of the sender")
+        assert not panel.background.sending and panel.controls.stop.disabled
 
 
 def test_rate_is_kept_and_changed(make: Callable[..., Panel], pool: BackendPool) -> None:

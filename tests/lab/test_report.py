@@ -55,12 +55,14 @@ def test_command_ends_with_an_error_code_when_a_notebook_fails(
 
 
 def test_all_notebooks_make_their_reports_and_the_file_to_hand_in(notebooks: Path, tmp_path: Path) -> None:
-    """`labkit report` writes a report of each notebook, and submission.html with what they did and what the work is worth."""
+    """`labkit report` writes a report of each notebook, and submission.html with what they did and what it is worth."""
     (notebooks / "2_bad.ipynb").unlink()
     cells = ["from labkit import Lab, BackendPool\nlab = Lab(task=1, home='work')\nBackendPool(lab).start()", "print(6 * 7)"]
     nbformat.write(new_notebook(cells=list(map(new_code_cell, cells))), notebooks / "1_good.ipynb")
-    assert main(["report", "--out", str(tmp_path / "out"), "--name", "Ann"]) == 0
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"1_good.html", "submission.html", "work"}
+    assert main(["report", "--out", str(tmp_path / "out"), "--name", "Ann", "--save"]) == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"1_good.html", "1_good.ipynb", "submission.html", "work"}
+    saved = nbformat.read(tmp_path / "out" / "1_good.ipynb", as_version=4)
+    assert saved.cells[1].outputs[0].text == "42\n"
     data = read(tmp_path / "out" / "submission.html")
     assert data["verdicts"]["points"] == 10 and "task1.sh" in data["work"]
     assert ">42\n" in (tmp_path / "out" / "submission.html").read_text()

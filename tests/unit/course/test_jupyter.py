@@ -26,6 +26,7 @@ def test_terminals_are_no_login_shells(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_open_becomes_jupyterlab_on_the_notebooks(monkeypatch: pytest.MonkeyPatch) -> None:
     """`labkit open -- OPTION` is the command above on the course's notebooks, with `labkit` on its PATH."""
     monkeypatch.setenv("PATH", "/usr/bin")
+    monkeypatch.chdir(NOTEBOOKS)
     command, path = jupyter_command(NOTEBOOKS, "--no-browser"), path_with_labkit()
     became: list[tuple[str, list[str], str]] = []
     monkeypatch.setattr(os, "execv", lambda *arguments: became.append((*arguments, os.environ["PATH"])))

@@ -1,0 +1,177 @@
+"""The README promises nothing that no test would miss: each of its sentences has its tests here, or promises nothing testable."""
+
+# ruff: noqa: E501 (a promise a line)
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+
+from labkit.cli import parser
+from labkit.course.requirements import REQUIREMENTS
+
+TOP = Path(__file__).resolve().parents[1]
+README = (TOP / "README.md").read_text(encoding="utf-8")
+
+# A fragment of a sentence, and the tests that fail when it is no longer true: `lab/door::open_lab` is the one test in
+# tests/lab/test_door.py whose name begins with test_open_lab.
+PROVEN = """
+in a private machine | lab/lifecycle::closed_lab_leaves lab/killed::ended_process lab/refused::ordinary_user_with_subordinate
+Then you break it on purpose | lab/faults::client_sees lab/works::work_is_judged lab/panel::stopped_backend_fails
+| `1_backends` | readme::notebooks_are lab/backends::both_answer lab/requests::curl_agrees
+| `2_dns` | readme::notebooks_are lab/dns_answers::two_hundred lab/dns_answers::digs_own_output
+| `3_ipvs` | readme::notebooks_are lab/ipvs_traffic::hundred_requests lab/ipvs::helper_and_typed
+| `4_nginx` | readme::notebooks_are lab/captures::exactly_seven lab/captures::every_exchange
+| `5_compare` | readme::notebooks_are lab/keepalived::failover_shows lab/keepalived::wrk_counts show/failovers::bars_stand
+On Debian 12 or later | fresh/fresh::the_two_commands lab_script::installs_what
+# sets itself up, runs the notebooks | fresh/fresh::the_two_commands lab/report::all_notebooks
+# runs the tests | fresh/fresh::the_two_commands lab_script::tests_install_their_own
+The first call installs what is missing | lab_script::installs_what lab_script::a_user_without_root fresh/fresh::the_two_commands lab_script::the_environment_of_before packaging::lock_is_complete
+later calls start at once | lab_script::installs_what
+No service of those packages | lab_script::a_service_never_starts
+a new environment is made beside the old one | lab_script::a_running_program lab_script::the_environment_of_before
+Ubuntu has no `user-mode-linux` | lab_script::installs_what unit/machine/doctor::package_that_is_not_offered
+the first call also installs a profile | lab_script::ubuntu_gets lab_script::a_user_is_told_the_lines
+writes the learner's edition with a README | lab/release::open_in_the_edition lab/release::edition_says_how
+and what would help: `./lab doctor` | unit/machine/doctor::what_would_help lab/refused::what_the_doctor_advises
+| `./lab open | readme::each_command unit/course/jupyter::open_becomes lab/release::open_never_serves
+| `./lab report | readme::each_command lab/report::all_notebooks lab/report::failing_notebook
+| `./lab check | readme::each_command lab/works::work_is_judged unit/course/writing::check_as_graded
+| `./lab hand-in | readme::each_command unit/course/writing::page_has_points unit/course/writing::what_is_judged
+| `./lab grade | readme::each_command unit/course/grade::claims_name lab/hostile::right_report
+| `./lab unpack | readme::each_command unit/course/submission::work_comes_back unit/course/evidence::evidence_is_written
+| `./lab release --to DIR` | | readme::each_command lab/release::solutions_and_outputs unit/course/release::edition_does_not_answer
+| `./lab shell | readme::each_command lab/shell::shell_is_in_the_lab lab/shell_ends::command_runs_without
+| `./lab ps | readme::each_command lab/door::open_lab_is_listed
+| `./lab doctor | readme::each_command unit/machine/choose::full_attempt lab/surroundings::read_only_checkout
+| `./lab test | readme::each_command
+| `./lab bench | readme::each_command
+A *work* is a folder of native files | lab/works::work_is_judged lab/as_typed::work_is_judged
+It is `~` in the lab | lab/machine::home_is_the_labs_home
+The notebooks write it as you go | lab/report::all_notebooks lab/magics::notebook_that_is_run_again unit/recording::script_of_before lab/magics::script_does_what unit/recording::cell_is_a_shell lab/works::work_is_judged
+A lab is the machine that you know | lab/known_machine::what_is_typed lab/as_typed::work_is_judged lab/machine::what_is_typed_with_sudo
+as the packages lay them (a fresh copy | unit/machine/folder::etc_is_as lab/machine::configuration_of_nginx
+What works when it is typed | lab/known_machine::what_is_typed lab/as_typed::work_is_judged
+`systemctl` there is a stand-in | lab/known_machine::what_is_typed
+A script is run by bash as it was typed | unit/course/bench::shell_of_a_script lab/typed::script_for_sh lab/typed::what_stays lab/typed::server_on_the_last
+No verdict rests on what a configuration says | lab/works::work_is_judged lab/as_typed::work_is_judged
+A check starts from a fresh lab | lab/works::work_is_left lab/works::work_is_judged lab/as_typed::work_is_judged
+Every verdict names the requirement | unit/course/verdict::json_has lab/works::work_is_judged
+The answer to question 2.3 | unit/course/verdict::only_what_passed
+Each notebook but the last has a live panel | readme::notebooks_are lab/panel_browser::other_faults lab/panel_browser::backend_is lab/panel::nginx_panel lab/panel::ipvs_panel lab/panel::dns_panel
+In code: `Faults(pool).freeze("backend2")` | lab/faults::client_sees lab/faults::lab_closes_with_a_frozen
+Every fault shows the native command | lab/faults::faults_are_shown lab/faults::shown_commands
+Sending ends with Stop | lab/panel::stop_and lab/panel_kernel::interrupt_between lab/panel::panel_ends_with_its_lab lab/jupyterlab::closed_tab lab/panel::panel_sleeps
+opens a root shell in it | lab/jupyterlab::terminal_of lab/shell::shell_is_in_the_lab lab/shell::size_follows lab/shell::jobs_go lab/shell::colours
+`exit` leaves it, and the lab runs on | lab/shell::shell_is_in_the_lab
+What you type there is not recorded | lab/shell::shell_is_in_the_lab
+Only the user who opened a lab can enter it | lab/door::door_is_this_users unit/door/place::folder_of_another lab/shell_ends::lab_for_the
+`submission.html` opens anywhere | lab/report_page::page_asks_nobody unit/course/writing::page_has_points
+Inside it is the work itself as JSON | unit/course/submission::work_comes_back unit/course/writing::what_is_judged
+says where the report claims something else | unit/course/grade::claims_name lab/hostile::right_report
+are shown as a pair | unit/course/similar::white_space unit/course/grade::copies_are_a_pair
+FILE may be a folder or a pattern | unit/course/grade::folder_and_pattern
+writes a page for each work and `index.html` | unit/course/feedback::list_leads unit/course/writing::batch_goes_on
+writes is UTF-8 with commas | unit/course/grade::table_holds_no_formula
+An interrupted batch goes on | unit/course/grade::interrupted_batch unit/course/writing::batch_goes_on
+FILE may also be a course's export | unit/course/grade::export_of_a_course
+is never a grade | unit/course/grade::fault_of_the_machine lab/grading::guest_that_is_killed lab/grading::shortage_that unit/course/check::missing_program unit/course/check::shortage unit/course/grade::full_disk
+is said before grading begins | unit/course/writing::bad_path
+Digests show which file | unit/course/submission::edited_piece unit/course/submission::every_edit
+Its commands run only on bubblewrap | lab/isolation::work_of_others lab/hostile::hostile_work unit/machine/cell::cell_writes_only
+What it leaves in the background | lab/works::what_a_script_leaves
+Nothing of it is imported or rendered | lab/hostile::hostile_work unit/course/feedback::markup unit/course/feedback::page_acts
+tshark reads its capture in a view | unit/machine/cell::reader_of unit/measure/capture::capture_of_strangers
+Linux that can do what the notebook needs | unit/machine/choose::first_that unit/machine/choose::probe_says unit/machine/choose::candidates_come
+| bubblewrap + the running kernel | lab/candidates::candidate_opens kernels/kernels::course_on
+| bubblewrap + User-Mode Linux (`uml`) | lab/candidates::candidate_opens lab/candidates::user_mode_linux_has lab/refused::running_kernel_has
+| User-Mode Linux alone | lab/refused::user_namespaces_forbidden lab/refused::seccomp_filter
+IPVS needs neither root nor `modprobe` | kernels/kernels::course_on kernels/kernels::smoke
+Of the two ways to speak to IPVS | lab/ipvs::generic_netlink unit/machine/seccomp::generic_netlink_alone
+What only netlink can do is refused | lab/ipvs::ipv6_is_for
+A kernel without one of the schedulers | unit/machine/choose::kernel_without
+forces one | unit/machine/choose::candidates_come
+In the lab you are root | lab/candidates::candidate_opens lab/machine::home_is lab/lifecycle::ports_taken lab/machine::hosts_home
+When the notebook's kernel ends | lab/killed::ended_process lab/lifecycle::lab_that_nobody lab/panel_kernel::notebook_that_is_run_twice
+User-Mode Linux is kept on one processor | lab/candidates::user_mode_linux_is_kept
+need their line in `/etc/subuid` | lab/refused::ordinary_user_with_sub lab/refused::ordinary_user_without lab/refused::what_the_doctor
+**conda** | packaging::environment_yml
+**Docker and a hub** | readme::files_that packaging::installers_read
+User-Mode Linux keeps its memory in a file | lab/refused::seccomp_filter lab/refused::no_folder lab/refused::shared_memory
+`labkit/` is layered one way | unit/public_names::layers_import
+a Unix socket for each | lab/door::door_is_this_users
+the tests and their last results in | readme::files_that
+To refresh the notebooks' outputs | lab/report::all_notebooks lab/report::committed
+"""
+# Times of one machine, limits, advice, and what was not tried.
+UNTESTED = """It takes two to four minutes; Twenty works take about; What that proves; What it does not prove; somebody who edits it with labkit's own code
+A submission is not trusted.; A lab is a *view*; there it runs about three times as fast; What this isolation is for; It shares the kernel
+conda-forge was not reachable; Every step of the Dockerfile was run by hand; **Binder**; Not tried.; **Windows**; **macOS**; BSD-3-Clause."""
+ROWS = [tuple(line.rsplit(" | ", 1)) for line in PROVEN.strip().splitlines()]
+
+
+def sentences(text: str) -> list[str]:
+    """Return the sentences of a page: of its paragraphs and lists, the rows of its tables, the lines of its commands."""
+    text = re.sub(r"^(#|!\[|```$).*$|^\|.*\n(?=\|-)|^\|[-|]+$", "", text, flags=re.M)
+    parts = re.split(r"\n\s*\n|\n(?=[|-]|\./lab)", text)
+    return [one for part in parts for one in re.split(r"(?<=[.!?])\s+(?=[A-Z`*])", " ".join(part.split())) if one]
+
+
+def test_every_sentence_is_looked_at() -> None:
+    """Each sentence has a fragment in one of the two tables, and each fragment stands in one sentence (`Not tried.` in more)."""
+    page = sentences(README)
+    fragments = [fragment for fragment, _ in ROWS] + re.split("; |\n", UNTESTED)
+    assert [one for one in page if not any(fragment in one for fragment in fragments)] == []
+    assert [each for each in fragments if sum(each in one for one in page) != 1 and each != "Not tried."] == []
+
+
+def test_what_proves_it_is_there() -> None:
+    """Each name in the table is the beginning of one test's."""
+    names = {each for _, names in ROWS for each in names.split()}
+    files = {file: names_in(file) for file in {name.partition("::")[0] for name in names}}
+    found = {name: [test for test in files[name.partition("::")[0]] if test.startswith(name)] for name in names}
+    assert {name: tests for name, tests in found.items() if len(tests) != 1} == {}
+
+
+def names_in(file: str) -> list[str]:
+    """Return the tests of a file, in the table's words."""
+    folder, _, stem = file.rpartition("/")
+    tree = ast.parse((TOP / "tests" / folder / f"test_{stem}.py").read_text(encoding="utf-8"))
+    return [f"{file}::{node.name.removeprefix('test_')}" for node in tree.body if isinstance(node, ast.FunctionDef)]
+
+
+def test_notebooks_are_those_of_the_table() -> None:
+    """Each has its row with the points that its requirements give; all but the last have a panel."""
+    rows = re.findall(r"^\| `(\d_\w+)` .* (\d+|–) \|$", README, re.M)
+    given = [sum(one.points for one in REQUIREMENTS.values() if one.task == task) for task in range(1, 6)]
+    assert rows == [(path.stem, str(points or "–")) for path, points in zip(notebooks(), given, strict=True)]
+    cells = [[cell.source for cell in nbformat.read(path, as_version=4).cells] for path in notebooks()]
+    assert [any(re.search(r"^panel\(", text, re.M) for text in texts) for texts in cells] == [True] * 4 + [False]
+
+
+def notebooks() -> list[Path]:
+    """The committed notebooks."""
+    return sorted((TOP / "notebooks").glob("[0-9]_*.ipynb"))
+
+
+def test_each_command_has_what_it_is_shown_with() -> None:
+    """Each option in the table of commands is one of its command's, which has a row; each command of labkit's has one."""
+    shown = [call for row in re.findall(r"^\| (`\./lab .*)\|", README, re.M) for call in re.findall(r"`\./lab ([^`]*)`", row)]
+    (kinds,) = (action.choices for action in parser()._actions if action.dest == "what")
+    assert {call.split()[0] for call in shown} == {*kinds, "test", "bench"}
+    for call in shown:
+        name = call.split()[0]
+        script = {"test": "run.py", "bench": "bench/run.py"}.get(name, "")
+        run = [sys.executable, TOP / "tests" / script, "--help"]
+        words = subprocess.run(run, capture_output=True, text=True, check=True).stdout if script else kinds[name].format_help()
+        assert [each for each in re.findall(r"--[a-z-]+|\b[A-Z]{3,}\b", call) if each not in words] == [], call
+
+
+def test_files_that_are_named_are_there() -> None:
+    """Each picture, each page of the repository that is linked to and each file that a command takes is in the checkout."""
+    names = re.findall(r"\]\((?!https:)([^)]*)\)|-f (\S+\b)", README)
+    assert len(names) > 5 and [name for pair in names for name in pair if name and not (TOP / name).is_file()] == []
