@@ -22,8 +22,8 @@ TERMINAL, SESSIONS = "labkit.inside.terminal", "labkit.inside.sessions"
 SIZE = struct.Struct("!HH")
 # What is typed in one call, bytes: a message into the lab that needs no file (machine.link.MAX_BYTES).
 TYPED = 3000
-# The caller's variables that a terminal's programs go by.
-PASSED_ON = ("TERM", "COLORTERM")
+# The caller's variables that a terminal's programs go by, and what it says of leaving (shell_rc.sh).
+PASSED_ON, LEAVING = ("TERM", "COLORTERM"), "LABKIT_LEAVING"
 _numbers = itertools.count(1)
 
 
@@ -34,7 +34,7 @@ def terminal(lab: Lab, wire: Wire, request: dict[str, Any], record: Record) -> N
     """
     number = next(_numbers)
     rows, columns = (min(max(int(request[key]), 1), 0xFFFF) for key in ("rows", "columns"))
-    values = {key: str(request["variables"][key])[:100] for key in PASSED_ON if key in request["variables"]}
+    values = {key: str(request["variables"][key])[:100] for key in (*PASSED_ON, LEAVING) if key in request["variables"]}
     values |= {"LABKIT_LAB": lab.name, "LABKIT_WHERE": "the running kernel" if lab.linux == "host" else "User-Mode Linux"}
     passed_on = 0
     recorded = bool(request.get("record"))

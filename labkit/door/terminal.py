@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from types import FrameType
 
 from ..errors import BadInput, LabError
-from .bridge import PASSED_ON, SIZE
+from .bridge import LEAVING, PASSED_ON, SIZE
 from .callers import ANSWER_TIMEOUT, OpenLab, answer, knock
 from .wire import CODE, ERRORS, FAILURE, INPUT, OUTPUT, RESIZE, Wire, raise_failure
 
@@ -31,10 +31,10 @@ PLAIN = b"\x1b[0m\x1b[?25h\x1b[?1l\x1b>\x1b[?2004l\x1b[?1000l\x1b[?1002l\x1b[?10
 OPEN_TIMEOUT = 120.0
 
 
-def shell(lab: OpenLab, *, record: bool = False) -> int:
+def shell(lab: OpenLab, *, record: bool = False, leaving: str = "leaves it, and it runs on") -> int:
     """Open a shell of the lab at this terminal, and return its exit code; with `record` what is typed becomes the task's script.
 
-    Raises BadInput without a terminal, LabError.
+    `leaving` is what `exit` does, for the words at the beginning. Raises BadInput without a terminal, LabError.
     """
     if not os.isatty(0):
         raise BadInput(
@@ -42,6 +42,7 @@ def shell(lab: OpenLab, *, record: bool = False) -> int:
         )
     rows, columns = size()
     variables = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    variables[LEAVING] = leaving
     with entered(lab, {"do": "shell", "rows": rows, "columns": columns, "variables": variables, "record": record}) as wire:
         screen = Screen()
         with raw(), typing(wire) as left:

@@ -13,9 +13,9 @@ if [ "$LABKIT_RECORD" ]; then
     # Shells that are opened in this one, also by sudo, are recorded too.
     export LABKIT_LEVEL=$SHLVL LABKIT_RECORDER=${BASH_SOURCE[0]%/*}/shell_record.sh HISTCONTROL=ignorespace PS0='$(labkit_run)'
     export PROMPT_COMMAND='declare -F labkit_prompt >/dev/null || . "$LABKIT_RECORDER"; labkit_prompt'
-    printf '\e[2m%s\e[0m\n' "You are root in the lab $LABKIT_LAB ($LABKIT_WHERE). \`exit\` leaves it, and it runs on." \
+    printf '\e[2m%s\e[0m\n' "You are root in the lab $LABKIT_LAB ($LABKIT_WHERE). \`exit\` $LABKIT_LEAVING." \
         "What you type here is recorded in ~/$LABKIT_SCRIPT; a line that begins with a space is not."
 else
-    printf '\e[2m%s\e[0m\n' "You are root in the lab $LABKIT_LAB ($LABKIT_WHERE). \`exit\` leaves it, and it runs on." \
+    printf '\e[2m%s\e[0m\n' "You are root in the lab $LABKIT_LAB ($LABKIT_WHERE). \`exit\` $LABKIT_LEAVING." \
         'To count as your work, a command belongs into a task file or a %%lab cell; `labkit shell --record` writes it there.'
 fi

@@ -26,10 +26,11 @@ def address(lab: Lab) -> str:
 class Terminal(pexpect.spawn):
     """A terminal in which `labkit shell` runs; its prompt is made a word that no echo of what is typed has."""
 
-    def __init__(self, lab: Lab, *words: str, **options: object) -> None:
+    def __init__(self, lab: Lab | None, *words: str, **options: object) -> None:
+        words = words if lab is None else (address(lab), *words)
         environment = {**os.environ, "TERM": "xterm-256color"}
         super().__init__(
-            LABKIT[0], [*LABKIT[1:], "shell", address(lab), *words],
+            LABKIT[0], [*LABKIT[1:], "shell", *words],
             encoding="utf-8", timeout=PATIENCE, dimensions=(24, 80), env=environment, **options,
         )  # fmt: skip
         self.delaybeforesend = None

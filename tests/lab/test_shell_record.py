@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,12 +10,13 @@ from pathlib import Path
 import pexpect
 import pytest
 
+from labkit.cli import work_of
 from labkit.course.check import check_work
 from labkit.course.verdict import PASSED
 from labkit.lab import Lab
 from labkit.recording import HEAD
 
-from .helpers import eventually, opened
+from .helpers import eventually, mentioning, opened
 from .terminal import Terminal, in_front
 from .terminal import opened as at_terminal
 
@@ -24,7 +26,7 @@ pytestmark = pytest.mark.lab
 @pytest.fixture
 def recorded(linux: str, tmp_path: Path) -> Iterator[Lab]:
     """A lab of task 1 whose commands are kept."""
-    with opened(linux, tmp_path / "home", task=1) as lab:
+    with opened(linux, tmp_path / "work", task=1) as lab:
         yield lab
 
 
@@ -82,8 +84,11 @@ def serve(terminal: Terminal, lab: Lab, port: int) -> None:
     eventually(lambda: not lab.run(f"curl -s http://127.0.0.1:{port}/", check=False).code, f"an answer on port {port}")
 
 
-def test_task_typed_in_two_terminals_is_judged_right(recorded: Lab, tmp_path: Path) -> None:
-    """Servers in the foreground of their own terminals, one of them first in the wrong folder and ended by Ctrl-C: all passed."""
+def test_task_typed_in_two_terminals_is_judged_right(recorded: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers in the foreground of their own terminals, one of them first in the wrong folder and ended by Ctrl-C: all passed.
+
+    What `labkit check` and `labkit hand-in` take without --work is that folder.
+    """
     with at_terminal(recorded, "--record") as one, at_terminal(recorded, "--record") as two:
         one.do("mkdir -p ~/backend1 backend2")
         two.do("echo '<h2>*** Response from Backend Server 2 ***</h2>' >backend2/index.html")
@@ -114,7 +119,8 @@ def test_task_typed_in_two_terminals_is_judged_right(recorded: Lab, tmp_path: Pa
         "cd ~",
         "curl http://127.0.0.1:8081; curl http://127.0.0.1:8082",
     ]
-    verdicts = check_work(recorded.home, [1])
+    monkeypatch.chdir(recorded.home.parent)
+    verdicts = check_work(work_of(argparse.Namespace(work=None)), [1])
     assert {row.verdict for row in verdicts} == {PASSED}, f"{verdicts}"
 
 
@@ -191,3 +197,20 @@ def test_lab_that_keeps_no_commands_says_so(recorded: Lab) -> None:
     terminal.expect(pexpect.EOF)
     terminal.close()
     assert terminal.exitstatus == 3 and "recording = True" in terminal.before
+
+
+def test_task_is_worked_on_without_a_notebook(linux: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`labkit shell --task 1` opens a lab whose home is ./work, records, and ends with its shell and all that ran in it."""
+    monkeypatch.setenv("LABKIT_LINUX", linux)
+    terminal = Terminal(None, "--task", "1", cwd=str(tmp_path))
+    try:
+        terminal.expect_exact("`exit` ends it")
+        terminal.ready()
+        terminal.do("mkdir backend1")
+        terminal.do("sleep 4711 &")
+        shown = leave(terminal)
+    finally:
+        terminal.close(force=True)
+    assert f"Recorded in {tmp_path}/work/task1.sh:\n    mkdir backend1\n    sleep 4711 &\n" in shown
+    assert (tmp_path / "work" / "task1.sh").read_text() == f"{HEAD}mkdir backend1\nsleep 4711 &\n"
+    assert (tmp_path / "work" / "backend1").is_dir() and not mentioning("4711")
