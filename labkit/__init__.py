@@ -9,7 +9,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["errors"],
     submod_attrs={
-        "course.button": ["report_form"],
+        "course.button": ["report_form", "terminal_button"],
         "course.check": ["check"],
         "course.live.panel": ["panel"],
         "course.scene": ["topology"],

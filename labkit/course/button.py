@@ -1,4 +1,4 @@
-"""The small form at the end of a notebook: name, group, and a button that makes the file to hand in."""
+"""The buttons of a notebook: one opens a terminal whose lines are recorded, one makes the file to hand in."""
 
 from __future__ import annotations
 
@@ -8,8 +8,25 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from ..errors import LabkitError, plain
+from ..errors import BadInput, LabkitError, plain
+from ..lab import Lab
 from .hand_in import NAME, hand_in, stories_in
+
+TERMINAL = """\
+<button class="jupyter-button widget-button mod-primary" data-commandlinker-command="terminal:create-new"
+ data-commandlinker-args="{{}}">Open a terminal</button>
+and type there <code>labkit shell {name} --record</code>: what you type becomes <code>{script}</code>."""
+
+
+def terminal_button(lab: Lab | None = None) -> widgets.HTML:
+    """A button that opens a terminal of JupyterLab, and what to type there to work in `lab` (the one opened last), recorded.
+
+    Raises BadInput without a lab, and for one that has no task.
+    """
+    lab = lab or Lab.current
+    if lab is None or lab.closed or lab.task is None:
+        raise BadInput("No lab with a task is open.", way_out="open one first: lab = Lab(…, task=N)")
+    return widgets.HTML(TERMINAL.format(name=html.escape(lab.name), script=f"task{lab.task}.sh"))
 
 
 def report_form(work: str | Path = "work", *, to: str | Path = NAME) -> widgets.VBox:

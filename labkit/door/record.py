@@ -106,7 +106,7 @@ class Record:
         shell = (entry.terminal, entry.shell)
         fresh = (entry.shell, entry.text) not in self._seen
         self._seen.add((entry.shell, entry.text))
-        if shell == self._last and not (entry.kind == "run" and self._at_prompt):
+        if shell == self._last and not self._at_prompt:
             script.folder = entry.folder  # the command before has led there
         if entry.kind == "run" and fresh and not (entry.level <= 0 and LEAVING.fullmatch(text)):
             self._keep(script, entry, f"# {text.strip()}" if EDITING.fullmatch(text) else text, entry.folder)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 import psutil
 import pytest
+from nbformat.v4 import new_code_cell
 from playwright.sync_api import Browser, Page, expect
 
 from labkit.course.submission import read
@@ -14,7 +16,7 @@ from labkit.machine.view import HOME
 
 from .chromium import chromium
 from .helpers import eventually, running
-from .jupyter import MINUTES, NOTEBOOK, choose, copy_notebooks, jupyterlab, kernel_of, notebook_in, said
+from .jupyter import MINUTES, NOTEBOOK, copy_notebooks, jupyterlab, kernel_of, notebook_in, said
 
 pytestmark = pytest.mark.lab
 THREADS = (
@@ -25,8 +27,12 @@ PIDS = "import os; from labkit import Lab; print(os.getpid(), Lab.current.state[
 
 @pytest.fixture(scope="module")
 def notebooks(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the notebooks."""
-    return copy_notebooks(tmp_path_factory.mktemp("course"))
+    """A copy of the notebooks, the one that is opened with a button for a terminal."""
+    notebooks = copy_notebooks(tmp_path_factory.mktemp("course"))
+    notebook = nbformat.read(notebooks / f"{NOTEBOOK}.ipynb", as_version=4)
+    notebook.cells.insert(-1, new_code_cell("from labkit import terminal_button\nterminal_button()"))
+    nbformat.write(notebook, notebooks / f"{NOTEBOOK}.ipynb")
+    return notebooks
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +85,13 @@ def type_until(page: Page, line: str, file: Path) -> None:
 
 
 def test_terminal_of_jupyterlab_reaches_the_lab(page: Page, notebooks: Path) -> None:
-    """`labkit shell NAME`, typed in a terminal beside the notebook, is a shell in its lab, and leaving it leaves the lab."""
-    choose(page, "File", "New", "Terminal")
+    """`labkit shell NAME`, typed in the terminal that the button opens, is a shell in its lab; leaving it leaves the lab."""
+    button = page.get_by_role("button", name="Open a terminal")
+    button.scroll_into_view_if_needed()
+    expect(page.get_by_text(f"labkit shell {NOTEBOOK} --record")).to_be_visible()
+    button.click()
+    if page.get_by_text("Run Command?").or_(page.locator(".jp-Terminal")).first.inner_text() == "Run Command?":
+        page.get_by_role("button", name="Run Once").or_(page.get_by_role("button", name="Run", exact=True)).first.click()
     terminal = page.locator(".jp-Terminal")
     expect(terminal).to_be_visible(timeout=MINUTES)
     terminal.click()
