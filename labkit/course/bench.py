@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from ..commands import SLACK, Result, finish
 from ..errors import BadInput, CallFailed, MeasureError, MissingProgram
 from ..inside.processes import OUTPUT_LIMIT
-from ..inside.typed import BEGIN, END, FIELD
+from ..inside.typed import BEGIN, END, ENDS, FIELD
 from ..lab import Lab
 from ..machine.cell import cell_command
 from ..machine.view import BIN, HOME
@@ -39,8 +39,8 @@ QUIET, SETTLE_TIMEOUT = 2.0, 30.0
 NEEDS = {1: (), 2: (), 3: ("ipvs",), 4: ()}
 # Whose errors explain most when a task fails.
 ABOUT = {1: ("http.server",), 2: ("dnsmasq",), 3: ("dummy1", "ipvsadm"), 4: ("nginx",)}
-# Runs a script by sh. One that ends while what it left in the foreground is still stopped would take that with it (setpgid(2)).
-SH_SCRIPT = "trap 'sleep 0.05' EXIT; . \"./$0\""
+# Runs a script by sh, which ends when it is told that what it left goes on (machine/bin/typed.bashrc).
+SH_SCRIPT = 'exec 9>&1; trap \'printf "\\001end\\003" >&9; read _ </dev/tty\' EXIT; . "./$0"'
 # A server may have forked, or another one just be starting; each round ends those that are seen to hold a port.
 ENDINGS = 10
 
@@ -93,7 +93,7 @@ def lines_of(said: str, script: Sequence[str]) -> list[Line]:
 
     A line that ran several times, in a loop, is one. Of a script whose shell announces nothing there is one with the number 0.
     """
-    before, *parts = said.split(BEGIN)
+    before, *parts = said.partition(ENDS)[0].split(BEGIN)
     found, command = [Line(0, "", None, before)] if before else [], ""
     for part in parts:
         head, _, printed = part.partition(END)
@@ -111,7 +111,7 @@ def lines_of(said: str, script: Sequence[str]) -> list[Line]:
         if found and found[-1].number == number:
             found[-1] = replace(found[-1], code=None, printed=found[-1].printed + printed)
         else:
-            typed = script[number - 1].strip() if 0 < number <= len(script) else fields[2]
+            typed = script[number - 1].strip() if 0 < number <= len(script) else command
             found.append(Line(number, typed, None, printed))
     return found
 

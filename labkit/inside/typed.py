@@ -29,6 +29,8 @@ from .processes import CHUNK, KILL_TIMEOUT, _drain
 BEGIN, FIELD, END = "\001", "\002", "\003"
 # Stands in the stream where a program was left running, or a `wait` or a loop was ended.
 LEFT = "\001left\003"
+# What a shell says as it ends; it waits until it is told that what it left goes on, which would else end with it.
+ENDS = "\001end\003"
 # When a program that keeps the terminal is first looked at, and how often after that, seconds.
 FIRST_LOOK, LOOK = 0.03, 0.08
 # How long nothing may happen in it until it counts as waiting for its author, and how long when it serves or records; the longest
@@ -67,7 +69,7 @@ def run(argv: list[str], timeout: float, cwd: str, limit: int, cancel_fd: int = 
                 if limit > 0:
                     yield text[:limit]
                 limit -= len(text)
-                if terminal.repeats(text):
+                if terminal.hears(text):
                     yield LEFT
                 if over and limit <= 0:
                     break  # what it left in the background may print without end
@@ -116,7 +118,7 @@ class Terminal:
         self._ended = os.pidfd_open(self._process.pid)
         self._now = Foreground(self._process.pid, time.monotonic())
         self._rounds: dict[str, tuple[int, float]] = {}
-        self._given_up = False
+        self._given_up, self._tail = False, ""
 
     def wait(self, cancel_fd: int) -> bool:
         """Wait for output, or until it is time to look again. Return True when the shell has ended or nobody waits for it."""
@@ -140,18 +142,17 @@ class Terminal:
         """How it ended, "" when well."""
         code = self._process.poll()
         # In a namespace of its own sh cannot give its terminal back to who had it before, and ends with 2 whatever happened.
-        if code is None or (code == 2 and not self._announces):
+        if code in (None, 0, STOPPED) or (code == 2 and not self._announces):
             return ""
-        return (
-            f"it was ended by {signal.Signals(-code).name}."
-            if code < 0
-            else f"it ended with code {code}."
-            if code not in (0, STOPPED)
-            else ""
-        )
+        assert code is not None
+        return f"it was ended by {signal.Signals(-code).name}." if code < 0 else f"it ended with code {code}."
 
-    def repeats(self, text: str) -> bool:
-        """End a loop that never ends, as what was just printed shows; True when one was."""
+    def hears(self, text: str) -> bool:
+        """Heed what was just printed: let a shell end, and end a loop that never ends. Return True when one was."""
+        self._tail = (self._tail + text)[-len(ENDS) - len(text) :]
+        if ENDS in self._tail:
+            self._tail = ""
+            os.write(self._master, b"\n")
         clock, late = time.monotonic(), False
         for part in text.split(BEGIN)[1:]:
             fields = part.partition(END)[0].split(FIELD)
@@ -162,7 +163,7 @@ class Terminal:
                     late = True
                     self._rounds.pop(fields[1])
         if late:
-            send(os.kill, self._shell(), signal.SIGUSR1)
+            send(os.kill, self._shell(processes()), signal.SIGUSR1)
         return late
 
     def leave(self) -> bool:
@@ -173,7 +174,8 @@ class Terminal:
             return False
         if clock - now.since < FIRST_LOOK or clock - now.looked < LOOK:
             return False
-        now.looked, shell, every = clock, self._shell(), processes()
+        now.looked, every = clock, processes()
+        shell = self._shell(every)
         members = {pid: process for pid, process in every.items() if process.group == group}
         seen = {pid: switches(pid) for pid in members}
         # As long as anything in the lab works, on a busy machine, what waits may wait for that.
@@ -193,7 +195,7 @@ class Terminal:
         return bool(for_another or kept > LONGEST)
 
     def _end_waiting(self, shell: int) -> bool:
-        """End a `wait` of the shell's, for programs that do not end by themselves. A shell without PRELUDE is given up."""
+        """End a `wait` of the shell's for programs that do not end by themselves. sh, which cannot be told, is given up."""
         self._now = Foreground(self._now.group, time.monotonic())
         if self._announces:
             send(os.kill, shell, signal.SIGUSR1)
@@ -208,9 +210,9 @@ class Terminal:
             time.sleep(0.002)
         send(os.killpg, group, signal.SIGCONT)
 
-    def _shell(self) -> int:
+    def _shell(self, every: dict[int, Process]) -> int:
         """The pid of the shell, which bubblewrap may have started; 0 as long as there is none."""
-        every, first = processes(), self._process.pid
+        first = self._process.pid
         if first in every and every[first].name != "bwrap":
             return first
         inner = (pid for pid, process in every.items() if process.session == first and process.name != "bwrap")
@@ -220,7 +222,7 @@ class Terminal:
         """End the shell if it still runs, with what has its terminal; what runs in the background goes on."""
         if self._process.poll() is None:
             group = os.tcgetpgrp(self._master)
-            send(os.kill, self._shell(), signal.SIGKILL)
+            send(os.kill, self._shell(processes()), signal.SIGKILL)
             send(os.killpg, group, signal.SIGKILL)
             send(os.kill, self._process.pid, signal.SIGKILL)
             self._process.wait(KILL_TIMEOUT)
@@ -271,8 +273,8 @@ def serve(pids: Iterable[int]) -> bool:
     for table, state in SERVING.items():
         with contextlib.suppress(OSError), open(f"/proc/net/{table}") as file:
             rows = [line.split() for line in list(file)[1:]]
-        ports = {row[9]: int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == state}
-        sockets |= {inode for inode, port in ports.items() if not table.startswith("udp") or port < EPHEMERAL}
+            ports = {row[9]: int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == state}
+            sockets |= {inode for inode, port in ports.items() if not table.startswith("udp") or port < EPHEMERAL}
     with contextlib.suppress(OSError), open("/proc/net/packet") as file:
         sockets |= {line.split()[8] for line in list(file)[1:]}
     held = {f"socket:[{inode}]" for inode in sockets}

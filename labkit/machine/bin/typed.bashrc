@@ -16,6 +16,7 @@ exit() {
 }
 alias ll='ls -alF' la='ls -A' l='ls -CF'
 trap 'break 99 2>/dev/null' USR1
-# A shell that ends while what it left is still stopped would take that with it (setpgid(2), orphaned process groups).
-trap 'read -rt 0.05 _ </dev/tty' EXIT
+# A shell that ends while what it left is still stopped would take that with it (setpgid(2), orphaned process groups), and bash would
+# end what it believes to be stopped: it forgets its jobs, and waits for a word that all goes on.
+trap 'trap - DEBUG; disown -a; printf "\001end\003" >&9; read -rt 10 _ </dev/tty' EXIT
 trap 'labkit_announce "$?" "$LINENO" "$BASH_COMMAND"' DEBUG
