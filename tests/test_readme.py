@@ -49,7 +49,7 @@ and what would help: `./lab doctor` | unit/machine/doctor::what_would_help lab/r
 | `./lab ps | readme::each_command lab/door::open_lab_is_listed
 | `./lab doctor | readme::each_command unit/machine/choose::full_attempt lab/surroundings::read_only_checkout
 | `./lab test | readme::each_command
-| `./lab bench | readme::each_command
+| `./lab bench | readme::each_command readme::bench_gives
 A *work* is a folder of native files | lab/works::work_is_judged lab/as_typed::work_is_judged
 It is `~` in the lab | lab/machine::home_is_the_labs_home
 The notebooks write it as you go | lab/report::all_notebooks lab/magics::notebook_that_is_run_again unit/recording::script_of_before lab/magics::script_does_what unit/recording::cell_is_a_shell lab/works::work_is_judged
@@ -175,3 +175,14 @@ def test_files_that_are_named_are_there() -> None:
     """Each picture, each page of the repository that is linked to and each file that a command takes is in the checkout."""
     names = re.findall(r"\]\((?!https:)([^)]*)\)|-f (\S+\b)", README)
     assert len(names) > 5 and [name for pair in names for name in pair if name and not (TOP / name).is_file()] == []
+
+
+def test_bench_gives_ratios_of_medians_measured_in_turn() -> None:
+    """One slow round counts no more than another, and what is compared takes turns in one run; an unknown part is refused."""
+    script = (
+        "from table import *; said = []; in_turn(1, lambda: said.append('ours'), lambda: said.append('theirs'))\n"
+        "print(at_most('what', [1, 2, 90], 'other', [4, 4, 1], 's', 0.5).result, *said)"
+    )
+    bench = {"cwd": TOP / "tests" / "bench", "capture_output": True, "text": True}
+    assert subprocess.run([sys.executable, "-c", script], **bench).stdout == "0.50 ours theirs ours theirs\n"
+    assert "no part nonsense; there are opening" in subprocess.run([sys.executable, "run.py", "nonsense"], **bench).stderr

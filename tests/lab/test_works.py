@@ -71,6 +71,7 @@ def test_work_is_judged_as_it_deserves(work: Work, linuxes: list[str], tmp_path:
     found = [judged(work, tmp_path / linux, linux, monkeypatch) for linux in linuxes]
     for verdicts in found:
         lines = [f"{row.requirement} {row.verdict}: {row.evidence} → {row.hint}" for row in verdicts]
+        assert all(row.evidence for row in verdicts), lines
         assert [row.requirement for row in verdicts if row.verdict == FAILED] == ([work.fails] if work.fails else []), lines
         if work.fails:
             assert all(row.hint and not row.points for row in verdicts if row.verdict in (FAILED, COULD_NOT_RUN)), lines
