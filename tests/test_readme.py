@@ -45,7 +45,8 @@ and what would help: `./lab doctor` | unit/machine/doctor::what_would_help lab/r
 | `./lab grade | readme::each_command unit/course/grade::claims_name lab/hostile::right_report
 | `./lab unpack | readme::each_command unit/course/submission::work_comes_back unit/course/evidence::evidence_is_written
 | `./lab release --to DIR` | | readme::each_command lab/release::solutions_and_outputs unit/course/release::edition_does_not_answer
-| `./lab shell | readme::each_command lab/shell::shell_is_in_the_lab lab/shell_ends::command_runs_without
+| `./lab shell NAME | readme::each_command lab/shell::shell_is_in_the_lab lab/shell_ends::command_runs_without lab/shell_record::what_is_typed
+| `./lab shell --task N | readme::each_command lab/shell_record::task_is_worked_on
 | `./lab ps | readme::each_command lab/door::open_lab_is_listed
 | `./lab doctor | readme::each_command unit/machine/choose::full_attempt lab/surroundings::read_only_checkout
 | `./lab test | readme::each_command
@@ -68,7 +69,12 @@ Every fault shows the native command | lab/faults::faults_are_shown lab/faults::
 Sending ends with Stop | lab/panel::stop_and lab/panel_kernel::interrupt_between lab/panel::panel_ends_with_its_lab lab/jupyterlab::closed_tab lab/panel::panel_sleeps
 opens a root shell in it | lab/jupyterlab::terminal_of lab/shell::shell_is_in_the_lab lab/shell::size_follows lab/shell::jobs_go lab/shell::colours
 `exit` leaves it, and the lab runs on | lab/shell::shell_is_in_the_lab
-What you type there is not recorded | lab/shell::shell_is_in_the_lab
+is kept with `--record` alone | lab/shell::shell_is_in_the_lab lab/shell_record::what_is_typed
+With `--record` the terminal is | lab/shell_record::task_typed_in_two lab/shell_record::what_is_typed unit/door/record::words_of
+Servers may stay in the foreground | lab/shell_record::task_typed_in_two unit/door/record::entries
+An editor's line becomes a comment | lab/shell_record::what_an_editor unit/door/record::entries
+A line that begins with a space | lab/shell_record::what_is_typed unit/door/record::entries
+`terminal_button()` in a notebook opens | lab/jupyterlab::terminal_of_jupyterlab lab/shell_record::task_is_worked_on
 Only the user who opened a lab can enter it | lab/door::door_is_this_users unit/door/place::folder_of_another lab/shell_ends::lab_for_the
 `submission.html` opens anywhere | lab/report_page::page_asks_nobody unit/course/writing::page_has_points
 Inside it is the work itself as JSON | unit/course/submission::work_comes_back unit/course/writing::what_is_judged
