@@ -38,7 +38,7 @@ def report_form(work: str | Path = "work", *, to: str | Path = NAME) -> widgets.
 
     def make(_button: Any) -> None:
         button.disabled = True
-        said.value = "Judging your work in fresh labs, as the teacher's machine will, about 15 seconds …"
+        said.value = "Judging your work in fresh labs, as the teacher's machine will, about 20 seconds …"
         notes: list[str] = []
         try:
             stories = stories_in(Path.cwd())

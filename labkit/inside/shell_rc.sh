@@ -10,9 +10,9 @@ alias ls='ls --color=auto' grep='grep --color=auto' ip='ip -color=auto'
 PS1='\[\e[1;32m\]'$LABKIT_LAB'\[\e[0m\]:\[\e[1;34m\]\w\[\e[0m\]\$ '
 [ -r ~/.bashrc ] && . ~/.bashrc
 if [ "$LABKIT_RECORD" ]; then
-    # Shells that are opened in this one, also by sudo, are recorded too.
-    export LABKIT_LEVEL=$SHLVL LABKIT_RECORDER=${BASH_SOURCE[0]%/*}/shell_record.sh HISTCONTROL=ignorespace PS0='$(labkit_run)'
-    export PROMPT_COMMAND='declare -F labkit_prompt >/dev/null || . "$LABKIT_RECORDER"; labkit_prompt'
+    # Shells that are opened in this one, also by sudo, are recorded too. What PS0 prints makes the door look at the record.
+    export LABKIT_LEVEL=$SHLVL LABKIT_RECORDER=${BASH_SOURCE[0]%/*}/shell_record.sh HISTCONTROL=ignorespace PS0='$(labkit_run 2>/dev/null)\e[m'
+    export PROMPT_COMMAND='declare -F labkit_prompt >/dev/null || . "$LABKIT_RECORDER"; labkit_prompt 2>/dev/null'
     printf '\e[2m%s\e[0m\n' "You are root in the lab $LABKIT_LAB ($LABKIT_WHERE). \`exit\` $LABKIT_LEAVING." \
         "What you type here is recorded in ~/$LABKIT_SCRIPT; a line that begins with a space is not."
 else
