@@ -28,8 +28,7 @@ DOCTOR = (
 )
 LAB_TESTS = (
     "lab tests",
-    f"{PYTHON} -m pytest -p no:cacheprovider -q -rs -n 2 --dist loadfile -k 'host and not uml' "
-    f"{' '.join(f'tests/lab/{name}' for name in TESTS)} "
+    f"{PYTHON} -m pytest -p no:cacheprovider -q -rs -k 'host and not uml' {' '.join(f'tests/lab/{name}' for name in TESTS)} "
     ">/tmp/tests 2>&1; code=$?; tail -n 40 /tmp/tests; ! grep -q ' skipped' /tmp/tests && exit $code",
 )
 NOTEBOOK = (
