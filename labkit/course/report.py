@@ -60,7 +60,7 @@ def folder_to_open(folder: Path | None = None) -> Path:
     for place in (Path.cwd(), Path.cwd() / "notebooks"):
         if notebooks_in(place):
             return place
-    every = notebooks_in(NOTEBOOKS)
+    every = notebooks_in(NOTEBOOKS) or find()  # a wheel without any says so
     if every and not have_solutions(every):
         return NOTEBOOKS
     raise BadInput(
@@ -71,7 +71,7 @@ def folder_to_open(folder: Path | None = None) -> Path:
 
 def find(numbers: Sequence[str] = ()) -> list[Path]:
     """The notebooks whose names begin with one of `numbers`, all without any. Raises BadInput for one that is not there."""
-    every = notebooks_in(NOTEBOOKS)
+    every = notebooks_in(NOTEBOOKS) or find()  # a wheel without any says so
     if not every:
         way_out = "run `./lab` in a checkout of the course's repository: labkit that pip has installed comes without them"
         raise BadInput(f"There are no notebooks in {NOTEBOOKS}.", way_out=way_out)
