@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import html
 import importlib.metadata
 import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from ..machine.view import PATH
+from .html import filled
 from .verdict import Verdicts
 
 TITLES = {1: "A pool of backends", 2: "DNS load balancing", 3: "Layer 4 balancing with IPVS", 4: "Layer 7 balancing with nginx"}
@@ -27,6 +27,11 @@ FILES = {
 }
 # What a reader is shown of a file at the most, characters.
 SHOWN = 20_000
+# The cells of a notebook that are no story, and the lines of a cell that are for programs.
+NO_STORY = re.compile(
+    r"^%load_ext labkit|^# NBVAL_CHECK|\bpanel\(|\breport_form\(|= check\(\d\)|^verdicts(\.points)?$", re.MULTILINE
+)
+FOR_PROGRAMS = re.compile(r"^(?:%%once_done|# NBVAL_\w+|### (?:BEGIN|END) SOLUTION)\n?", re.MULTILINE)
 PROGRAMS = {
     "nginx": ["nginx", "-v"], "dnsmasq": ["dnsmasq", "--version"], "dig": ["dig", "-v"], "ip": ["ip", "-V"],
     "tshark": ["tshark", "--version"], "User-Mode Linux": ["linux.uml", "--version"],
@@ -55,82 +60,94 @@ def versions() -> dict[str, str]:
     return found
 
 
-def table(rows: Iterable[tuple[str, ...]], head: tuple[str, ...], kind: str) -> NotebookNode:
-    """A table as an output, all texts escaped; report.css knows the `kind`s."""
-
-    def line(cells: tuple[str, ...], tag: str) -> str:
-        return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
-
-    body = "".join(line(row, "td") for row in rows)
-    return shown(f'<table class="{kind}"><thead>{line(head, "th")}</thead><tbody>{body}</tbody></table>')
+def shown(template: str, plain: str = "", **values: Any) -> NotebookNode:
+    """A cell without source whose output is one of our templates."""
+    return output_cell(filled(template, **values), plain)
 
 
-def shown(page: str, plain: str = "") -> NotebookNode:
+def output_cell(page: str, plain: str = "") -> NotebookNode:
     """A cell without source whose output is a piece of HTML of ours."""
-    output = new_output("display_data", data={"text/html": page, "text/plain": plain})
-    cell: NotebookNode = new_code_cell("", outputs=[output])
+    cell: NotebookNode = new_code_cell("", outputs=[new_output("display_data", data={"text/html": page, "text/plain": plain})])
     cell.metadata["transient"] = {"remove_source": True}  # nbconvert's mark for a cell whose input is not shown
     return cell
 
 
-def literal(name: str, text: str) -> NotebookNode:
-    """A file as it is, under its name; it cannot be taken for anything but text."""
+def text_of(file: Path) -> str:
+    """The text of a file of the work, as much as is shown of it."""
+    if not file.is_file():
+        return "(not there)"
+    text = file.read_text(encoding="utf-8", errors="replace")
     rest = len(text) - SHOWN
-    text = text if rest <= 0 else f"{text[:SHOWN]}\n… {rest:,} more characters"
-    page = f"<p><code>{html.escape(name)}</code></p><pre style='font-family:monospace'>{html.escape(text)}</pre>"
-    return shown(page, f"{name}\n{text}")
-
-
-def cover(who: Mapping[str, str], linux: str, tools: Mapping[str, str]) -> list[NotebookNode]:
-    """Who hands in, when, and with what it was made."""
-    name = html.escape(who.get("name") or "(no name given)")
-    group = f"<p>Group {html.escape(who['group'])}</p>" if who.get("group") else ""
-    head = f'<h1>Load balancing, four times</h1><p style="font-size:140%"><b>{name}</b></p>'
-    page = f"{head}{group}<p>{html.escape(who.get('date', ''))}</p>"
-    title = new_markdown_cell("## Made with")
-    rows = [("Linux of the labs", LINUXES.get(linux, linux)), *tools.items()]
-    return [shown(page), new_markdown_cell("## Points"), title, table(rows, ("", "version"), "tools")]
-
-
-def points_table(verdicts: Verdicts) -> NotebookNode:
-    """A row a task and the sum."""
-    rows: list[tuple[str, ...]] = []
-    for task, title in TITLES.items():
-        part = Verdicts([row for row in verdicts if row.task == task], verdicts.linux)
-        rows.append((f"Task {task} · {title}", str(part.points), str(part.of), str(part.by_hand or "")))
-    rows.append(("Sum", str(verdicts.points), str(verdicts.of), str(verdicts.by_hand or "")))
-    return table(rows, ("", "points", "of", "more by hand"), "points")
+    return text if rest <= 0 else f"{text[:SHOWN]}\n… {rest:,} more characters"
 
 
 def task_part(task: int, work: Path, verdicts: Verdicts, story: Any | None) -> list[NotebookNode]:
-    """One task: the work's files, the verdicts, and the notebook's cells with their figures and tables."""
-    cells = [shown(f'<h1 id="task-{task}">Task {task} · {TITLES[task]}</h1>'), new_markdown_cell("## The work")]
-    for name in FILES[task]:
-        file = work / name
-        text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else "(not there)"
-        cells.append(literal(f"~/{name}", text))
-    part = Verdicts([row for row in verdicts if row.task == task], verdicts.linux)
-    cells += [new_markdown_cell("## Verdicts"), shown(part._repr_html_(), str(part))]
+    """One task: the work's files, the verdicts, and the notebook's story with its figures and tables."""
+    files = [(name, text_of(work / name)) for name in FILES[task]]
+    part = verdicts.of_task(task)
+    cells = [
+        shown("work.html.j2", "\n".join(f"{name}\n{text}" for name, text in files), task=task, title=TITLES[task], files=files),
+        new_markdown_cell("## Verdicts"),
+        output_cell(part._repr_html_(), str(part)),
+    ]
     if story is not None:
-        cells += [new_markdown_cell("## The notebook"), *(demoted(cell) for cell in story.cells)]
+        cells += [new_markdown_cell("## The notebook"), *told(story)]
     return cells
 
 
-def demoted(cell: Any) -> Any:
-    """A notebook's cell with its headings two levels lower, so that the document has one order of headings."""
-    if cell.cell_type == "markdown":
-        lines = cell.source.splitlines()
-        cell = new_markdown_cell("\n".join(f"##{line}" if line.startswith("#") else line for line in lines))
-    return cell
+def told(notebook: Any) -> list[NotebookNode]:
+    """The cells of a notebook that tell its story: without set-up, panel, verdict and form, which the document has once or never.
+
+    A section that held nothing else goes with its text. Headings are a level lower, so that the document has one order of them.
+    """
+    sections: list[list[Any]] = [[]]
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("#"):
+            sections.append([])
+        sections[-1].append(cell)
+    found: list[NotebookNode] = []
+    for section in sections:
+        code = [cell for cell in section if cell.cell_type == "code"]
+        if not code or any(tells(cell) for cell in code):
+            found += [retold(cell) for cell in section if cell.cell_type != "code" or tells(cell)]
+    return found
+
+
+def tells(cell: Any) -> bool:
+    """Return True for a code cell that is a part of the story: it shows something, or the learner wrote it."""
+    return bool(cell.metadata.get("nbgrader", {}).get("solution")) or not NO_STORY.search(cell.source)
+
+
+def retold(cell: Any) -> NotebookNode:
+    """A cell as it stands in the document: titles a level lower, marks for programs taken out."""
+    if cell.cell_type != "code":
+        text: NotebookNode = new_markdown_cell("\n".join(lowered(cell.source)))
+        return text
+    source = FOR_PROGRAMS.sub("", cell.source)
+    code: NotebookNode = new_code_cell(source, outputs=cell.get("outputs", []), metadata=cell.metadata)
+    return code
+
+
+def lowered(markdown: str) -> Iterator[str]:
+    """Yield the lines of a text, its headings a level lower and that of the first level left out; code is left alone."""
+    code = False
+    for line in markdown.splitlines():
+        code ^= line.startswith("```")
+        if code or not line.startswith("#"):
+            yield line
+        elif not line.startswith("# "):
+            yield f"#{line}"
 
 
 def document(
     work: Path, who: Mapping[str, str], verdicts: Verdicts, stories: Mapping[int, Any], tools: Mapping[str, str]
 ) -> NotebookNode:
     """The whole homework as a notebook, to be exported by nbconvert."""
-    front = cover(who, verdicts.linux, tools)
-    front.insert(2, points_table(verdicts))
-    cells = [*front, *(cell for task in TITLES for cell in task_part(task, work, verdicts, stories.get(task)))]
+    tasks = [(task, title, verdicts.of_task(task)) for task, title in TITLES.items()]
+    front = shown("cover.html.j2", who={"name": "", "group": "", "date": "", **who}, tasks=tasks, all=verdicts)
+    rows = [("Linux of the labs", LINUXES.get(verdicts.linux, verdicts.linux)), *tools.items()]
+    parts = [cell for task in TITLES for cell in task_part(task, work, verdicts, stories.get(task))]
+    cells = [front, *parts, shown("tools.html.j2", tools=rows)]
     for number, cell in enumerate(cells):
         cell["id"] = f"cell-{number}"
     notebook: NotebookNode = new_notebook(cells=cells)

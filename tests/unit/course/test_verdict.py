@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 
 import pytest
@@ -86,7 +87,7 @@ def test_evidence_is_escaped() -> None:
     """What a work printed cannot become a part of the notebook's page."""
     shown = Verdicts([verdict("1.1", failed(NASTY, NASTY + "!"))], "uml")._repr_html_()
     assert NASTY not in shown
-    assert shown.count("&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt; &amp; &lt;/td&gt;") == 2
+    assert html.unescape(shown).count(NASTY) == 2
 
 
 @pytest.mark.parametrize("kind", [PASSED, FAILED, COULD_NOT_RUN, BY_HAND])
