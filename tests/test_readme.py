@@ -94,6 +94,7 @@ Nothing of it is imported or rendered | lab/hostile::hostile_work unit/course/fe
 tshark reads its capture in a view | unit/machine/cell::reader_of unit/measure/capture::capture_of_strangers
 Linux that can do what the notebook needs | unit/machine/choose::first_that unit/machine/choose::probe_says unit/machine/choose::candidates_come
 | bubblewrap + the running kernel | lab/candidates::candidate_opens kernels/kernels::course_on
+Seen on Debian's kernels | kernels/kernels::course_on
 | bubblewrap + User-Mode Linux (`uml`) | lab/candidates::candidate_opens lab/candidates::user_mode_linux_has lab/refused::running_kernel_has
 | User-Mode Linux alone | lab/refused::user_namespaces_forbidden lab/refused::seccomp_filter
 IPVS needs neither root nor `modprobe` | kernels/kernels::course_on kernels/kernels::smoke
