@@ -206,7 +206,7 @@ def test_batch_goes_on_and_begins_again_when_asked(words: dict[str, str], tmp_pa
         assert main([*command, *more]) == 0
         counts.append(len(judged))
     assert counts == [1, 1, 2, 2]
-    assert {path.name for path in (tmp_path / "pages").iterdir()} == {"index.html", "001-ann.html"}
+    assert {path.name for path in (tmp_path / "pages").iterdir()} >= {"index.html", "001-ann.html"}
 
 
 def test_page_has_points_work_verdicts_and_notebook(
