@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "course.button": ["report_form", "terminal_button"],
         "course.check": ["check"],
         "course.live.panel": ["panel"],
+        "course.requirements": ["asked"],
         "course.scene": ["topology"],
         "lab": ["Lab"],
         "magics": ["load_ipython_extension"],

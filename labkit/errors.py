@@ -10,6 +10,7 @@
     │   └── CallFailed          a labkit function raised inside the lab
     ├── ServiceError            a service could not be started, configured or stopped
     │   ├── MissingProgram      the program is not installed
+    │   ├── NotRunning          a service is asked for that nobody has started
     │   ├── ConfigRejected      the program refuses its configuration
     │   └── PortTaken           another process in the lab listens there
     ├── BadInput                a value that cannot be used, found before anything was run
@@ -144,6 +145,10 @@ class ServiceError(LabkitError):
 
 class MissingProgram(ServiceError):
     """The program is not installed where the lab could see it."""
+
+
+class NotRunning(ServiceError):
+    """A service is asked for that nobody has started in the lab."""
 
 
 class ConfigRejected(ServiceError):

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import re
 import sys
-from traceback import walk_tb
-from typing import Any
 from unittest.mock import patch
 
 from IPython.core.getipython import get_ipython
 from IPython.core.interactiveshell import InteractiveShell
 
 from .commands import listener
-from .errors import LabkitError
+from .errors import LabkitError, NotRunning
 from .lab import COMMAND_TIMEOUT, Lab
 
 # Programs that need a terminal, which a cell is not; `top -b` prints and ends.
 FOR_A_TERMINAL = re.compile(
     r"\s*(?:sudo\s+)?(vi|vim|nvim|nano|pico|emacs|mcedit|mc|less|more|man|watch|screen|tmux|htop|top(?!.*\s-\w*b))(?=\s|$)"
 )
-# How a stub in the learner's edition names what the cells after it need.
-ASKED = re.compile(r"^# the cells below use: (.+)$", re.M)
+# What stands in the learner's edition in the place of a solution, and in the cells that need one (course/release.py).
+STUB = "# write here: the helpers named above; or %%lab, and native commands in the lines below it"
+NEEDS = "# needs your solution above"
 # A & that puts a command into the background, and is no part of && or of a redirection.
 BACKGROUND = re.compile(r"(?<![&<>|])&(?![&>])")
 # How long such a command may rest before it counts as begun, and take until then at the most, seconds.
@@ -83,53 +82,60 @@ def unreadable(lab: Lab, cell: str) -> str:
     return str(done) or ("" if not done.code else f"bash: code {done.code}\n")
 
 
-def once_done(_line: str, cell: str) -> None:
-    """Run a cell that builds on a solution; where a name of the solution is not there yet, say so in one line.
+def prepared(lines: list[str]) -> list[str]:
+    """Return the lines of a cell as IPython is to read them: comments above %%lab are left out, a cell that NEEDS is calm."""
+    code = next((number for number, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")), len(lines))
+    if lines and lines[0].startswith(NEEDS):
+        return ["%%once_done\n", *lines]
+    return lines[code:] if lines[code:] and lines[code].startswith("%%lab") else lines
 
-    As long as names are missing that a solution was asked for, that is also what other errors come from. A failed assertion,
-    an interrupt, and every error once the solution is there, is the cell's own, and is shown as without this magic.
+
+def once_done(_line: str, cell: str) -> None:
+    """Run a cell that builds on a solution and says so in its first line (NEEDS, the names that it needs).
+
+    Where one of the names is not there, or the cell finds that a service does not run, one line says so, as long as the
+    solution's cell is as it was given. Every other error is the cell's own, and is shown as without this magic.
     """
     shell = get_ipython()
     assert shell is not None
+    first, _, rest = cell.partition("\n")
+    needed = first.removeprefix(NEEDS).strip(" :").split(", ")
+    if missing := [name for name in needed if name and name not in shell.user_ns]:
+        why = "Not done yet" if as_given(shell) else "Not run"
+        names = ", ".join(f"`{name}`" for name in missing)
+        print(
+            f"{why}: this cell needs your solution above ({names} is not there; after a restart, run all cells from the first)."
+        )
+        return
     lines: list[str] = []
 
     def note(*_args: object, tb_offset: int | None = None, **_options: object) -> None:
         lines[:] = shell.InteractiveTB.structured_traceback(*sys.exc_info(), tb_offset)  # type: ignore[call-arg]
 
     with patch.multiple(shell, showtraceback=note, showsyntaxerror=note):
-        result = shell.run_cell(cell)
+        result = shell.run_cell(f"\n{rest}")
     error = result.error_before_exec or result.error_in_exec
     if error is None:
         return
-    if type(error) is NameError and error.name and raised_in(error) is shell.user_global_ns:
-        print(
-            f"Not done yet: this cell needs your solution above (it uses `{error.name}`, which no cell above has made). "
-            "After a restart of the kernel, run the cells from the first on."
-        )
-        return
-    if isinstance(error, Exception) and not isinstance(error, AssertionError | SyntaxError) and (names := missing(shell)):
-        print(f"Not done yet: this cell needs your solution above (`{'`, `'.join(names)}`, which no cell above has made).")
+    if isinstance(error, NotRunning) and as_given(shell):
+        print(f"Not done yet: this cell needs your solution above. {error.tried}")
         return
     if not hasattr(error, "_render_traceback_"):
         error._render_traceback_ = lambda: lines  # without the frames from the magic to here
     raise error
 
 
-def missing(shell: InteractiveShell) -> list[str]:
-    """Return the names that the stubs which were run ask the solution for (course/release.py), and that are not there yet."""
-    stubs = [words for cell in shell.history_manager.input_hist_raw for words in ASKED.findall(cell)]  # type: ignore[union-attr]
-    return [name for name in dict.fromkeys(", ".join(stubs).split(", ")) if name and name not in shell.user_ns]
-
-
-def raised_in(error: BaseException) -> dict[str, Any] | None:
-    """Return the global names of the code that raised an error."""
-    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
-    return frames[-1].f_globals if frames else None
+def as_given(shell: InteractiveShell) -> bool:
+    """True when the cell for the solution that was run last is a stub of the learner's edition: comments, and nothing else."""
+    cells = [cell for cell in shell.history_manager.input_hist_raw if STUB in cell]  # type: ignore[union-attr]
+    return bool(cells) and all(not line.strip() or line.lstrip().startswith("#") for line in cells[-1].splitlines())
 
 
 def load_ipython_extension(shell: InteractiveShell | None = None) -> None:
-    """Make %lab, %%lab and %%once_done known (`%load_ext labkit`)."""
+    """Make %lab and %%lab known, and what lets a cell wait for a solution (`%load_ext labkit`)."""
     shell = shell or get_ipython()
     if shell is not None:
         shell.register_magic_function(lab_magic, "line_cell", "lab")  # type: ignore[arg-type]
         shell.register_magic_function(once_done, "cell", "once_done")  # type: ignore[arg-type]
+        if prepared not in shell.input_transformers_cleanup:
+            shell.input_transformers_cleanup.insert(0, prepared)

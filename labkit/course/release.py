@@ -13,14 +13,17 @@ from typing import Any
 import nbformat
 
 from ..errors import BadInput
+from ..magics import NEEDS
+from ..magics import STUB as WORK
 from .report import COURSE, find
 from .writing import prepare_folder, write_file, writing
 
 STUB = "# write here"
-WORK = f"{STUB}: the helpers named above; or %%lab as the first line of this cell, and native commands below it"
 SOLUTION = re.compile(r"### BEGIN SOLUTION\n(.*?)### END SOLUTION", re.DOTALL)
-# The tag of cells that answer what the learner is asked.
-REFERENCE = "reference"
+# The tag of cells that answer what the learner is asked, and of those whose output is there from the beginning.
+REFERENCE, ASKED = "reference", "asked"
+# A cell that takes what runs, whoever started it.
+TAKES = re.compile(r"^(\w+) = \w+\.running\(", re.M)
 # What the edition needs beside its notebooks, as it lies in the checkout; and what a learner reads first.
 STARTER = ("lab", "requirements.lock", "binder/apt.txt", "labkit", "LICENSE")
 README = Path(__file__).with_name("templates") / "edition" / "README.md"
@@ -45,7 +48,9 @@ def names(code: str, kind: type[ast.expr_context]) -> set[str]:
 
 def stub(solution: str, rest: Iterable[str]) -> str:
     """What stands in the place of a solution: where to write, and which of its variables the `rest` of the code uses."""
-    used = sorted(names(solution, ast.Store) & {name for code in rest for name in names(code, ast.Load)})
+    rest = list(rest)
+    taken = {name for code in rest for name in TAKES.findall(code)}
+    used = sorted((names(solution, ast.Store) & {name for code in rest for name in names(code, ast.Load)}) - taken)
     if used == ["answer"]:
         return f"{STUB}: answer = …"
     return f"{WORK}\n# the cells below use: {', '.join(used)}" if used else WORK
@@ -62,15 +67,23 @@ def stubs(code: list[str]) -> list[str]:
 
 
 def calm(code: list[Any]) -> None:
-    """Let the cells that build on a solution say calmly that it is missing: %%once_done before each but the first.
+    """Let the cells that build on a solution say what they need, in a comment that labkit reads (magics.py).
 
-    A notebook that asks for no solution, which is one to read and to try, stays as it is.
+    What they need is what the cells above take as it runs. From the check on, these are only the cells that use what others
+    have made. A notebook that asks for no solution, which is one to read and to try, stays as it is.
     """
-    if not any(cell.metadata.get("nbgrader", {}).get("solution") for cell in code):
-        return
-    for cell in code[1:]:
-        if "nbgrader" not in cell.metadata and not cell.source.startswith("%%"):
-            cell.source = f"%%once_done\n{cell.source}"
+    first = next((n for n, cell in enumerate(code) if cell.metadata.get("nbgrader", {}).get("solution")), len(code))
+    taken: list[str] = []
+    made: set[str] = set()
+    checked = False
+    for cell in code[first + 1 :]:
+        if marks := cell.metadata.get("nbgrader"):
+            checked = checked or marks["grade_id"].endswith("-check")
+        elif not checked or made & names(cell.source, ast.Load):
+            source = cell.source
+            cell.source = f"{NEEDS}{': ' if taken else ''}{', '.join(taken)}\n{source}"
+            taken += [name for name in TAKES.findall(source) if name not in taken]
+            made |= names(source, ast.Store) | set(re.findall(r"^def (\w+)", source, re.M))
 
 
 def learners_edition(path: Path) -> Any:
@@ -78,11 +91,13 @@ def learners_edition(path: Path) -> Any:
     notebook = nbformat.read(path, as_version=4)
     texts = iter(stubs([cell.source for cell in notebook.cells if cell.cell_type == "code"]))
     resources: dict[str, Any] = {"metadata": {"name": path.stem}}
+    asked = {cell.id: cell.outputs for cell in notebook.cells if ASKED in cell.metadata.get("tags", ())}
     for step in preprocessors():
         notebook, resources = step.preprocess(notebook, resources)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     for cell in code:
         cell.source = re.sub(rf"^{STUB}$", lambda _: next(texts), cell.source, flags=re.MULTILINE)
+        cell.outputs = asked.get(cell.id, cell.outputs)
     calm(code)
     return notebook
 

@@ -165,6 +165,21 @@ def stop(pid: int, grace: float = GRACE) -> int:
     return process.wait(KILL_TIMEOUT)
 
 
+def end(pid: int, grace: float = GRACE) -> None:
+    """End a process, whoever started it: politely for `grace` seconds, and wait until it is gone."""
+    if pid in _started:
+        stop(pid, grace)
+        return
+    for numbers, seconds in (((signal.SIGTERM, signal.SIGCONT), grace), ((signal.SIGKILL,), KILL_TIMEOUT)):
+        for number in numbers:
+            send_signal(pid, number)
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if _status(pid).get("State", "Z").startswith("Z"):
+                return
+            time.sleep(0.01)
+
+
 def _kill_group(pid: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, number)
@@ -186,9 +201,14 @@ def named(program: str) -> list[int]:
 
 def exists(pid: int, program: str) -> bool:
     """True when process `pid` is there, runs `program` (its name in /proc/pid/comm) and is not a zombie."""
+    lines = _status(pid)
+    return lines.get("Name", "") == program[:15] and not lines.get("State", "Z").startswith("Z")
+
+
+def _status(pid: int) -> dict[str, str]:
+    """What proc(5) says of a process in /proc/pid/status; nothing when it is gone."""
     try:
         with open(f"/proc/{pid}/status") as file:
-            lines = dict(line.split(":\t", 1) for line in file.read().splitlines() if ":\t" in line)
+            return dict(line.split(":\t", 1) for line in file.read().splitlines() if ":\t" in line)
     except OSError:
-        return False
-    return lines.get("Name", "") == program[:15] and not lines.get("State", "Z").startswith("Z")
+        return {}

@@ -28,6 +28,20 @@ def listeners() -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (row["protocol"], row["port"], row["address"]))
 
 
+def server_at(protocol: str, address: str, port: int) -> dict[str, Any] | None:
+    """Who is reached at `address`: pid, program, arguments and folder of the first of its processes; None when nobody is."""
+    if port not in open_ports():
+        return None
+    places = [(protocol, reached, port) for reached in (address, "0.0.0.0", "::")]
+    found = []
+    for pid in {row["pid"] for row in listeners() if (row["protocol"], row["address"], row["port"]) in places and row["pid"]}:
+        with contextlib.suppress(psutil.Error):
+            one = psutil.Process(pid)
+            row = {"pid": pid, "program": one.name(), "arguments": one.cmdline(), "folder": one.cwd()}
+            found.append((one.create_time(), pid, row))
+    return min(found)[2] if found else None
+
+
 def describe(pid: int | None) -> dict[str, str]:
     """The program's name and its command line, empty when the process is gone."""
     try:

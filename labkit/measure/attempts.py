@@ -8,14 +8,9 @@ import pandas as pd
 
 from ..errors import MeasureError
 from ..lab import Lab
-from ..services.nginx import Nginx
+from ..services.nginx import LOG_FORMAT, Nginx
 
 COLUMNS = ["n", "time", "upstreams", "statuses", "status"]
-# The format to give to nginx: one line a request, what it tried and what came of it (ngx_http_upstream_module,
-# $upstream_addr and $upstream_status: values of several attempts are separated by commas).
-LOG_FORMAT = "log_format attempts '$msec|$status|$upstream_addr|$upstream_status';"
-
-
 LINE = re.compile(r"(\d+(?:\.\d*)?)\|(\d+)\|([^|]*)\|([^|]*)")
 
 

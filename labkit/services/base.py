@@ -7,11 +7,39 @@ import shlex
 import signal
 from typing import Any, NoReturn, Self
 
-from ..commands import PROCESSES
-from ..errors import BadInput, CommandFailed, ConfigRejected, MissingProgram, PortTaken, ServiceError, WaitTimeout
+from ..commands import PROCESSES, listener
+from ..errors import BadInput, CommandFailed, ConfigRejected, MissingProgram, NotRunning, PortTaken, ServiceError, WaitTimeout
 from ..lab import Lab
+from ..machine.view import HOME
 
 FIRST_TIMEOUT, STOP_TIMEOUT = 2.0, 10.0
+
+
+class Running:
+    """A process of the lab that somebody else has started, as `Process`: found where it listens, stopped by its pid."""
+
+    log = ""  # it prints where it was started
+
+    def __init__(self, lab: Lab, pid: int, program: str, arguments: list[str], folder: str) -> None:
+        self._lab, self.pid, self.program, self.arguments = lab, pid, program, arguments
+        there = f"cd {quoted(folder.replace(HOME, '~', 1))} && " if folder not in ("", "/", HOME) else ""
+        self.command = there + " ".join(quoted(word.replace(f"{HOME}/", "~/", 1)) for word in arguments)
+
+    @classmethod
+    def at(cls, lab: Lab, protocol: str, address: str, port: int) -> Self | None:
+        """Who listens there, None when nobody does."""
+        found = lab.call("labkit.inside.sockets:server_at", protocol, address, port)
+        return found and cls(lab, **found)
+
+    @property
+    def alive(self) -> bool:
+        """True while it runs."""
+        return bool(self._lab.call(f"{PROCESSES}:exists", self.pid, self.program))
+
+    def stop(self) -> int:
+        """End it, by SIGTERM, after three seconds by SIGKILL."""
+        self._lab.call(f"{PROCESSES}:end", self.pid)
+        return 0
 
 
 class Service:
@@ -28,8 +56,12 @@ class Service:
         self.lab.record(*commands, task=self.task)
 
     def start(self) -> None:
-        """Start it; when it cannot be started, nothing of it is left running."""
+        """Start it; when it cannot be started, nothing of it is left running. What runs already is left so, and said."""
         raise NotImplementedError
+
+    def say(self, words: str) -> None:
+        """Say something that is no command."""
+        listener.get()(f"# {words}")
 
     def stop(self) -> None:
         """Stop it; a service that does not run is left as it is."""
@@ -59,16 +91,61 @@ class Daemon(Service):
 
     program = ""
     pid_file = ""
+    # Where the assignment has it listen: there one is found that somebody else has started.
+    place = ("tcp", "127.0.0.1", 0)
+    # What stands in the command line of one that the package's service has started.
+    service_sign = ""
     log_files: tuple[str, ...] = ()
     config_file = ""
 
     def __init__(self, lab: Lab, config: str | None = None, *, file: str | None = None) -> None:
-        """`config` is the text of its configuration, written to `file` in the lab's home; None takes the file that is there."""
+        """`config` is the text of its configuration, written to `file` (in ~ or /tmp); None takes what is there.
+
+        What is there is the one that runs, whoever started it and with whichever configuration, else the file.
+        """
         super().__init__(lab)
         self.config_file = file or self.config_file
         self._said = ""
+        self._as_found: tuple[str, str] | None = None  # the commands that start and stop one that was started in another way
+        self._config, self._changed = config, False
         if config is not None:
             self.configure(config)
+
+    @classmethod
+    def running(cls, lab: Lab) -> Self:
+        """The one that runs in the lab, whoever started it and how. Raises NotRunning when none does."""
+        daemon = cls(lab)
+        if daemon.find() is None:
+            _, address, port = cls.place
+            raise NotRunning(
+                f"No {cls.program} listens at {address}, port {port}, in this lab.",
+                way_out=f"start it as the task says: with {cls.__name__}(lab, …), or by native commands in a cell with %%lab",
+            )
+        return daemon
+
+    def find(self) -> int | None:
+        """The pid of the one that runs, None when none does; one started in another way is stopped and started in that way."""
+        pid = self.pid
+        if pid is None or not self._runs(pid):
+            return None
+        if self._config is None and not self._ours(pid):
+            found = Running.at(self.lab, *self.place)
+            command = self.lab.call("labkit.inside.sockets:describe", pid)["command"]
+            if self.service_sign in command:
+                self._as_found = (f"systemctl start {self.program}", f"systemctl stop {self.program}")
+            elif found is not None and found.pid == pid:
+                self._as_found = (self.typed(found), f"kill {pid}")
+        return pid
+
+    def typed(self, found: Running) -> str:
+        """The command that starts one like `found`."""
+        foreground = {"-d", "--no-daemon", "-k", "--keep-in-foreground"} & set(found.arguments)
+        return found.command + (" &" if foreground else "")
+
+    def _ours(self, pid: int) -> bool:
+        """True when process `pid` was started with the configuration file of this object."""
+        words = self.lab.call("labkit.inside.sockets:describe", pid)["command"].split()
+        return self.config_file.replace("~", HOME, 1) in words
 
     @property
     def start_command(self) -> str:
@@ -82,12 +159,35 @@ class Daemon(Service):
 
     def configure(self, config: str) -> None:
         """Write its configuration file; it takes effect at the next start."""
-        self.lab.write(self.config_file, config)
+        self._changed = self.lab.read(self.config_file) != config
+        if self.config_file.startswith("~/"):
+            self.lab.write(self.config_file, config)
+        else:  # not in the home: no part of a work
+            self.lab.call("labkit.inside.files:write", self.config_file, config)
 
     def start(self) -> None:
-        """Start it; it is ready when this returns. Raises ConfigRejected, PortTaken, MissingProgram, ServiceError."""
-        if self.alive:
-            raise ServiceError(f"{self.title} already runs in this lab.", way_out="stop it first, or use restart()")
+        """Start it; it is ready when this returns. Raises ConfigRejected, PortTaken, MissingProgram, ServiceError.
+
+        One that runs is left as it is; with a configuration that was written anew, it is started again.
+        """
+        pid = self.find()
+        if pid is None:
+            self.launch()
+            self.record(self.start_command)
+        elif self._config is not None and not self._ours(pid):
+            raise ServiceError(
+                f"{self.title} already runs in this lab (pid {pid}), with another configuration than {self.config_file}.",
+                way_out=f"stop it first: {type(self).__name__}(lab).stop()",
+            )
+        elif self._changed:
+            self.say(f"{self.title} already runs (pid {pid}): it is started again, with the new {self.config_file}.")
+            self.end()
+            self.launch()
+        else:
+            self.say(f"{self.title} already runs (pid {pid}), and is left as it is.")
+
+    def launch(self) -> None:
+        """Start it, and show nothing. Raises as `start`."""
         before = self._pids()
         done = self.lab.run(self.start_command, check=False)
         self._said = str(done)
@@ -99,20 +199,26 @@ class Daemon(Service):
             for pid in self._pids() - before:  # started, but its pid file is somewhere else
                 self._kill(pid)
             raise
-        self.record(self.start_command)
+        self._changed = False
 
     def stop(self) -> None:
         """Stop it and wait until it is gone, by a plain signal where its own command does not work (a broken configuration)."""
-        pid = self.pid
-        if pid is None or not self._runs(pid):
-            return
-        done = self.lab.run(self.stop_command, check=False)
-        self.record(self.stop_command if not done.code else f"kill $(cat {self.pid_file})")
+        if command := self.end():
+            self.record(command)
+
+    def end(self) -> str:
+        """Stop it, show nothing, and return the command that did; "" when it does not run."""
+        pid = self.find()
+        if pid is None:
+            return ""
+        command = self.stop_command
+        done = self.lab.run(command, check=False)
         try:
             self._await_end(pid, 0.0 if done.code else FIRST_TIMEOUT)
         except WaitTimeout:  # also a daemon that has just been started may lose its first signal
             self._kill(pid)
             self._await_end(pid, STOP_TIMEOUT)
+        return command if not done.code else f"kill {pid}"
 
     def _await_end(self, pid: int, timeout: float) -> None:
         self.lab.wait_until(lambda: not self._runs(pid), reason=f"the end of {self.program}", timeout=timeout)
@@ -128,9 +234,14 @@ class Daemon(Service):
 
     @property
     def pid(self) -> int | None:
-        """The pid that its pid file names, None without one."""
+        """The pid that its pid file names, else that of the one at its place, whoever started it; None without any."""
         text = (self.lab.read(self.pid_file) or "").strip()
-        return int(text) if text.isdigit() else None
+        if text.isdigit() and self._runs(int(text)):
+            return int(text)
+        if self.pid_file != type(self).pid_file:  # a second one of its kind
+            return None
+        found = Running.at(self.lab, *self.place)
+        return found.pid if found and found.program == self.program else None
 
     @property
     def alive(self) -> bool:

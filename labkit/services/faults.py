@@ -42,7 +42,7 @@ class Freeze(Service):
         self.server, self._pid = server, server.pid
 
     def _signal(self, name: str) -> None:
-        self.record(f"pkill -{name} -f {quoted(self.server.backend.pattern)}")
+        self.record(f"pkill -{name} -f {quoted(self.server.pattern)}")
         self.lab.call(f"{PROCESSES}:send_signal", self._pid, int(signal.Signals[f"SIG{name}"]))
 
     def start(self) -> None:
@@ -73,11 +73,11 @@ class StandIn(Service):
 
     def command(self, pid: int | str) -> str:
         """The command that makes it, for the server `pid`."""
-        return f"python3 {STAND_IN} -d ~/{self.server.backend.name} {self._options} --for {pid}"
+        return f"python3 {STAND_IN} -d {self.server.folder} {self._options} --for {pid}"
 
     def start(self) -> None:
         """Take over; it answers when this returns. Raises ServiceError."""
-        self.record(f"{self.command(f'$(pgrep -f {quoted(self.server.backend.pattern)})')} &")
+        self.record(f"{self.command(f'$(pgrep -f {quoted(self.server.pattern)})')} &")
         process = self._process = self.lab.start(self.command(self._pid), name=self.title)
         try:
             self.lab.wait_until(
@@ -149,12 +149,12 @@ class Faults:
     def heal(self, name: str) -> None:
         """Take its fault away, and start it when it is stopped."""
         server = self.pool[name]
-        if not (server.lab.home / name).is_dir():
-            raise ServiceError(f"{name} was never started.", way_out="start the pool first: pool.start()")
         with server.changing:
             server.cure()
             if not server.alive:
-                self.pool.lab.record(f"{server.backend.command} &")
+                if server.folder == f"~/{name}" and not (server.lab.home / name).is_dir():
+                    raise ServiceError(f"{name} was never started.", way_out="start the pool first: pool.start()")
+                self.pool.lab.record(f"{server.command} &")
                 server.launch()
 
     def heal_all(self) -> None:

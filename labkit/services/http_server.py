@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from ..errors import BadInput, ServiceError
+from ..errors import BadInput, NotRunning, ServiceError
 from ..lab import Lab, Process
-from .base import Service, explain, quoted, split_address
+from ..machine.view import HOME
+from .base import Running, Service, explain, quoted, split_address
 
 START_TIMEOUT = 20.0
 WELL, STOPPED = "well", "stopped"
@@ -55,35 +56,69 @@ ASSIGNMENT = (Backend("backend1", 8081, PAGES["backend1"]), Backend("backend2", 
 
 
 class BackendServer(Service):
-    """One running backend."""
+    """One running backend: started here, or found at its address, whoever started it."""
 
     task = 1
 
     def __init__(self, lab: Lab, backend: Backend) -> None:
         super().__init__(lab)
         self.backend, self.title = backend, backend.name
-        self._process: Process | None = None
+        self.folder = f"~/{backend.name}"  # what it serves
+        self._process: Process | Running | None = None
+        self._found: Running | None = None  # what was found here and was not started by a command of ours
         self.fault: Service | None = None  # what it suffers from now: services/faults.py
         self.changing = threading.RLock()  # clicks and cells are threads of their own
 
+    @property
+    def command(self) -> str:
+        """The command that runs it, as one types it: what started the one that was found, else ours."""
+        return self._found.command if self._found else f"{self.backend.command.partition(' -d ')[0]} -d {self.folder}"
+
+    @property
+    def pattern(self) -> str:
+        """What pkill finds it by; [p] finds a p, and not the command that searches."""
+        if not self._found:
+            return self.backend.pattern
+        words = " ".join(self._found.arguments)
+        return f"[{words[0]}]{re.escape(words[1:])}"
+
     def write_page(self) -> None:
-        """Make its folder and its index.html."""
-        folder = f"~/{self.backend.name}"
-        self.record(f"mkdir -p {folder}")
-        self.lab.write(f"{folder}/index.html", self.backend.page + "\n")
+        """Make its folder and its index.html; a page that is there is left as it is.
+
+        Where the lab's task is another than the pool's, a page that is missing, or is not this backend's, is no part of the work:
+        then it is made in /tmp and served from there.
+        """
+        file, page = self.lab.home / self.backend.name / "index.html", self.backend.page
+        there = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else None
+        same = there is not None and there.strip().strip('"') == page.strip()
+        if self.lab.task not in (None, self.task):
+            if same:
+                return
+            self.folder = f"/tmp/{self.backend.name}"
+            self.lab.run(["mkdir", "-p", self.folder])
+            self.lab.call("labkit.inside.files:write", f"{self.folder}/index.html", page + "\n")
+            self.say(f"{self.folder}/index.html: {page}")
+            return
+        self.record(f"mkdir -p {self.folder}")
+        if there is None or same or self.lab.task is None:
+            self.lab.write(f"{self.folder}/index.html", page + "\n")
+        else:
+            self.say(f"{self.folder}/index.html is there already, and is left as it is.")
 
     def start(self) -> None:
         """Start it; it listens when this returns. Raises PortTaken, MissingProgram, ServiceError."""
         with self.changing:
             if self.alive:
-                raise ServiceError(f"{self.title} already runs.", way_out="stop it first, or use restart()")
+                self.say(f"{self.title} already runs (pid {self.pid}), and is left as it is.")
+                return
             self.cure()
             self.launch()
-            self.record(f"{self.backend.command} &")
+            self.record(f"{self.command} &")
 
     def launch(self) -> None:
         """Run it, and show nothing. Raises as `start`."""
-        process = self.lab.start(self.backend.command, name=self.backend.name)
+        # A shell that goes into a folder first would else stay the parent of the server.
+        process = self.lab.start(self.command.replace("&& ", "&& exec ", 1), name=self.backend.name)
         try:
             state = self.lab.call("labkit.inside.sockets:wait_for_listener", process.pid, self.backend.port, START_TIMEOUT)
         except BaseException:
@@ -91,8 +126,20 @@ class BackendServer(Service):
             raise
         if state != "listening":
             code, words = process.stop(), process.log
-            explain(self.lab, "python3", self.backend.command, code, words or f"no listener on port {self.backend.port}: {state}")
+            explain(self.lab, "python3", self.command, code, words or f"no listener on port {self.backend.port}: {state}")
         self._process = process
+
+    def find(self) -> bool:
+        """Take who serves at its address for this server, whoever started it; False when nobody does, or no Python."""
+        address, port = self.backend.address.split(":")
+        found = Running.at(self.lab, "tcp", address, int(port))
+        if found is None or not found.program.startswith("python") or "-c" in found.arguments[1:2]:
+            return False
+        self._process = found
+        folder = found.arguments[-1].replace(HOME, "~", 1)
+        ours = found.command == f"{self.backend.command.partition(' -d ')[0]} -d {folder}"
+        self.folder, self._found = (folder, None) if ours else (self.folder, found)
+        return True
 
     def stop(self) -> None:
         """Stop it, and take its fault away."""
@@ -117,7 +164,7 @@ class BackendServer(Service):
     @property
     def stop_command(self) -> str:
         """The command that stops it, as one types it."""
-        return f"pkill -f {quoted(self.backend.pattern)}"
+        return f"pkill -f {quoted(self.pattern)}"
 
     @property
     def state(self) -> str:
@@ -126,8 +173,8 @@ class BackendServer(Service):
 
     @property
     def alive(self) -> bool:
-        """True while its process runs."""
-        return self._process is not None and self._process.alive
+        """True while it runs, whoever started it."""
+        return (self._process is not None and self._process.alive) or self.find()
 
     @property
     def pid(self) -> int:
@@ -138,7 +185,7 @@ class BackendServer(Service):
 
     @property
     def log(self) -> str:
-        """Its access log."""
+        """Its access log; that of one which was found goes where it was started."""
         return self._process.log if self._process else ""
 
 
@@ -167,15 +214,27 @@ class BackendPool(Service):
         places = [split_address(address) for address in addresses]
         return cls(lab, [Backend(f"backend{n}", port, page(n), bind) for n, (bind, port) in enumerate(places, 1)])
 
+    @classmethod
+    def running(cls, lab: Lab) -> Self:
+        """The assignment's pool as it runs in the lab, whoever started it and how. Raises NotRunning when a server is missing."""
+        pool = cls(lab)
+        if missing := [server for server in pool if not server.alive]:
+            words = " and ".join(f"port {server.backend.port} ({server.title})" for server in missing)
+            raise NotRunning(
+                f"No Python server listens on {words} in this lab.",
+                way_out="start it as its task says: with BackendPool(lab).start(), or by native commands in a cell with %%lab",
+            )
+        return pool
+
     def start(self) -> None:
-        """Write the pages and start every server that does not run; when one fails, those started here are stopped."""
+        """Start every server that does not run, with its page; when one fails, those started here are stopped."""
         started: list[BackendServer] = []
         try:
             for server in self:
-                server.write_page()
                 if not server.alive:
+                    server.write_page()
                     started.append(server)
-                    server.start()
+                server.start()
         except BaseException:
             for server in started:
                 server.stop()

@@ -6,9 +6,9 @@ import ipaddress
 import re
 import shlex
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
-from ..errors import BadInput, CallFailed, MissingProgram, ServiceError
+from ..errors import BadInput, CallFailed, MissingProgram, NotRunning, ServiceError
 from ..lab import Lab
 from .base import Service, split_address
 
@@ -138,6 +138,19 @@ class VirtualService(Service):
             for server, weight in self.servers.items()
         ]
         return [f"ipvsadm -A -t {self.address} -s {shlex.quote(self.scheduler)}", *add]
+
+    @classmethod
+    def running(cls, lab: Lab, address: str = "192.168.100.1:80") -> Self:
+        """The TCP service at `address` as it stands in the kernel's table, whoever made it. Raises NotRunning without one."""
+        rows = lab.call(f"{IPVS}:table")
+        found = next((row for row in rows if (row["protocol"], row["address"]) == ("tcp", address)), None)
+        if found is None:
+            raise NotRunning(
+                f"The kernel's IPVS table has no TCP service {address}.",
+                way_out="make it as the task says: with VirtualService(lab, …), or by ipvsadm in a cell with %%lab",
+            )
+        servers = {server["server"]: server["weight"] for server in found["servers"]}
+        return cls(lab, address, scheduler=found["scheduler"], servers=servers)
 
     def start(self) -> None:
         """Add the service and its real servers; when one fails, the service is taken away again. Raises ServiceError."""

@@ -10,8 +10,9 @@ import pytest
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
-from labkit.errors import BadInput, LabkitError
+from labkit.errors import BadInput, LabkitError, NotRunning
 from labkit.lab import Lab
+from labkit.magics import NEEDS, STUB
 from labkit.services.dnsmasq import Dnsmasq
 from labkit.services.http_server import BackendPool
 
@@ -148,26 +149,39 @@ def run(shell: InteractiveShell, cell: str, capsys: pytest.CaptureFixture[str]) 
     return result.error_in_exec or result.error_before_exec, capsys.readouterr().out
 
 
-def test_cell_that_needs_a_solution(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
-    """Under %%once_done a name that the solution has not made is one line that says so, and no traceback."""
-    error, out = run(shell, "%%once_done\nsolution.stop()", capsys)
-    assert error is None and "Traceback" not in out
-    assert out.startswith("Not done yet: this cell needs your solution above (it uses `solution`")
+GONE = "from labkit.errors import NotRunning\nraise NotRunning('No nginx listens.', way_out='start it')"
 
 
-STUB = "# write here\n# the cells below use: pool, service"
-
-
-def test_error_while_the_solution_is_as_it_was_given(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
-    """Until a stub's names are there, an error under %%once_done comes from that; a failed assertion is always shown."""
+def test_cell_that_needs_a_solution(shell: InteractiveShell, current: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    """A cell that says what it needs is not run without it: one line, no error, and nothing else; with it, it is."""
     shell.run_cell(STUB, store_history=True)
-    shell.run_cell("pool = 1", store_history=True)
-    error, out = run(shell, "%%once_done\n1 / 0", capsys)
+    error, out = run(shell, f"{NEEDS}: pool, nginx\nprint('ran')", capsys)
     assert error is None
-    assert out == "Not done yet: this cell needs your solution above (`service`, which no cell above has made).\n"
-    assert isinstance(run(shell, "%%once_done\nassert False", capsys)[0], AssertionError)
-    assert isinstance(run(shell, "service = 2", capsys)[0], type(None))
-    assert isinstance(run(shell, "%%once_done\n1 / 0", capsys)[0], ZeroDivisionError)
+    assert out == (
+        "Not done yet: this cell needs your solution above (`pool`, `nginx`); after a restart, run all from the first.\n"
+    )
+    shell.user_ns |= {"pool": 1, "nginx": 2}
+    assert run(shell, f"{NEEDS}: pool, nginx\nprint('ran')", capsys) == (None, "ran\n")
+    assert run(shell, f"{NEEDS}: pool, nginx\n%lab echo ran", capsys) == (None, "ran\n")
+
+
+def test_not_done_yet_is_said_only_while_the_stub_is_as_it_was_given(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What does not run is "not done yet" below an untouched stub; below a solution that failed it is the error itself."""
+    shell.run_cell(STUB, store_history=True)
+    error, out = run(shell, f"{NEEDS}\n{GONE}", capsys)
+    assert error is None
+    assert out == "Not done yet: this cell needs your solution above. No nginx listens.\n"
+    shell.run_cell(f"{STUB}\nx = 1", store_history=True)
+    error, out = run(shell, f"{NEEDS}\n{GONE}", capsys)
+    assert isinstance(error, NotRunning) and "Not done yet" not in out and "Way out: start it" in out
+
+
+def test_comments_may_stand_above_the_magic(shell: InteractiveShell, current: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    """A learner who leaves the stub's line above %%lab is understood."""
+    error, out = run(shell, f"{STUB}\n\n%%lab\necho done\n", capsys)
+    assert error is None and out.endswith("done\n")
 
 
 OTHER_ERRORS = {
@@ -186,8 +200,9 @@ OTHER_ERRORS = {
 def test_error_that_has_nothing_to_do_with_a_solution(
     shell: InteractiveShell, capsys: pytest.CaptureFixture[str], cell: str, kind: type[BaseException], words: str
 ) -> None:
-    """Under %%once_done every other error fails the cell, and is shown once, without the frames of the magic."""
-    result = shell.run_cell(f"%%once_done\n{cell}")
+    """In a cell that needs a solution every other error fails the cell, and is shown once, without the frames of the magic."""
+    shell.run_cell(STUB, store_history=True)
+    result = shell.run_cell(f"{NEEDS}\n{cell}")
     assert isinstance(result.error_in_exec or result.error_before_exec, kind)
     shown = re.sub("\x1b[^m]*m", "", "".join(capsys.readouterr()))  # no colours
     assert "Not done yet" not in shown and words in shown

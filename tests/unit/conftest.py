@@ -20,7 +20,7 @@ class FakeLab:
     def __init__(self, home: Path) -> None:
         self.home, self.closed = home, False
         self.results: dict[str, tuple[int, str]] = {}
-        self.answers: dict[str, Any] = {}
+        self.answers: dict[str, Any] = {"server_at": None}
         self.files: dict[str, str] = {}
         self.ran: list[str] = []
         self.transcript: list[str] = []

@@ -18,7 +18,7 @@ def tree(docstring: str) -> dict[str, str]:
     parents = {}
     for line in docstring.splitlines():
         found = re.match(
-            r"^( *[│ ]*)(?:[├└]── )?([A-Z]\w+(?:Error|Linux|Closed|Timeout|Failed|Program|Rejected|Taken|Input))\b", line
+            r"^( *[│ ]*)(?:[├└]── )?([A-Z]\w+(?:Error|Linux|Closed|Timeout|Failed|Program|Rejected|Taken|Input|Running))\b", line
         )
         if found:
             depth = found.start(2)

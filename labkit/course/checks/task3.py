@@ -13,6 +13,7 @@ from ..verdict import Finding, could_not_run, failed, passed
 
 VIP, PORT, SERVERS = "192.168.100.1", 80, ["127.0.0.1:8081", "127.0.0.1:8082"]
 SERVICE = f"{VIP}:{PORT}"
+DUMMY, SCHEDULER = "dummy1", "rr"
 REQUESTS = 40
 # For an answer, and how many that do not come are enough; for the counters, which lag by two seconds (on a busy machine by
 # more), and for those where the kernel remembers fewer connections than were made.
@@ -35,7 +36,7 @@ def interface(bench: Bench) -> Finding:
 def interface_fault(rows: list[dict[str, Any]]) -> str:
     """What is wrong with the interfaces, "" when nothing is."""
     vips = {row["name"]: [one for one in row["addresses"] if one.split("/")[0] == VIP] for row in rows}
-    dummy = next((row for row in rows if row["name"] == "dummy1"), None)
+    dummy = next((row for row in rows if row["name"] == DUMMY), None)
     others = [name for name, found in vips.items() if found and name != "dummy1"]
     if dummy is None:
         return "there is no interface dummy1 (`ip link add dummy1 type dummy`)"
@@ -54,7 +55,7 @@ def service_faults(row: dict[str, Any]) -> list[str]:
     """What is wrong with the virtual service, as hints."""
     servers = {server["server"]: server for server in row["servers"]}
     faults = []
-    if row["scheduler"] != "rr":
+    if row["scheduler"] != SCHEDULER:
         faults.append(f"the scheduler is {row['scheduler']}; round robin is asked: `-s rr`")
     if row["persistent"]:
         faults.append("the service is persistent: a client always meets the same server")

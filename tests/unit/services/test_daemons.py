@@ -20,7 +20,7 @@ EMERG = (
 def lab(fake_lab: Any) -> Any:
     """A lab in which a pid file appears with the start and goes with the stop."""
     fake_lab.answers["exists"] = lambda *_place: bool(fake_lab.files)
-    fake_lab.answers["named"] = []
+    fake_lab.answers |= {"named": [], "describe": {"command": "/root/nginx.conf /root/dnsmasq.conf"}}
 
     def run(command: str, **options: Any) -> Any:
         done = type(fake_lab).run(fake_lab, command, **options)
@@ -64,14 +64,36 @@ def test_transcript_is_what_one_types(lab: Any, kind: type[Daemon], start: str, 
 
 
 @pytest.mark.parametrize("kind", [Dnsmasq, Nginx])
-def test_running_daemon_is_not_started_again(lab: Any, kind: type[Daemon]) -> None:
-    """A second start is an error, and runs nothing."""
+def test_running_daemon_is_not_started_again(lab: Any, capsys: pytest.CaptureFixture[str], kind: type[Daemon]) -> None:
+    """A second start says so, and runs and records nothing."""
     service = kind(lab)
     service.start()
     before = lab.ran.count(service.start_command)
-    with pytest.raises(ServiceError, match=f"{kind.title} already runs"):
-        service.start()
-    assert lab.ran.count(service.start_command) == before
+    service.start()
+    assert (lab.ran.count(service.start_command), lab.transcript) == (before, [service.start_command])
+    assert f"# {kind.title} already runs (pid 77), and is left as it is." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", [Dnsmasq, Nginx])
+def test_new_configuration_is_taken_over_by_the_next_start(lab: Any, kind: type[Daemon]) -> None:
+    """A cell that is run again with another text starts the daemon again, and nothing stands in the script twice."""
+    kind(lab, "one").start()
+    lab.files[kind.config_file] = "one"
+    kind(lab, "one").start()
+    assert lab.ran.count(kind(lab).start_command) == 1
+    kind(lab, "two").start()
+    assert lab.ran.count(kind(lab).start_command) == 2
+    assert lab.transcript == [kind(lab).start_command]
+
+
+@pytest.mark.parametrize("kind", [Dnsmasq, Nginx])
+def test_daemon_with_a_configuration_does_not_take_over_anothers(lab: Any, kind: type[Daemon]) -> None:
+    """Where one runs with another configuration, a start with a text of its own is refused, and says what to do."""
+    kind(lab).start()
+    lab.answers["describe"] = {"command": f"{kind.program} of somebody else"}
+    with pytest.raises(ServiceError, match=r"already runs in this lab \(pid 77\), with another configuration") as caught:
+        kind(lab, "mine").start()
+    assert caught.value.way_out == f"stop it first: {kind.__name__}(lab).stop()"
 
 
 @pytest.mark.parametrize("kind", [Dnsmasq, Nginx])

@@ -33,7 +33,8 @@ def lab(fake_lab: Any) -> Any:
         return process
 
     fake_lab.start = start
-    fake_lab.answers = {"wait_for_listener": "listening", "listeners": []}
+    fake_lab.task = 1
+    fake_lab.answers |= {"wait_for_listener": "listening", "listeners": []}
     return fake_lab
 
 
@@ -133,14 +134,15 @@ def test_server_that_never_listens_is_an_error(lab: Any, monkeypatch: pytest.Mon
     assert not server.alive
 
 
-def test_starting_twice_is_an_error_and_changes_nothing(lab: Any) -> None:
-    """A running server is not started again; the pool leaves it as it is."""
+def test_starting_twice_says_so_and_changes_nothing(lab: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """A running server is not started again, and nothing is recorded twice."""
     pool = BackendPool(lab)
     pool.start()
-    with pytest.raises(ServiceError, match="already runs"):
-        pool["backend1"].start()
+    before = list(lab.transcript)
+    pool["backend1"].start()
     pool.start()
-    assert len(lab.started) == 2
+    assert (len(lab.started), lab.transcript) == (2, before)
+    assert capsys.readouterr().out.count("backend1 already runs (pid 42), and is left as it is.") == 2
 
 
 def test_stopping_what_does_not_run_does_nothing(lab: Any) -> None:
