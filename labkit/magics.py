@@ -103,9 +103,7 @@ def once_done(_line: str, cell: str) -> None:
     if missing := [name for name in needed if name and name not in shell.user_ns]:
         why = "Not done yet" if as_given(shell) else "Not run"
         names = ", ".join(f"`{name}`" for name in missing)
-        print(
-            f"{why}: this cell needs your solution above ({names} is not there; after a restart, run all cells from the first)."
-        )
+        print(f"{why}: this cell needs your solution above ({names}); after a restart, run all from the first.")
         return
     lines: list[str] = []
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -16,6 +17,7 @@ from nbclient import NotebookClient
 from labkit.course.release import STUB, release
 from labkit.course.report import NOTEBOOKS
 from labkit.errors import BadInput
+from labkit.magics import NEEDS
 
 from .jupyter import TOKEN, jupyterlab
 
@@ -43,12 +45,15 @@ def test_solutions_and_outputs_are_cleared_and_checks_are_kept(tmp_path: Path) -
         code = [cell for cell in notebook.cells if cell.cell_type == "code"]
         text = "\n".join(cell.source for cell in code)
         assert "BEGIN SOLUTION" not in text
-        assert not any(cell.outputs for cell in code)
+        assert [cell.source for cell in code if cell.outputs] == [
+            cell.source for cell in code if "asked" in cell.metadata.get("tags", ())
+        ]
         if path.stem == "5_compare":  # nothing is asked for in it
             continue
         assert STUB in text
-        judging = [cell for cell in code if cell.source.startswith("# NBVAL_CHECK_OUTPUT\nverdicts = check(")]
+        judging = [cell for cell in code if cell.source.startswith("verdicts = check(")]
         assert len(judging) == 1 and judging[0].metadata["editable"] is False
+        assert judging[0].metadata["tags"] == ["nbval-check-output"]
 
 
 def test_notebook_to_read_and_to_try_is_released_as_it_is(tmp_path: Path) -> None:
@@ -127,15 +132,96 @@ def test_open_never_serves_solutions_from_elsewhere(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["1_backends", "2_dns", "4_nginx", *(["3_ipvs"] if ALL else [])])
 def test_unchanged_edition_ends_with_not_done_yet(tmp_path: Path, name: str) -> None:
-    """A learner's edition that is run as it is runs to its end without an error, says "not done yet" and gives 0 points."""
-    release(tmp_path)
-    notebook = nbformat.read(tmp_path / f"{name}.ipynb", as_version=4)
-    NotebookClient(notebook, timeout=180, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    """A learner's edition that is run as it is runs to its end without an error, says "not done yet" and gives 0 points.
+
+    A cell that needs the solution says so in one line, and neither sends nor draws.
+    """
+    notebook = run(tmp_path, name)
     outputs = [(cell.source, output) for cell in notebook.cells for output in cell.get("outputs", [])]
+    waiting = [cell for cell in notebook.cells if cell.source.startswith(NEEDS)]
+    assert len(waiting) > 8
+    for cell in waiting:
+        (output,) = cell.outputs
+        assert output.text.startswith("Not done yet: this cell needs your solution above") and output.text.count("\n") == 1
     assert not any(output.output_type == "error" for _, output in outputs)
     points = [output.data["text/plain"] for source, output in outputs if source == "verdicts.points"]
     assert points == ["0"]
     assert any("not done yet" in output.get("text", "") for source, output in outputs if "= check(" in source)
+
+
+# A right solution of each task as people type it: services, /etc, another folder, other options than the helpers use.
+NATIVE = {
+    "1_backends": """%%lab
+mkdir -p backend1 backend2
+echo '<h1>Response from Backend Server 1</h1>' > backend1/index.html
+echo '<h2>*** Response from Backend Server 2 ***</h2>' > backend2/index.html
+cd backend1
+python3 -m http.server 8081 &
+cd ../backend2
+python3 -m http.server --bind 127.0.0.1 8082 &
+""",
+    "2_dns": """%%lab
+echo 'host-record=my-awesome-highload-app.local,127.0.0.1' | sudo tee /etc/dnsmasq.d/lb.conf
+echo 'host-record=my-awesome-highload-app.local,127.0.0.2' | sudo tee -a /etc/dnsmasq.d/lb.conf
+sudo systemctl restart dnsmasq
+""",
+    "3_ipvs": """%%lab
+ip link add dummy1 type dummy
+ip addr add 192.168.100.1/32 dev dummy1
+ip link set dummy1 up
+ipvsadm -A -t 192.168.100.1:80 -s rr
+ipvsadm -a -t 192.168.100.1:80 -r 127.0.0.1:8081 -m
+ipvsadm -a -t 192.168.100.1:80 -r 127.0.0.1:8082 -m
+""",
+    "4_nginx": """%%lab
+cat > /etc/nginx/conf.d/lb.conf <<'END'
+upstream balanced { server 127.0.0.1:8081 max_fails=7; server 127.0.0.1:8082 backup; }
+server {
+  listen 127.0.0.1:8888;
+  location / { proxy_pass http://balanced; proxy_set_header X-high-load-test 123; }
+}
+END
+rm /etc/nginx/sites-enabled/default
+systemctl restart nginx
+""",
+}
+
+
+@pytest.mark.parametrize("name", ["1_backends", "2_dns", "4_nginx", *(["3_ipvs"] if ALL else [])])
+def test_natively_solved_notebook_shows_all_that_the_reference_shows(tmp_path: Path, name: str) -> None:
+    """Below a solution in native commands every cell has its pictures, tables and panel, and all automatic points are given."""
+    notebook = run(tmp_path, name, NATIVE[name])
+    text = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
+    assert "Not done yet" not in text and "Not run" not in text
+    reference = {cell.id: cell for cell in nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells}
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert shown(cell) == shown(reference[cell.id]), cell.source
+    points = [output.data["text/plain"] for cell in notebook.cells for output in cell.get("outputs", []) if is_points(cell)]
+    assert points == [{"1": "10", "2": "14", "3": "35", "4": "35"}[name[0]]]
+    kept = sorted(path.name for path in (tmp_path / "work").iterdir())
+    assert kept == (["backend1", "backend2", "task1.sh"] if name[0] == "1" else [f"task{name[0]}.sh"])
+
+
+def run(folder: Path, name: str, solution: str = "") -> Any:
+    """The notebook of the learner's edition with its outputs, the solution in the place of its first stub."""
+    release(folder)
+    notebook = nbformat.read(folder / f"{name}.ipynb", as_version=4)
+    stub = next(cell for cell in notebook.cells if cell.cell_type == "code" and STUB in cell.source)
+    stub.source = solution or stub.source
+    NotebookClient(notebook, timeout=180, resources={"metadata": {"path": str(folder)}}).execute()
+    return notebook
+
+
+def shown(cell: Any) -> list[str]:
+    """The kinds of what a cell shows: pictures, tables; not what is printed, nor a progress bar or the live widgets."""
+    kinds = [kind for output in cell.outputs for kind in output.get("data", {}) if kind in ("image/png", "text/html")]
+    return sorted(kinds)
+
+
+def is_points(cell: Any) -> bool:
+    """Whether this is the cell that shows the points."""
+    return bool(cell.source == "verdicts.points")
 
 
 @pytest.mark.skipif(not ALL, reason="runs every notebook twice, two minutes: ./lab test --all")
