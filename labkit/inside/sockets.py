@@ -29,17 +29,20 @@ def listeners() -> list[dict[str, Any]]:
 
 
 def server_at(protocol: str, address: str, port: int) -> dict[str, Any] | None:
-    """Who is reached at `address`: pid, program, arguments and folder of the first of its processes; None when nobody is."""
+    """Who is reached at `address`: pid, program, arguments and folder of its first process; None when nobody is."""
     if port not in open_ports():
         return None
     places = [(protocol, reached, port) for reached in (address, "0.0.0.0", "::")]
-    found = []
-    for pid in {row["pid"] for row in listeners() if (row["protocol"], row["address"], row["port"]) in places and row["pid"]}:
-        with contextlib.suppress(psutil.Error):
-            one = psutil.Process(pid)
-            row = {"pid": pid, "program": one.name(), "arguments": one.cmdline(), "folder": one.cwd()}
-            found.append((one.create_time(), pid, row))
-    return min(found)[2] if found else None
+    row = next((row for row in listeners() if (row["protocol"], row["address"], row["port"]) in places and row["pid"]), None)
+    if row is None:
+        return None
+    try:
+        one = psutil.Process(row["pid"])
+        while (parent := one.parent()) and any(each.laddr and each.laddr.port == port for each in parent.net_connections("inet")):
+            one = parent  # a worker has its master's socket
+        return {"pid": one.pid, "program": one.name(), "arguments": one.cmdline(), "folder": one.cwd()}
+    except psutil.Error:  # it has just ended
+        return None
 
 
 def describe(pid: int | None) -> dict[str, str]:

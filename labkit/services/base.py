@@ -159,7 +159,7 @@ class Daemon(Service):
 
     def configure(self, config: str) -> None:
         """Write its configuration file; it takes effect at the next start."""
-        self._changed = self.lab.read(self.config_file) != config
+        self._changed = self.lab.read(self.config_file) != config and self.alive
         if self.config_file.startswith("~/"):
             self.lab.write(self.config_file, config)
         else:  # not in the home: no part of a work

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from labkit.errors import PortTaken, ServiceError
+from labkit.errors import NotRunning, PortTaken, ServiceError
 from labkit.lab import Lab
 from labkit.measure.sockets import sockets
+from labkit.services.faults import Faults
 from labkit.services.http_server import PAGES, Backend, BackendPool
 
-from .helpers import eventually, pids
+from .helpers import LabFactory, eventually, pids
 
 pytestmark = pytest.mark.lab
 
@@ -126,3 +127,48 @@ def test_sockets_shows_who_listens(lab: Lab) -> None:
             assert row["command"].endswith(f"http.server {server.backend.port} -d /root/{server.backend.name}")
     assert len(sockets(lab)) == 0
     assert list(sockets(lab).columns) == ["protocol", "address", "port", "program", "pid", "command"]
+
+
+# Ways to start backend1 that are not the helper's.
+OTHER_WAYS = {
+    "in its folder": "cd ~/backend1 && python3 -m http.server 8081 &",
+    "bound": "python3 -m http.server --bind 127.0.0.1 --directory ~/backend1 8081 &",
+    "as the helper does": "python3 -m http.server 8081 -d ~/backend1 &",
+}
+
+
+@pytest.mark.parametrize("command", OTHER_WAYS.values(), ids=OTHER_WAYS)
+def test_what_somebody_else_has_started_is_taken(lab: Lab, capsys: pytest.CaptureFixture[str], command: str) -> None:
+    """A server that a learner has started is shown, stopped, started again as it was, broken and healed."""
+    with BackendPool(lab):
+        pass
+    with pytest.raises(NotRunning, match=r"port 8081 \(backend1\) and port 8082 \(backend2\)"):
+        BackendPool.running(lab)
+    lab.run(f"{command}\npython3 -m http.server 8082 -d ~/backend2 &")
+    eventually(lambda: {8081, 8082} <= set(sockets(lab)["port"]), "both servers")
+    pool, first = BackendPool.running(lab), sockets(lab)
+    assert [server.pid for server in pool] == first.sort_values("port")["pid"].tolist()
+    pool.start()
+    assert capsys.readouterr().out.count("already runs") == 2
+    pool["backend1"].restart()
+    assert first["command"].tolist() == sockets(lab)["command"].tolist()
+    faults = Faults(pool)
+    faults.slow("backend1", ms=1)
+    faults.freeze("backend1")
+    assert faults.state == {"backend1": "frozen", "backend2": "well"}
+    faults.stop("backend1")
+    assert lab.run("curl -s http://127.0.0.1:8081", check=False).code == 7
+    faults.heal("backend1")
+    assert lab.run("curl -s http://127.0.0.1:8081").stdout == PAGES["backend1"] + "\n"
+
+
+@pytest.mark.parametrize("task", [1, 4])
+def test_page_that_is_there_is_nobodys_to_overwrite(own_lab: LabFactory, task: int) -> None:
+    """A page of one's own stays; a lab of another task serves its own, outside the work, where there is none of its own."""
+    lab = own_lab("host", task=task)
+    lab.write("~/backend1/index.html", "mine")
+    with BackendPool(lab):
+        found = lab.run("curl -s http://127.0.0.1:8081").stdout
+    assert (lab.home / "backend1" / "index.html").read_text() == "mine"
+    assert found == ("mine" if task == 1 else PAGES["backend1"] + "\n")
+    assert (lab.home / "backend2").exists() == (task == 1)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from labkit.errors import ConfigRejected, ServiceError
+from labkit.errors import ConfigRejected, NotRunning, ServiceError
 from labkit.lab import Lab
+from labkit.measure.attempts import attempts
 from labkit.measure.sockets import sockets
 from labkit.services.base import Daemon
 from labkit.services.dnsmasq import Dnsmasq
 from labkit.services.nginx import Nginx
 
-from .helpers import ANSWER, DNSMASQ, NGINX, SERVICES, eventually, named
+from .helpers import ANSWER, DNSMASQ, NGINX, SERVICES, LabFactory, eventually, named
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("no_daemon_is_left")]
 
@@ -61,14 +62,76 @@ def test_typed_command_starts_it(lab: Lab, kind: type[Daemon], config: str, port
     lab.run(service.start_command)
     eventually(lambda: service.alive, "its pid file")
     assert {"nobody", "root"} & users(lab, kind.program)
-    with pytest.raises(ServiceError, match="already runs"):
-        service.start()
+    pid = service.pid
+    service.start()
+    assert service.pid == pid
+    assert kind.running(lab).pid == pid
 
     def stopped() -> bool:  # nginx may lose a signal that comes just after its start: one would type it again
         lab.run(service.stop_command, check=False)
         return not service.alive
 
     eventually(stopped, "its end")
+
+
+# Ways to start them that are not the helpers', with their own command for the next time.
+OTHER_WAYS = [
+    pytest.param(
+        Dnsmasq, "cp ~/{file} /etc/dnsmasq.d/lb.conf; systemctl restart dnsmasq", "systemctl start dnsmasq", id="dnsmasq-service"
+    ),
+    pytest.param(Dnsmasq, "dnsmasq --no-daemon -C ~/{file} &", None, id="dnsmasq-foreground"),
+    pytest.param(
+        Nginx, "cp ~/{file} /etc/nginx/nginx.conf; systemctl restart nginx", "systemctl start nginx", id="nginx-service"
+    ),
+    pytest.param(Nginx, "nginx -c ~/{file} -g 'daemon off;' &", None, id="nginx-foreground"),
+]
+
+
+@pytest.mark.parametrize(("kind", "command", "again"), OTHER_WAYS)
+def test_what_somebody_else_has_started_is_taken(
+    own_lab: LabFactory, kind: type[Daemon], command: str, again: str | None
+) -> None:
+    """One that runs in any other way is found at its place; it is stopped, and started again in that way."""
+    lab = own_lab("host")
+    with pytest.raises(NotRunning, match=kind.program):
+        kind.running(lab)
+    lab.write("~/mine.conf", DNSMASQ if kind is Dnsmasq else NGINX)
+    lab.run(command.format(file="mine.conf"))
+    eventually(lambda: kind(lab).alive, "its place to be taken")
+    service = kind.running(lab)
+    assert again in (None, service.start_command)
+    service.stop()
+    assert named(lab, kind.program) == []
+    service.start()
+    assert service.alive and kind.place[2] in sockets(lab)["port"].tolist()
+    service.stop()
+    assert named(lab, kind.program) == []
+
+
+def test_nginx_goes_on_with_changes_in_whatever_files_it_is_written(own_lab: LabFactory) -> None:
+    """`vary` finds what it changes by meaning, in all files that the running nginx reads; where there is nothing, it says so."""
+    lab = own_lab("host")
+    site = "upstream a { server 127.0.0.1:8081 max_fails=3; server 127.0.0.1:8082 backup; }\n"
+    site += "server { listen 8888; location / { proxy_pass http://a; } }"
+    lab.run(
+        ["bash", "-c", 'rm /etc/nginx/sites-enabled/default; echo "$0" > /etc/nginx/conf.d/a.conf; systemctl restart nginx', site]
+    )
+    nginx = Nginx.running(lab)
+    nginx.vary(workers=1, fail_timeout="9s", zone=True, reuseport=True)
+    text = lab.read("/tmp/varied.conf") or ""
+    for line in (
+        "worker_processes 1;", "server 127.0.0.1:8081 max_fails=3 fail_timeout=9s;", "zone a 64k;", "listen 8888 reuseport;",
+        "access_log /var/log/nginx/access.log attempts;", "text/html html htm shtml;",
+    ):  # fmt: skip
+        assert text.count(line) == 1
+    assert "worker_processes auto" not in text and "include" not in text
+    lab.run("curl -s http://127.0.0.1:8888/")
+    assert attempts(lab)["upstreams"].tolist() == [("127.0.0.1:8081", "127.0.0.1:8082")]
+    nginx.vary()
+    assert "fail_timeout" not in (lab.read("/tmp/varied.conf") or "fail_timeout")
+    nginx.stop()
+    with pytest.raises(ServiceError, match="no upstream with servers"), Nginx(lab, NGINX) as plain:
+        plain.vary(fail_timeout="2s")
 
 
 def test_dnsmasq_changes_to_nobody(lab: Lab) -> None:
