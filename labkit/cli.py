@@ -53,10 +53,15 @@ def report(options: argparse.Namespace) -> int:
 def hand_in(options: argparse.Namespace) -> int:
     """Write the one file to hand in, from a folder of work."""
     from .course.hand_in import hand_in as run
-    from .course.hand_in import stories_in
+    from .course.hand_in import stories_in, summary
 
-    stories = stories_in(options.notebooks) if options.notebooks else {}
-    print(run(work_of(options), options.out, name=options.name, group=options.group, stories=stories))
+    work = work_of(options)
+    # The notebooks lie beside their work.
+    folder = options.notebooks or (work.resolve().parent if work.is_dir() else None)
+    file = run(work, options.out, name=options.name, group=options.group, stories=stories_in(folder) if folder else {})
+    print(file)
+    if file.is_file():
+        print(plain(summary(file)))
     return 0
 
 
@@ -210,7 +215,9 @@ def parser() -> argparse.ArgumentParser:
     add.set_defaults(run=check)
     add = commands.add_parser("hand-in", help="write the one file to hand in, from a folder of work")
     add.add_argument("--work", type=Path, metavar="DIR", help=WORK_HELP)
-    add.add_argument("--notebooks", type=Path, metavar="DIR", help="executed notebooks that tell the story")
+    add.add_argument(
+        "--notebooks", type=Path, metavar="DIR", help="executed notebooks that tell the story (default: those beside the work)"
+    )
     add.add_argument("--out", type=Path, default=Path("submission.html"), metavar="FILE", help="default: submission.html")
     who(add)
     add.set_defaults(run=hand_in)

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import html
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import ipywidgets as widgets
+from IPython.core.getipython import get_ipython
 
 from ..errors import BadInput, LabkitError, plain
 from ..lab import Lab
-from .hand_in import NAME, hand_in, stories_in
+from .document import TITLES
+from .hand_in import NAME, hand_in, missing, stories_in
+from .html import filled
+from .submission import read
+from .verdict import Verdicts
 
 TERMINAL = """\
 <button class="jupyter-button widget-button mod-primary" data-commandlinker-command="terminal:create-new"
  data-commandlinker-args="{{}}">Open a terminal</button>
 and type there <code>labkit shell {name} --record</code>: what you type becomes <code>{script}</code>."""
+JUDGING = "Judging your work in fresh labs, as the teacher's machine will, about 20 seconds"
 
 
 def terminal_button(lab: Lab | None = None) -> widgets.HTML:
@@ -30,25 +39,72 @@ def terminal_button(lab: Lab | None = None) -> widgets.HTML:
 
 
 def report_form(work: str | Path = "work", *, to: str | Path = NAME) -> widgets.VBox:
-    """A form that judges the whole homework in folder `work` and writes it, with the saved notebooks beside it, to `to`."""
+    """A form that judges the whole homework in folder `work` and writes it, with the saved notebooks beside it, to `to`.
+
+    It asks for the name, and says once which notebooks do not seem to be saved; a second click takes them as they are.
+    """
     name = widgets.Text(description="Name")
     group = widgets.Text(description="Group")
     button = widgets.Button(description="Make my report", button_style="primary")
-    said = widgets.HTML("Save the notebooks first: the report shows them as they were saved last.")
+    said = widgets.Output()
+    warned: list[str] = []
+
+    def say(page: str) -> None:
+        # JupyterLab makes links in an output lead to the notebook's folder, on a hub too.
+        said.outputs = ({"output_type": "display_data", "data": {"text/html": page, "text/plain": ""}, "metadata": {}},)
+
+    def sentence(words: str, *, busy: bool = False) -> None:
+        say(filled("said.html.j2", words=words, busy=busy))
 
     def make(_button: Any) -> None:
-        button.disabled = True
-        said.value = "Judging your work in fresh labs, as the teacher's machine will, about 20 seconds …"
         notes: list[str] = []
+        if not name.value.strip():
+            sentence("Your name is missing: write it above, and click again.")
+            return
+        button.disabled = True
         try:
             stories = stories_in(Path.cwd())
-            path = hand_in(Path(work), Path(to), name=name.value, group=group.value, stories=stories, say=notes.append)
-            said.value = f"Written: <b>{html.escape(str(path.resolve()))}</b>{html.escape(''.join(f' {note}' for note in notes))}"
+            if (words := unsaved(stories)) and words != warned:
+                warned[:] = words
+                say(filled("unsaved.html.j2", words=words))
+                return
+            sentence(JUDGING, busy=True)
+            file = hand_in(Path(work), Path(to), name=name.value, group=group.value, stories=stories, say=notes.append)
+            say(told(file, notes))
         except Exception as error:  # nobody sees what a button raises
-            words = str(error) if isinstance(error, LabkitError) else f"{type(error).__name__}: {error}"
-            said.value = f"<pre>{html.escape(plain(f'Your report was not made. {words}'))}</pre>"
+            words_of = str(error) if isinstance(error, LabkitError) else f"{type(error).__name__}: {error}"
+            sentence(plain(f"Your report was not made. {words_of}"))
         finally:
             button.disabled = False
 
     button.on_click(make)
+    sentence("Save the notebooks first: the report shows them as they were saved last.")
     return widgets.VBox([widgets.HBox([name, group]), button, said])
+
+
+def told(file: Path, notes: list[str]) -> str:
+    """Return what the form says of the file that was written: points a task, what is missing, and links to it."""
+    verdicts = Verdicts.of_data(read(file)["verdicts"])
+    tasks = [(task, title, verdicts.of_task(task)) for task, title in TITLES.items()]
+    link = quote(os.path.relpath(file.resolve(), Path.cwd()))
+    return filled(
+        "form.html.j2", name=file.name, path=file.resolve(), link=link, notes=notes, verdicts=verdicts, tasks=tasks,
+        missing=missing(file),
+    )  # fmt: skip
+
+
+def unsaved(stories: Mapping[int, Any]) -> list[str]:
+    """Return a sentence for each notebook that does not seem to be saved as it was run last.
+
+    Of this kernel's own notebook the saved numbers of cells tell; of others, that nothing of what they printed is there.
+    """
+    words = []
+    own = Path(os.environ.get("JPY_SESSION_NAME", "")).name
+    shell = get_ipython()
+    for task, notebook in stories.items():
+        counts = [cell.get("execution_count") or 0 for cell in notebook.cells if cell.cell_type == "code"]
+        if shell is not None and own.startswith(f"{task}_") and max(counts, default=0) < shell.execution_count - 1:
+            words.append(f"{own} was not saved since its last cells were run.")
+        elif not any(counts):
+            words.append(f"Notebook {task} was saved without what its cells show: run it and save it.")
+    return words

@@ -91,7 +91,7 @@ def task_part(task: int, work: Path, verdicts: Verdicts, story: Any | None) -> l
         output_cell(part._repr_html_(), str(part)),
     ]
     if story is not None:
-        cells += [new_markdown_cell("## The notebook"), *told(story)]
+        cells += [shown("notebook.html.j2", task=task), *told(story)]
     return cells
 
 

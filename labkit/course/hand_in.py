@@ -15,9 +15,9 @@ import nbformat
 from ..errors import BadInput
 from ..machine.temporary import own_folder
 from .check import check_work
-from .document import document, versions
+from .document import TITLES, document, versions
 from .html import to_html
-from .submission import MAX_PAGE, as_block, build, pack_work, unpack
+from .submission import MAX_PAGE, as_block, build, pack_work, read, unpack
 from .verdict import Verdicts
 from .writing import prepare_file, write_file
 
@@ -100,3 +100,23 @@ def hand_in(
         raise BadInput(f"The file to hand in has more than {MAX_PAGE:,} bytes.", way_out="make the notebooks' pictures smaller")
     write_file(what, to, page, way_out)
     return to
+
+
+def missing(file: Path) -> list[str]:
+    """Return what a file to hand in lacks, a line each: its name, its notebooks, and what is not passed, with the hint."""
+    data = read(file)
+    verdicts = Verdicts.of_data(data["verdicts"])
+    told = '<h2 id="notebook-' in file.read_text(encoding="utf-8")
+    lines = [] if data["who"]["name"] else ["your name, on the cover"]
+    lines += [] if told else ["the notebooks: the file holds the work and the verdicts alone"]
+    wrong = [row for row in verdicts if row.requirement in verdicts.wrong()]
+    return lines + [f"{row.requirement} {(row.hint or row.sentence).splitlines()[0]}" for row in wrong]
+
+
+def summary(file: Path) -> str:
+    """Return what a file to hand in holds, in words: points a task, their sum, and what is missing."""
+    verdicts = Verdicts.of_data(read(file)["verdicts"])
+    parts = {task: verdicts.of_task(task) for task in TITLES}
+    lines = [f"Task {task}: {part.total()}" for task, part in parts.items()]
+    lacks = [f"  {line}" for line in missing(file)]
+    return "\n".join([*lines, f"Sum: {verdicts.total()}", *(["Missing:", *lacks] if lacks else [])])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -105,6 +105,11 @@ class Verdicts:
     def __init__(self, rows: Iterable[Verdict], linux: str, evidence: dict[str, Any] | None = None) -> None:
         """`evidence` is what the checks kept of their measurements, by name, plain data."""
         self.rows, self.linux, self.evidence = list(rows), linux, evidence or {}
+
+    @classmethod
+    def of_data(cls, data: Mapping[str, Any]) -> Verdicts:
+        """The verdicts that `data` gave."""
+        return cls([Verdict(**row) for row in data["verdicts"]], data["linux"])
 
     def __iter__(self) -> Iterator[Verdict]:
         return iter(self.rows)

@@ -108,11 +108,25 @@ def test_terminal_of_jupyterlab_reaches_the_lab(page: Page, notebooks: Path) -> 
 
 
 def test_button_makes_the_report(page: Page, notebooks: Path) -> None:
-    """Name and group in the form, a click, and submission.html lies beside the notebook with what was measured."""
+    """It asks for the name, warns of the unsaved notebook, and makes submission.html, to open and download there."""
+    make = page.get_by_role("button", name="Make my report")
+    make.click()
+    expect(page.get_by_text("Your name is missing").first).to_be_visible(timeout=MINUTES)
     page.get_by_label("Name", exact=True).fill("Ада <b>Лавлейс</b>")
     page.get_by_label("Group", exact=True).fill("7")
-    page.get_by_role("button", name="Make my report").click()
-    expect(page.get_by_text("Written:").first).to_be_visible(timeout=3 * MINUTES)
+    make.click()
+    expect(page.get_by_text(f"{NOTEBOOK}.ipynb was not saved").first).to_be_visible(timeout=MINUTES)
+    saved = (notebooks / f"{NOTEBOOK}.ipynb").stat().st_mtime_ns
+    page.get_by_role("button", name="Save all notebooks").click()
+    eventually(lambda: (notebooks / f"{NOTEBOOK}.ipynb").stat().st_mtime_ns > saved, "the notebook, saved")
+    make.click()
+    expect(page.get_by_text("is written").first).to_be_visible(timeout=3 * MINUTES)
+    form = page.locator(".labkit-form")
+    assert form.locator("tbody tr").first.inner_text().split("\t")[1:] == ["10", "10", ""]
+    with page.expect_download() as download:
+        form.get_by_role("link", name="Download").click()
+    assert Path(download.value.path()).read_bytes() == (notebooks / "submission.html").read_bytes()
+    assert "/files/submission.html" in str(form.get_by_role("link", name="Open").get_attribute("href"))
     data = read(notebooks / "submission.html")
     assert data["who"]["name"] == "Ада <b>Лавлейс</b>" and data["who"]["group"] == "7"
     assert data["verdicts"]["points"] == 10  # of task 1; the others are not done

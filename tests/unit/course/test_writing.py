@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import nbformat
@@ -20,7 +22,7 @@ from labkit.course import button, check, hand_in, report
 from labkit.course import grade as grading
 from labkit.course.batch import edition
 from labkit.course.submission import as_block, build, read
-from labkit.course.verdict import Verdicts, passed, verdict
+from labkit.course.verdict import Verdicts, failed, passed, verdict
 from labkit.course.writing import ROOM, prepare_file, prepare_folder, write_file
 from labkit.errors import BadInput
 
@@ -126,18 +128,68 @@ def test_form_says_what_went_wrong(words: dict[str, str], tmp_path: Path, monkey
 
     def pressed(to: str | Path) -> str:
         form = button.report_form(words["@WORK@"], to=to)
+        form.children[0].children[0].value = "Ann"
         form.children[1].click()
         assert not form.children[1].disabled
-        return str(form.children[2].value)
+        return words_in(form)
 
     for bad in BAD.values():
         assert "cannot be written" in pressed(bad(tmp_path))
-    assert pressed(tmp_path / "out.html").startswith("Written:")
+    assert "out.html is written" in pressed(tmp_path / "out.html")
     (tmp_path / "1_x.ipynb").write_text("{broken")
     assert "1_x.ipynb cannot be read" in pressed(tmp_path / "out.html")
     (tmp_path / "1_x.ipynb").unlink()
     monkeypatch.setattr(button, "hand_in", lambda *_args, **_options: 1 / 0)
     assert "ZeroDivisionError" in pressed(tmp_path / "out.html")
+
+
+def words_in(form: Any) -> str:
+    """What the form says, as a reader sees it."""
+    return html.unescape(re.sub(r"<[^>]*>", "", form.children[2].outputs[0]["data"]["text/html"]))
+
+
+def test_form_asks_for_the_name_and_warns_of_unsaved_notebooks_once(
+    words: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a name nothing is judged; a notebook that was saved unrun is named once, and a second click takes it as it is."""
+    monkeypatch.chdir(tmp_path)
+    nbformat.write(new_notebook(cells=[new_code_cell("1")]), tmp_path / "2_dns.ipynb")
+    form = button.report_form(words["@WORK@"], to="out <1>.html")
+    make = form.children[1]
+    make.click()
+    assert "Your name is missing" in words_in(form) and not Path("out <1>.html").exists()
+    form.children[0].children[0].value = "Ann"
+    make.click()
+    assert "Notebook 2 was saved without what its cells show" in words_in(form) and not Path("out <1>.html").exists()
+    assert "docmanager:save-all" in form.children[2].outputs[0]["data"]["text/html"]
+    make.click()
+    page = form.children[2].outputs[0]["data"]["text/html"]
+    assert Path("out <1>.html").exists() and 'href="out%20%3C1%3E.html" download' in page
+    assert all(f"{task} · " in words_in(form) for task in (1, 2, 3, 4))
+
+
+def test_notebook_that_ran_on_after_it_was_saved_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel's own notebook has lower numbers in its file than the kernel has counted: it was not saved since."""
+    monkeypatch.setenv("JPY_SESSION_NAME", "/x/1_backends.ipynb")
+    saved = {1: new_notebook(cells=[new_code_cell("1", execution_count=4)])}
+    for counted, words in ((5, []), (6, ["1_backends.ipynb was not saved since its last cells were run."])):
+        monkeypatch.setattr(button, "get_ipython", lambda counted=counted: SimpleNamespace(execution_count=counted))
+        assert button.unsaved(saved) == words
+
+
+def test_hand_in_prints_points_and_what_is_missing(
+    words: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Points a task and their sum; no name, no notebooks and each requirement that is not passed are named with the hint."""
+    rows = [verdict("1.1", passed("x")), verdict("1.2", failed("x", "the page of backend1 differs\nat length"))]
+    monkeypatch.setattr(hand_in, "check_work", lambda *_args, **_options: Verdicts(rows, "uml"))
+    assert main(["hand-in", "--work", words["@WORK@"], "--out", str(tmp_path / "s.html")]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == str(tmp_path / "s.html")
+    assert "Task 1: 2 of 4 points" in printed and "Sum: 2 of 4 points" in printed
+    missing = printed[printed.index("Missing:") + 1 :]
+    assert missing[0] == "  your name, on the cover" and missing[1].startswith("  the notebooks")
+    assert missing[2] == "  1.2 the page of backend1 differs"
 
 
 def test_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -206,7 +258,7 @@ def test_batch_goes_on_and_begins_again_when_asked(words: dict[str, str], tmp_pa
         assert main([*command, *more]) == 0
         counts.append(len(judged))
     assert counts == [1, 1, 2, 2]
-    assert {path.name for path in (tmp_path / "pages").iterdir()} >= {"index.html", "001-ann.html"}
+    assert {path.name for path in (tmp_path / "pages").iterdir()} == {"index.html", "answers.html", "001-ann.html"}
 
 
 def test_page_has_points_work_verdicts_and_notebook(
