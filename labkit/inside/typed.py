@@ -31,11 +31,13 @@ BEGIN, FIELD, END = "\001", "\002", "\003"
 LEFT = "\001left\003"
 # What a shell says as it ends; it waits until it is told that what it left goes on, which would else end with it.
 ENDS = "\001end\003"
-# When a program that keeps the terminal is first looked at, and how often after that, seconds.
-FIRST_LOOK, LOOK = 0.03, 0.08
+# How often a program that keeps the terminal is looked at in its first second, and after that, seconds.
+FIRST_LOOK, LOOK, FRESH = 0.03, 0.08, 1.0
+# A wait may end a little early.
+SLACK = 0.005
 # How long nothing may happen in it until it counts as waiting for its author, and how long when it serves or records; the longest
 # that the next line waits, seconds.
-IDLE, BRIEF, LONGEST = 1.0, 0.1, 15.0
+IDLE, BRIEF, LONGEST = 1.0, 0.02, 15.0
 # Programs that repeat themselves until they are interrupted, and the time they are given to show something.
 REPEATING, SHOWN = {"watch", "top", "htop", "ping", "vmstat"}, 1.0
 # Programs that wait and end by themselves.
@@ -92,7 +94,6 @@ class Foreground:
     looked: float = 0.0
     seen: object = None
     quiet: float = 0.0
-    serving: float = 0.0
 
 
 class Terminal:
@@ -122,15 +123,18 @@ class Terminal:
 
     def wait(self, cancel_fd: int) -> bool:
         """Wait for output, or until it is time to look again. Return True when the shell has ended or nobody waits for it."""
-        fresh = time.monotonic() - self._now.since < 2 * LOOK
         with selectors.DefaultSelector() as selector:
             for number in {self._output, self._master, self._ended, cancel_fd} - {-1}:
                 selector.register(number, selectors.EVENT_READ)
-            ready = {key.fd for key, _ in selector.select(FIRST_LOOK if fresh else LOOK)}
+            ready = {key.fd for key, _ in selector.select(self._pause())}
         if self._master in ready:  # what it echoes, which is nothing
             with contextlib.suppress(OSError):
                 os.read(self._master, CHUNK)
         return self._given_up or self._ended in ready or cancel_fd in ready
+
+    def _pause(self) -> float:
+        """How long to wait between two looks, seconds."""
+        return FIRST_LOOK if time.monotonic() - self._now.since < FRESH else LOOK
 
     def read(self) -> bytes:
         """What was printed and not read yet, a part of it; b"" for nothing now."""
@@ -172,7 +176,7 @@ class Terminal:
         if group != now.group:
             self._now = Foreground(group, clock)
             return False
-        if clock - now.since < FIRST_LOOK or clock - now.looked < LOOK:
+        if clock - max(now.since, now.looked) < self._pause() - SLACK:
             return False
         now.looked, every = clock, processes()
         shell = self._shell(every)
@@ -182,13 +186,12 @@ class Terminal:
         busy = any(process.state in "RD" for pid, process in every.items() if pid != os.getpid())
         if seen != now.seen or busy:
             now.seen, now.quiet = seen, clock
-        idle = clock - now.quiet > IDLE
+        idle, brief = clock - now.quiet > IDLE, clock - now.quiet > BRIEF
         if shell in members or not members:
             return bool(members) and idle and self._end_waiting(shell)
         names, kept = {process.name for process in members.values()}, clock - now.since
-        if serve(members):
-            now.serving = now.serving or clock
-            idle = clock - now.quiet > BRIEF or clock - now.serving > SHOWN  # a daemon first goes into the background
+        if (brief or kept > SHOWN) and serve(members):  # a daemon first goes into the background
+            idle = True
         for_another = not names & FINITE and (idle or (names & REPEATING and kept > SHOWN))
         if for_another or kept > LONGEST:
             self._stop_and_go_on(group)
