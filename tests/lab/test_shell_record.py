@@ -220,6 +220,6 @@ def test_task_is_worked_on_without_a_notebook(linux: str, tmp_path: Path, monkey
         shown = leave(terminal)
     finally:
         terminal.close(force=True)
-    assert f"Recorded in {tmp_path}/work/task1.sh:\n    mkdir backend1\n    sleep 4711 &\n" in shown
+    assert f"Recorded in {tmp_path / 'work'}/task1.sh:\n    mkdir backend1\n    sleep 4711 &\n" in shown
     assert (tmp_path / "work" / "task1.sh").read_text() == f"{HEAD}mkdir backend1\nsleep 4711 &\n"
     assert (tmp_path / "work" / "backend1").is_dir() and not mentioning("4711")

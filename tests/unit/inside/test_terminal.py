@@ -20,7 +20,7 @@ from labkit.inside.processes import exists
 from labkit.inside.terminal import command, environment, shell
 from labkit.wait import wait_until
 
-PROMPT = {"TERM": "xterm", "LABKIT_LAB": "unit", "LABKIT_WHERE": "here"}
+PROMPT = {"TERM": "xterm", "LABKIT_LAB": "unit", "LABKIT_WHERE": "here", "LABKIT_LEAVING": "leaves it, and it runs on"}
 _numbers = itertools.count(1000)
 
 
