@@ -60,6 +60,11 @@ def lab_magic(line: str, cell: str | None = None) -> None:
             listener.get()("$ " + cell.strip("\n").replace("\n", "\n> "))
             if current.script:
                 current.script.add_cell(cell)
+            elif current.task is not None:
+                print(
+                    "(not kept: this task is solved. To change its solution, run the notebook from its first cell.)",
+                    file=sys.stderr,
+                )
         background = BACKGROUND.search(command) is not None
         before = (current.call("psutil:pids"), current.call(LATE_WORDS)) if background else ([], "")
         done = current.run(command, check=False, timeout=COMMAND_TIMEOUT, on_output=lambda text: print(text, end="", flush=True))

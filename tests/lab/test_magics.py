@@ -178,6 +178,17 @@ def test_not_done_yet_is_said_only_while_the_stub_is_as_it_was_given(
     assert isinstance(error, NotRunning) and "Not done yet" not in out and "Way out: start it" in out
 
 
+def test_cell_that_is_not_kept_says_so(shell: InteractiveShell, own_lab: LabFactory, capsys: pytest.CaptureFixture[str]) -> None:
+    """A solution that is typed after the task counts as solved is no part of the script, and its author is told."""
+    Lab.current = lab = own_lab("host", task=2)
+    shell.run_cell_magic("lab", "", "echo one\n")
+    assert "not kept" not in capsys.readouterr().err
+    lab.recording = False
+    shell.run_cell_magic("lab", "", "echo two\n")
+    assert capsys.readouterr().err.startswith("(not kept: this task is solved.")
+    assert "two" not in (lab.home / "task2.sh").read_text()
+
+
 def test_comments_may_stand_above_the_magic(shell: InteractiveShell, current: Lab, capsys: pytest.CaptureFixture[str]) -> None:
     """A learner who leaves the stub's line above %%lab is understood."""
     error, out = run(shell, f"{STUB}\n\n%%lab\necho done\n", capsys)
