@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from labkit.errors import BadInput, CallFailed, MissingProgram, ServiceError
+from labkit.errors import BadInput, CallFailed, MissingProgram, NotRunning, ServiceError
 from labkit.services.ipvs import DummyInterface, VirtualService
 
 GOOD = ["192.168.100.1/32", "10.0.0.1/8", "192.168.100.1"]
@@ -29,6 +29,16 @@ def test_weights_other_than_one_are_in_the_commands(fake_lab: Any) -> None:
     """A weight that ipvsadm would not take by itself is written, 0 too."""
     service = VirtualService(fake_lab, scheduler="wrr", servers={"127.0.0.1:1": 3, "127.0.0.1:2": 0, "127.0.0.1:3": 1})
     assert [command.partition(" -m")[2] for command in service.commands[1:]] == [" -w 3", " -w 0", ""]
+
+
+def test_service_in_the_table_is_taken_as_it_is(fake_lab: Any) -> None:
+    """Whoever made it: its scheduler, servers and weights are those of the table; without one the way to it is named."""
+    servers = [{"server": "127.0.0.1:1", "weight": 3}, {"server": "127.0.0.1:2", "weight": 0}]
+    fake_lab.answers["table"] = [{"protocol": "tcp", "address": "192.168.100.1:80", "scheduler": "wrr", "servers": servers}]
+    service = VirtualService.running(fake_lab)
+    assert (service.scheduler, service.servers) == ("wrr", {"127.0.0.1:1": 3, "127.0.0.1:2": 0})
+    with pytest.raises(NotRunning, match=r"no TCP service 192\.168\.100\.1:81"):
+        VirtualService.running(fake_lab, "192.168.100.1:81")
 
 
 @pytest.mark.parametrize("address", GOOD)
