@@ -22,7 +22,7 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .processes import CHUNK, KILL_TIMEOUT, _drain
+from .processes import CHUNK, DRAIN_PAUSE, KILL_TIMEOUT, _drain
 
 # Around what bash announces in the stream of what is printed (machine/bin/typed.bashrc): the code of the command before, the line
 # of the one that comes, and its text.
@@ -44,7 +44,7 @@ REPEATING, SHOWN = {"watch", "top", "htop", "ping", "vmstat"}, 1.0
 FINITE = {"sleep", "systemctl"}
 # Conditions that never change (`while true`, `for ((;;))`), how often one is seen, and for how long, until its loop is ended.
 ENDLESS = {"true", ":", "((1))", "[ 1 ]", "[ true ]", "[[ 1 ]]", "[[ true ]]", "[ 1 -eq 1 ]", "[ 1 = 1 ]"}
-ROUNDS, ROUNDS_SECONDS = 3, 3.0
+ROUNDS, ROUNDS_SECONDS, MOST_LOOPS = 3, 3.0, 1000
 # Tables of sockets, and the state of one that waits for others (proc(5); include/net/tcp_states.h: TCP_LISTEN, TCP_CLOSE).
 SERVING = {"tcp": "0A", "tcp6": "0A", "udp": "07", "udp6": "07"}
 # The first port of clients' UDP sockets (ip(7), ip_local_port_range).
@@ -73,14 +73,16 @@ def run(argv: list[str], timeout: float, cwd: str, limit: int, cancel_fd: int = 
                 limit -= len(text)
                 if terminal.hears(text):
                     yield LEFT
-                if over and limit <= 0:
-                    break  # what it left in the background may print without end
+                if not over or limit <= 0:
+                    break  # it, or what it left in the background, may print without end
             if over:
                 return terminal.end()
             if time.monotonic() > deadline:
                 return f"it did not end within {timeout:g} s and was stopped."
             if terminal.leave():
                 yield LEFT
+            if limit <= 0:
+                time.sleep(DRAIN_PAUSE)  # a flood waits in its full pipe instead of taking the agent's time
     finally:
         terminal.close()
 
@@ -104,7 +106,8 @@ class Terminal:
         self._announces = "--rcfile" in argv
         self._master, self._slave = pty.openpty()
         self._output, writing = os.pipe()
-        os.set_blocking(self._output, False)
+        for number in (self._output, self._master):
+            os.set_blocking(number, False)
         try:
             self._process = subprocess.Popen(
                 argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=writing, stderr=writing, start_new_session=True,
@@ -156,12 +159,15 @@ class Terminal:
         self._tail = (self._tail + text)[-len(ENDS) - len(text) :]
         if ENDS in self._tail:
             self._tail = ""
-            os.write(self._master, b"\n")
+            with contextlib.suppress(BlockingIOError):  # who says so a thousand times is told once
+                os.write(self._master, b"\n")
         clock, late = time.monotonic(), False
         for part in text.split(BEGIN)[1:]:
             fields = part.partition(END)[0].split(FIELD)
             if len(fields) == 3 and fields[2] in ENDLESS:
                 count, since = self._rounds.get(fields[1], (0, clock))
+                if len(self._rounds) > MOST_LOOPS:
+                    self._rounds.clear()
                 self._rounds[fields[1]] = count + 1, since
                 if count + 1 >= ROUNDS and clock - since > ROUNDS_SECONDS:
                     late = True

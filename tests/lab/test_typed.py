@@ -123,3 +123,19 @@ def test_what_does_not_end_is_stopped(lab: Lab) -> None:
     lines, how = typed(lab, "python3 -m http.server 8181 &\nuntil false; do :; done\necho never\n", timeout=3.0)
     assert how == "it did not end within 3 s and was stopped." and not printed(lines, 3)
     assert lab.run("sleep 0.5; curl -s -o /dev/null -w '%{http_code}' localhost:8181").stdout == "200"
+
+
+FLOODS = [
+    ("program", "yes"),
+    ("in-the-background", "yes &\nsleep 1"),
+    ("of-last-words", "yes $'\\001end\\003'"),
+    ("of-lines", "yes $'\\0010\\002x\\002true\\003'"),
+]
+
+
+@pytest.mark.parametrize("line", [row[1] for row in FLOODS], ids=[row[0] for row in FLOODS])
+def test_flood_of_words_keeps_nothing_from_ending(lab: Lab, line: str) -> None:
+    """A program that prints without end, even what the shell announces with, is stopped with its script, and the lab lives on."""
+    lines, how = typed(lab, f"{line}\necho next\n", timeout=6.0)
+    assert how in ("", "it did not end within 6 s and was stopped.") and len(str(lines)) < 1_000_000
+    assert lab.run("echo alive").stdout == "alive\n"
