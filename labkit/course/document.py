@@ -29,8 +29,9 @@ FILES = {
 SHOWN = 20_000
 # The cells of a notebook that are no story, and the lines of a cell that are for programs.
 NO_STORY = re.compile(
-    r"^%load_ext labkit|^# NBVAL_CHECK|\bpanel\(|\breport_form\(|= check\(\d\)|^verdicts(\.points)?$", re.MULTILINE
+    r"^%load_ext labkit|^# NBVAL_CHECK|^lab = Lab\(|\bpanel\(|\breport_form\(|= check\(\d\)|^verdicts(\.points)?$", re.MULTILINE
 )
+NO_STORY_TAGS = {"asked", "nbval-check-output"}
 FOR_PROGRAMS = re.compile(r"^(?:%%once_done|# NBVAL_\w+|### (?:BEGIN|END) SOLUTION)\n?", re.MULTILINE)
 PROGRAMS = {
     "nginx": ["nginx", "-v"], "dnsmasq": ["dnsmasq", "--version"], "dig": ["dig", "-v"], "ip": ["ip", "-V"],
@@ -115,7 +116,9 @@ def told(notebook: Any) -> list[NotebookNode]:
 
 def tells(cell: Any) -> bool:
     """Return True for a code cell that is a part of the story: it shows something, or the learner wrote it."""
-    return bool(cell.metadata.get("nbgrader", {}).get("solution")) or not NO_STORY.search(cell.source)
+    if cell.metadata.get("nbgrader", {}).get("solution"):
+        return True
+    return not NO_STORY_TAGS & {*cell.metadata.get("tags", ())} and not NO_STORY.search(cell.source)
 
 
 def retold(cell: Any) -> NotebookNode:

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from .chromium import chromium
+from .chromium import chromium, violations
 from .helpers import eventually
-from .jupyter import MINUTES, NOTEBOOK, copy_notebooks, jupyterlab, notebook_in
+from .jupyter import MINUTES, NOTEBOOK, choose, copy_notebooks, jupyterlab, notebook_in
 
 pytestmark = pytest.mark.lab
 FAILED = re.compile(r"backend2\s+\d+\s+[1-9]\d*\s+.*\d+ refused")  # a request under way may be reset
@@ -130,3 +130,16 @@ def test_export_has_the_last_state(
     expect(copy).to_contain_text("refused")
     copy.scroll_into_view_if_needed()
     shot("exported")
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_axe_finds_nothing_in_the_panel(page: Page, panel: Locator, shot: Callable[[str], None], theme: str) -> None:
+    """In JupyterLab's light and dark theme the panel has no violation of any level, and no button glares in the dark."""
+    choose(page, "Settings", "Theme", theme)
+    expect(page.locator("body")).to_have_attribute("data-jp-theme-name", theme, timeout=MINUTES)
+    panel.scroll_into_view_if_needed()
+    assert violations(page, "'.labkit-panel'") == []
+    shot(theme.split()[1].lower())
+    if theme.endswith("Dark"):
+        behind = [one.evaluate("one => getComputedStyle(one).backgroundColor") for one in panel.locator("button").all()]
+        assert all(max(map(int, re.findall(r"\d+", colour)[:3])) < 170 for colour in behind), behind

@@ -21,6 +21,7 @@ WORDS = {
     "slow": "every answer comes 500 ms later",
     "flaky": "every second answer is an error 500",
 }
+DARK = "[data-jp-theme-light=false] .labkit-panel"
 STYLE = f"""<style>
 .labkit-panel {{ max-width: 770px; padding: 6px 10px; border: 1px solid {GRID}; border-radius: 6px; }}
 .labkit-panel .widget-toggle-button {{ border-radius: 4px; margin: 0 2px; padding: 0 2px; }}
@@ -31,7 +32,14 @@ STYLE = f"""<style>
 .labkit-panel th:first-child, .labkit-panel td:first-child {{ text-align: left; }}
 .labkit-panel pre {{ margin: 2px 0; color: inherit; font-size: 12px; line-height: 1.4; white-space: pre-wrap; }}
 .labkit-panel .widget-html-content {{ color: var(--jp-content-font-color1, {INK}); }}
-.labkit-panel .muted {{ opacity: 0.75; }}
+.labkit-panel .muted {{ opacity: 0.85; }}
+.labkit-panel img {{ box-sizing: border-box; }}
+{DARK} {{ border-color: #5a5a5a; }}
+{DARK} .widget-button:not(.mod-primary) {{ color: #e8e8e8; background: #3a3a3a; }}
+{DARK} .widget-button.mod-primary {{ color: #fff; background: #0f5f9e; }}
+{DARK} .widget-toggle-button.mod-active {{ color: #fff; background: #8a3c00; }}
+{DARK} .widget-toggle-button.mod-active:first-child {{ color: #fff; background: #14614b; }}
+{DARK} img {{ padding: 8px; border-radius: 6px; background: #fff; filter: brightness(0.86); }}
 .%s {{ display: none; }}
 </style>"""
 
