@@ -153,7 +153,7 @@ def test_stop_and_an_interrupted_cell_end_the_sending(make: Callable[..., Panel]
 
 
 def test_rate_is_kept_and_changed(make: Callable[..., Panel], pool: BackendPool) -> None:
-    """The slider moves while requests are sent, and they go on being sent."""
+    """The number is changed while requests are sent, and they go on being sent."""
     panel = make(pool, rate=5)
     panel.start()
     panel.controls.rate.value = 25

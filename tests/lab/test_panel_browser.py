@@ -68,6 +68,19 @@ def source(panel: Locator, number: int) -> str:
     return panel.locator("img").nth(number).get_attribute("src") or ""
 
 
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_axe_finds_nothing_in_the_panel(page: Page, panel: Locator, shot: Callable[[str], None], theme: str) -> None:
+    """In JupyterLab's light and dark theme the panel has no violation of any level, and no button glares in the dark."""
+    choose(page, "Settings", "Theme", theme)
+    expect(page.locator("body")).to_have_attribute("data-jp-theme-name", theme, timeout=MINUTES)
+    panel.scroll_into_view_if_needed()
+    assert violations(page, "'.labkit-panel'") == []
+    shot(theme.split()[1].lower())
+    if theme.endswith("Dark"):
+        behind = [one.evaluate("one => getComputedStyle(one).backgroundColor") for one in panel.locator("button").all()]
+        assert all(max(map(int, re.findall(r"\d+", colour)[:3])) < 170 for colour in behind), behind
+
+
 def test_backend_is_switched_off_and_on(panel: Locator, shot: Callable[[str], None]) -> None:
     """Start, backend2 off: the picture changes and the table counts failures; on again: it answers, and no more fail."""
     shot("before")
@@ -130,16 +143,3 @@ def test_export_has_the_last_state(
     expect(copy).to_contain_text("refused")
     copy.scroll_into_view_if_needed()
     shot("exported")
-
-
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
-def test_axe_finds_nothing_in_the_panel(page: Page, panel: Locator, shot: Callable[[str], None], theme: str) -> None:
-    """In JupyterLab's light and dark theme the panel has no violation of any level, and no button glares in the dark."""
-    choose(page, "Settings", "Theme", theme)
-    expect(page.locator("body")).to_have_attribute("data-jp-theme-name", theme, timeout=MINUTES)
-    panel.scroll_into_view_if_needed()
-    assert violations(page, "'.labkit-panel'") == []
-    shot(theme.split()[1].lower())
-    if theme.endswith("Dark"):
-        behind = [one.evaluate("one => getComputedStyle(one).backgroundColor") for one in panel.locator("button").all()]
-        assert all(max(map(int, re.findall(r"\d+", colour)[:3])) < 170 for colour in behind), behind

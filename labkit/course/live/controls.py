@@ -59,11 +59,10 @@ class Controls:
         self.stop = widgets.Button(description="Stop", icon="stop", layout={"width": "92px"}, disabled=True)
         self.clear = widgets.Button(description="Clear", layout={"width": "72px"}, tooltip="begin to count anew")
         low, high = RATES
-        self.rate = widgets.IntSlider(
-            value=rate, min=low, max=high, description="requests/s", continuous_update=False, layout={"width": "330px"}
-        )
+        # No slider: its handle has no name for those who do not see it.
+        self.rate = widgets.BoundedIntText(value=rate, min=low, max=high, description="requests/s", layout={"width": "170px"})
         self.said, self.commands, self.tables = widgets.HTML(), widgets.HTML(), widgets.HTML()
-        self.images = [widgets.Image(format="png", layout={"max_width": "100%", "width": "750px"}) for _ in range(2)]
+        self.images = [widgets.HTML() for _ in range(2)]  # of an Image nobody could say what it shows
         self.switches = {backend.name: self._switch() for backend in backends}
         # It counts in the browser, so a page that is closed is noticed here. It counts from when `playing` becomes true on.
         self.beat = widgets.Play(max=10**9, interval=BEAT, layout={"display": "none"})

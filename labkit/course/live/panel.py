@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 import time
 import weakref
@@ -16,6 +17,7 @@ from ...lab import Lab
 from ...services.base import Service
 from ...services.faults import Faults
 from ...services.http_server import WELL, BackendPool
+from ..html import filled
 from .background import Background
 from .controls import RATES, Controls
 from .drawing import Drawn, draw
@@ -167,7 +169,8 @@ class Panel:
         with self._drawing:
             drawn = draw(self.pool, self.layer, states, seen, read(self.layer, seen.connected))
             for image, picture in zip(self.controls.images, drawn.pictures, strict=True):
-                image.value = picture.quick_png()
+                png = base64.b64encode(picture.quick_png()).decode("ascii")
+                image.value = filled("picture.html.j2", alt=picture.alt, png=png)
             self.controls.tables.value = f'<div class="jp-RenderedHTMLCommon">{drawn.tables}</div>'
         return drawn
 
