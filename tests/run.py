@@ -20,8 +20,10 @@ TOP = Path(__file__).resolve().parent.parent
 NBVAL = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=120"]
 WORKERS = "3"  # on 2 cores: some tests wait, for a time-out or a page
 
-# How many works may fail beside others and be judged again; more is no accident of a busy machine.
+# How many may fail beside others and be run again; more is no accident of a busy machine.
 FEW = 10
+# What takes long and seldom breaks, of the machine that works are judged on and of the installation: run with the works.
+GUARDS = ["tests/lab/test_typed.py", "tests/lab/test_known_machine.py", "tests/test_lab_script.py"]
 # Long runs that nothing else is run beside.
 ALONE = {
     "soak": ["tests/soak"],
@@ -93,12 +95,12 @@ def notebooks() -> Outcome:
 
 
 def works() -> Outcome:
-    """Judge every work of both tables, two at once. What fails is judged once more, alone: then nothing else takes its time."""
-    files = ["tests/lab/test_works.py", "tests/lab/test_as_typed.py"]
+    """Judge every work of both tables, two at once, and run GUARDS. What fails is run once more, alone."""
+    files = ["tests/lab/test_works.py", "tests/lab/test_as_typed.py", *GUARDS]
     outcome = pytest("works", "-n", "2", "--dist", "worksteal", *files)
     if 0 < outcome.failed <= FEW:
         again = pytest("works, again", "--last-failed", *files)
-        print(f"\n{outcome.failed} works failed beside others; alone {again.failed} of them fail", flush=True)
+        print(f"\n{outcome.failed} failed beside others; alone {again.failed} of them fail", flush=True)
         outcome.passed, outcome.failed = outcome.passed + again.passed, again.failed
     return outcome
 
@@ -109,12 +111,15 @@ def steps(chosen: str) -> dict[str, Callable[[], Outcome]]:
         return {"works": works}
     if chosen in ALONE:
         return {chosen: lambda: pytest(chosen, "-s", *ALONE[chosen])}
+    left_out = [f"--ignore={file}" for file in GUARDS] if chosen != "all" else []
     quick = ["-m", "not lab"] if chosen == "quick" else []
     result: dict[str, Callable[[], Outcome]] = {
         "ruff check": lambda: command("ruff check", "ruff", "check", "."),
         "ruff format": lambda: command("ruff format", "ruff", "format", "--check", "."),
         "mypy": lambda: command("mypy", "mypy", "labkit"),
-        "pytest": lambda: pytest("pytest", "-n", WORKERS, "--dist", "loadfile", "--no-loadscope-reorder", *quick, "tests"),
+        "pytest": lambda: pytest(
+            "pytest", "-n", WORKERS, "--dist", "loadfile", "--no-loadscope-reorder", *quick, *left_out, "tests"
+        ),
     }
     if chosen != "quick":
         result["notebooks"] = notebooks

@@ -216,6 +216,7 @@ def test_tests_install_their_own_packages(place: Path, system: str) -> None:
     """`./lab test` also installs what is for the tests alone, and goes on where the system has no such package."""
     course = {"curl", "user-mode-linux"}
     machine = Machine(place, system, course=course)
+    (place / "course/tests").mkdir()
     (place / "course/.venv/bin/python").unlink()
     (place / "course/.venv/bin/python").symlink_to("/bin/echo")
     done = machine.run("./lab", "test")
