@@ -10,7 +10,7 @@ itself and not the agent.
 from __future__ import annotations
 
 from ..inside.group import GROUPS
-from .view import BIN, HOME, PYTHON, USR_LINKS
+from .view import BIN, HOME, OPEN_OPT, PYTHON, USR_LINKS
 
 # In the lab's root folder, which the cell does not see.
 ETC = "/cell-etc"
@@ -51,7 +51,7 @@ def cell_command(command: list[str]) -> list[str]:
     keep = [part for name in CAPABILITIES for part in ("--cap-add", f"CAP_{name}")]
     sandbox = [
         *("bwrap", "--unshare-pid", "--unshare-ipc", "--cap-drop", "ALL", *keep, "--setenv", "HOME", HOME),
-        *("--ro-bind", "/usr", "/usr", *USR_LINKS, "--ro-bind", BIN, BIN, "--ro-bind-try", PYTHON, PYTHON),
+        *("--ro-bind", "/usr", "/usr", *USR_LINKS, *OPEN_OPT, "--ro-bind", BIN, BIN, "--ro-bind-try", PYTHON, PYTHON),
         *("--bind", ETC, "/etc"),
         *("--ro-bind-try", f"/etc{ALTERNATIVES}", f"/etc{ALTERNATIVES}"),
         *(part for place in SHARED for part in ("--bind", place, place)), "--dir", GROUPS, "--dev", "/dev", "--proc", "/proc",

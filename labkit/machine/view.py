@@ -17,6 +17,8 @@ from .folder import LabFolder
 PYTHON, SITE, LABKIT, FOLDER, HOME = "/opt/python", "/opt/site-packages", "/opt/labkit", "/lab", "/root"
 # Stand-ins for what a lab has not, or needs not: systemctl, sudo, modprobe, apt. They come first.
 BIN = "/opt/bin"
+# bubblewrap closes a folder that it makes by itself to all but root; other users run programs there too.
+OPEN_OPT = ("--perms", "0755", "--dir", "/opt")
 PATH = f"{BIN}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:{PYTHON}/bin"
 
 # What programs need of the host's /etc to be found and to start; all else is the lab's own (folder.py), so that a work is judged
@@ -75,7 +77,7 @@ def view_of(folder: LabFolder, *, copy_home: bool = False) -> View:
 
 def system(view: View) -> list[str]:
     """The parts that are only read: /usr, the Python prefix, the installed packages and labkit."""
-    args = ["--ro-bind", "/usr", "/usr", *USR_LINKS]
+    args = [*OPEN_OPT, "--ro-bind", "/usr", "/usr", *USR_LINKS]
     if view.python:
         args += ["--ro-bind", view.python, PYTHON]
     args += ["--ro-bind", view.site, SITE, "--ro-bind", view.labkit, f"{LABKIT}/labkit"]

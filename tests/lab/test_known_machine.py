@@ -52,7 +52,7 @@ TYPED = [
      ">/etc/systemd/system/own.service; systemctl start own; curl -s -o /dev/null -w '%{http_code}' --retry 20 --retry-connrefused --retry-delay 1 localhost:8181; "
      "systemctl stop own; pgrep -fc '[h]ttp.server 8181'", 1, "2000"),
     ("sudo id -un", 0, "root"), ("sudo -nu nobody id -un", 0, "nobody"), ("sudo -u root -E id -un", 0, "root"),
-    ("sudo --user=nobody id -un", 0, "nobody"), ("sudo --user nobody id -un", 0, "nobody"), ("sudo -h", 0, "usage: sudo"),
+    ("sudo --user=nobody id -un", 0, "nobody"), ("sudo -u www-data nginx -v", 0, "nginx version"), ("sudo nosuch -x", 1, "sudo: nosuch: command not found"), ("sudo --user nobody id -un", 0, "nobody"), ("sudo -h", 0, "usage: sudo"),
     ("sudo X=7 printenv X", 0, "7"), ("sudo -u nosuch id", 1, "unknown user"), ("echo 1 | sudo tee /etc/x", 0, "1"),
     ("sudo sh -c 'echo 1 >/etc/x; cat /etc/x'", 0, "1"), ("su -c 'id -un'", 0, "root"), ("sudo -s id -un", 0, "root"),
     ("apt update && apt install -y nginx dnsmasq ipvsadm tshark dnsutils", 0, "nginx is already the newest version"),

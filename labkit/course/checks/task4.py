@@ -8,7 +8,7 @@ from typing import Any
 
 from ...errors import LabkitError, MeasureError, shortage
 from ..bench import Bench, Check
-from ..verdict import Finding, could_not_run, failed, needs, passed
+from ..verdict import PASSED, Finding, could_not_run, failed, needs, passed
 from .failover import LIMIT, settled
 from .nginx import ADDRESS, ALIVE, PORT, Measured, listening, measured
 from .tshark import HEADER
@@ -194,9 +194,9 @@ def fault(hop: str, rows: list[list[str]]) -> str:
         return ""
     if not wrong:
         return f"{hop} does not carry {HEADER} every time"
-    return (
-        f"{hop} carries {HEADER} {len(wrong)} times" if len(wrong) > 1 else f"{hop} carries {HEADER} with the value {wrong[0]!r}"
-    )
+    if len(wrong) > 1:
+        return f"{hop} carries {HEADER} {len(wrong)} times"
+    return f"{hop} carries {HEADER} with the value {wrong[0]!r}; {VALUE!r} is asked"
 
 
 def served(bench: Bench) -> Finding:
@@ -233,6 +233,8 @@ def on_the_wire(bench: Bench) -> Finding:
         return failed(evidence, "tshark sees no HTTP exchange between nginx and a backend")
     if not any(HEADER in hop for hop in seen):
         return failed(f"{evidence}; none carries {HEADER}", f"tshark sees no {HEADER} on either side of nginx")
+    if header(bench).verdict != PASSED:  # one request may carry it where others do not
+        return failed(evidence, f"what tshark sees is not {HEADER}: {VALUE} on every request or response")
     return passed(evidence)
 
 
