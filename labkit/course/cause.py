@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..errors import shortage, tail
+from ..errors import tail
 
 # How much is said of a command, of an error, and of the end of what was printed, characters.
 COMMAND, ERROR, END = 80, 300, 300
@@ -149,8 +149,3 @@ def words_for_evidence(lines: Sequence[Line], *about: str) -> str:
     if not found or not end:
         return found or end
     return found if SHELL_PLACE.sub("", end) in found else f"{found}; the end of what it printed: {end}"
-
-
-def lacking(lines: Sequence[Line]) -> str:
-    """Return what helps when a program said that the machine has run out of something (errors.shortage), else ""."""
-    return next((found for line in lines if (found := shortage(line.printed[:READ]))), "")

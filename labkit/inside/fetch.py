@@ -31,15 +31,3 @@ def refused_attempts() -> int:
     with open("/proc/net/snmp") as file:
         names, values = (line.split() for line in file if line.startswith("Tcp:"))
     return int(values[names.index("AttemptFails")])
-
-
-def fetch_series(host: str, port: int, count: int, timeout: float = 3.0) -> list[dict[str, Any]]:
-    """`count` fetches one after another, each row with `refused`: the attempts that failed in the lab meanwhile."""
-    rows = []
-    before = refused_attempts()
-    for _ in range(count):
-        row = fetch(host, port, "/", timeout)
-        now = refused_attempts()
-        rows.append(row | {"refused": now - before})
-        before = now
-    return rows

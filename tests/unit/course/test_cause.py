@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from labkit.course.cause import Line, cause, lacking, words_for_evidence
-from labkit.errors import SHORTAGES
+from labkit.course.cause import Line, cause, words_for_evidence
 
 REFUSED = """\
   % Total    % Received % Xferd  Average Speed   Time    Time     Time  Current
@@ -205,10 +204,3 @@ def test_millions_of_lines_are_read_in_time() -> None:
     """What a script that floods its output prints is cut, before it and after it."""
     said = words_for_evidence([Line(1, "yes", None, "Permission denied \n" * 2_000_000)])
     assert said.startswith("line 1, `yes`: Permission denied") and len(said) < 1000
-
-
-@pytest.mark.parametrize("sign", [sign for signs in SHORTAGES for sign in signs])
-def test_shortage_is_the_machines(sign: str) -> None:
-    """A program that tells of a shortage was not at fault; the remedy is said."""
-    assert lacking([Line(1, "dnsmasq", 5, f"\ndnsmasq: failed to create x: {sign}\n")])
-    assert not lacking([Line(1, "dnsmasq", 5, "dnsmasq: bad option at line 1\n")])
