@@ -17,7 +17,6 @@ from ..lab import Lab
 from ..machine.cell import cell_command
 from ..machine.view import BIN, HOME
 from .cause import Line, cause, words_for_evidence
-from .verdict import Finding
 
 T = TypeVar("T")
 SCRIPT_TIMEOUT = 60.0
@@ -230,6 +229,3 @@ class Bench:
             except CallFailed as error:  # another process that had the port too, or was just starting, has taken it
                 said = error.tried
         raise MeasureError(f"Whoever listens on port {port} cannot be ended, so no recorder can take its place.", words=said)
-
-
-Check = Callable[[Bench], Finding]

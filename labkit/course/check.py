@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,13 +17,11 @@ from ..machine.doctor import PROGRAMS
 from ..machine.temporary import own_folder
 from ..machine.view import PATH
 from .bench import NEEDS, Bench, copy_work
-from .checks import task1, task2, task3, task4
-from .verdict import COULD_NOT_RUN, FAILED, Finding, Verdicts, could_not_run, failed, verdict, with_dependencies
+from .requirements import REQUIREMENTS, of_task
+from .verdict import COULD_NOT_RUN, FAILED, Check, Finding, Verdicts, could_not_run, failed, verdict, with_dependencies
 
 T = TypeVar("T")
-CHECKS: dict[int, dict[str, Callable[[Bench], Finding]]] = {
-    1: task1.CHECKS, 2: task2.CHECKS, 3: task3.CHECKS, 4: task4.CHECKS,
-}  # fmt: skip
+TASKS = sorted({one.task for one in REQUIREMENTS.values()})
 # Two labs at once are as many as two cores carry.
 AT_ONCE = 2
 # So that neither core is idle at the end.
@@ -93,7 +91,7 @@ def in_brackets(words: str) -> str:
     return f" ({words})" if words else ""
 
 
-def run_check(bench: Bench, check: Callable[[Bench], Finding]) -> Finding:
+def run_check(bench: Bench, check: Check) -> Finding:
     """Run one check; whatever it raises makes it "could not run", with the reason.
 
     A MeasureError says that there is nothing to be seen, which may be the work's fault. All else is the machine's or ours: it
@@ -113,9 +111,9 @@ def judge(bench: Bench) -> dict[str, Finding]:
     Where this machine lacks something that the work needs, what has not passed could not run.
     """
     if bench.not_done:
-        return {number: failed(bench.not_done, bench.not_done) for number in CHECKS[bench.task]}
+        return {one.number: failed(bench.not_done, bench.not_done) for one in of_task(bench.task)}
     bench.run_scripts()
-    findings = with_dependencies({number: run_check(bench, check) for number, check in CHECKS[bench.task].items()})
+    findings = with_dependencies({one.number: run_check(bench, one.check) for one in of_task(bench.task)})
     reason = lacking(bench)
     if not reason:
         return findings
@@ -152,9 +150,10 @@ def judge_in_lab(
     except NoLinux as error:
         if set(needs) > set(NEEDS[task]):  # what another task needs is not to be had here: this one can do without
             return judge_in_lab(home, task, NEEDS[task], trusted, stop)
-        return linux, dict.fromkeys(CHECKS[task], could_not_run(str(error), machine=True)), {}
+        fault = could_not_run(str(error), machine=True)
     except Exception as error:
-        return linux, dict.fromkeys(CHECKS[task], machines_fault(error)), {}
+        fault = machines_fault(error)
+    return linux, {one.number: fault for one in of_task(task)}, {}
 
 
 def check_task(work: Path, task: int, needs: Iterable[str], trusted: bool, stop: Stop) -> Verdicts:
@@ -176,7 +175,7 @@ def check_work(
     A work that is not `trusted` (somebody else's) runs only on a Linux of its own, and cannot reach the host's files. An
     interrupt, or `stop` from another thread, ends it at once.
     """
-    unknown = [task for task in tasks if task not in CHECKS]
+    unknown = [task for task in tasks if task not in TASKS]
     if unknown or not tasks:
         raise BadInput(f"There is no task {', '.join(map(str, unknown))}.", way_out="tasks are 1, 2, 3 and 4")
     if not Path(work).is_dir():

@@ -1,14 +1,13 @@
-"""Verdicts: one sentence a requirement, passed, failed or could not run, with points, evidence and a hint."""
+"""Requirements with their checks, and verdicts: passed, failed or could not run, with points, evidence and a hint."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..errors import plain
-from .requirements import DEPENDS, REQUIREMENTS
 
 PASSED, FAILED, COULD_NOT_RUN, BY_HAND = "passed", "failed", "could not run", "by hand"
 NOT_JUDGED = "not judged: needs"
@@ -42,6 +41,50 @@ def failed(evidence: str, hint: str) -> Finding:
 def could_not_run(reason: str, *, machine: bool = False) -> Finding:
     """The check could not see what it needs; with `machine` that is the fault of the machine that judges."""
     return Finding(COULD_NOT_RUN, reason, reason, machine)
+
+
+Check = Callable[[Any], Finding]  # what it is given is a Bench
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """A numbered requirement of the assignment: a sentence, its points, the exact values asked, and the check that judges it.
+
+    One that fails, or cannot be seen, while one of those that it comes `after` has not passed cannot be judged by itself.
+    """
+
+    number: str
+    sentence: str
+    points: int
+    exactly: tuple[str, ...]
+    after: tuple[str, ...]
+    check: Check
+
+    @property
+    def task(self) -> int:
+        """The task it belongs to."""
+        return int(self.number[0])
+
+
+# All of them, once the modules of the tasks have been imported (requirements.py does).
+REQUIREMENTS: dict[str, Requirement] = {}
+
+
+def check(
+    number: str, sentence: str, *, points: int, exactly: Iterable[object] = (), after: Sequence[str] = ()
+) -> Callable[[Check], Check]:
+    """Make a function the check of a requirement. A task's points are the assignment's, how they are spread is this course's."""
+
+    def register(function: Check) -> Check:
+        REQUIREMENTS[number] = Requirement(number, sentence, points, tuple(map(str, exactly)), tuple(after), function)
+        return function
+
+    return register
+
+
+def of_task(task: int) -> list[Requirement]:
+    """Return the requirements of a task, in their order."""
+    return [REQUIREMENTS[number] for number in sorted(REQUIREMENTS) if REQUIREMENTS[number].task == task]
 
 
 @dataclass(frozen=True)
@@ -80,7 +123,8 @@ def with_dependencies(findings: dict[str, Finding]) -> dict[str, Finding]:
     """Turn what did not pass, because a prerequisite has not, into "could not run": the fault lies there."""
     judged = dict(findings)
     for number, finding in findings.items():
-        missing = [needed for needed in DEPENDS.get(number, ()) if needed in findings and findings[needed].verdict != PASSED]
+        after = REQUIREMENTS[number].after
+        missing = [needed for needed in after if needed in findings and findings[needed].verdict != PASSED]
         said = finding.hint.startswith(NOT_JUDGED)
         if finding.verdict in (FAILED, COULD_NOT_RUN) and missing and not said:
             machine = finding.machine or any(findings[name].machine for name in missing)

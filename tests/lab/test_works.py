@@ -5,6 +5,7 @@ Usually a small set runs, each on the fastest Linux that can do its task; with `
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import stat
 from pathlib import Path
@@ -18,9 +19,8 @@ from works import RIGHT, Change, Work, right
 
 from labkit.course import bench
 from labkit.course.check import check_work
-from labkit.course.checks import task1, task2
 from labkit.course.requirements import REQUIREMENTS
-from labkit.course.verdict import COULD_NOT_RUN, FAILED, Finding, Verdicts, passed
+from labkit.course.verdict import COULD_NOT_RUN, FAILED, Check, Finding, Verdicts, passed
 from labkit.machine import choose
 
 pytestmark = pytest.mark.lab
@@ -92,6 +92,11 @@ def test_table_is_as_large_as_it_says() -> None:
     assert all(work.files() != RIGHT for work in every)
 
 
+def replace_check(monkeypatch: pytest.MonkeyPatch, number: str, check: Check) -> None:
+    """Let a requirement be judged by `check`."""
+    monkeypatch.setitem(REQUIREMENTS, number, dataclasses.replace(REQUIREMENTS[number], check=check))
+
+
 def test_script_that_never_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is stopped, what it did not start earns nothing, and the evidence says that it did not end."""
     monkeypatch.setattr(bench, "SCRIPT_TIMEOUT", 3.0)
@@ -108,7 +113,7 @@ def test_check_that_crashes_could_not_run(tmp_path: Path, monkeypatch: pytest.Mo
     def crash(_bench: bench.Bench) -> Finding:
         raise ZeroDivisionError("by the test")
 
-    monkeypatch.setitem(task1.CHECKS, "1.2", crash)
+    replace_check(monkeypatch, "1.2", crash)
     rows = {row.requirement: row for row in judged(right("right", 1), tmp_path, "host", monkeypatch)}
     assert (rows["1.2"].verdict, rows["1.2"].points) == (COULD_NOT_RUN, 0)
     assert "ZeroDivisionError" in rows["1.2"].hint
@@ -122,7 +127,7 @@ def test_check_that_times_out_could_not_run(tmp_path: Path, monkeypatch: pytest.
         opened.lab.run("sleep 60", timeout=0.5)
         raise AssertionError("it ended")
 
-    monkeypatch.setitem(task1.CHECKS, "1.4", wait)
+    replace_check(monkeypatch, "1.4", wait)
     rows = {row.requirement: row for row in judged(right("right", 1), tmp_path, "host", monkeypatch)}
     assert (rows["1.4"].verdict, rows["1.4"].points) == (COULD_NOT_RUN, 0)
     assert "0.5 s" in rows["1.4"].hint
@@ -137,7 +142,7 @@ def test_what_a_script_leaves_beside_the_judged_programs_is_ended(
     def running(opened: bench.Bench) -> Finding:
         return passed(", ".join(name for name in ("sleep", "dnsmasq") if opened.call("processes:named", name)))
 
-    monkeypatch.setitem(task2.CHECKS, "2.3", running)
+    replace_check(monkeypatch, "2.3", running)
     script = RIGHT["task2.sh"] + "while sleep 0.2; do :; done &\n(setsid sh -c 'sleep 999 & sleep 999') &\n"
     rows = {row.requirement: row for row in judged(right("loops", 2, ("task2.sh", script)), tmp_path, linux, monkeypatch)}
     assert rows["2.3"].evidence == "dnsmasq"

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
+
 from ...errors import LabkitError, MeasureError
+from ...measure.capture import PORTS, Capture
 from ..bench import BACKENDS, LONG, Bench
-from ..evidence import request_rows
+from ..evidence import CAPTURE, MAX_CAPTURE, packed, request_rows
 from .failover import GIVE_UP, LIMIT, TIMEOUT, Failover, replace_workers
-from .tshark import both_hops
 
 ADDRESS, PORT = "127.0.0.1", 8888
+HEADER = "X-high-load-test"
 # A few, each on its own connection; and a crowd on one, in which even a plain server of weight 1 beside 1000 has its turn
 # (smooth weighted round robin: it comes after about half the sum of the weights).
 ALIVE, CROWD, CROWD_SECONDS = 20, 600, 60.0
@@ -41,6 +45,33 @@ class Measured:
     def remembering(self) -> bool:
         """True when an nginx that remembers earlier failures would behave like this."""
         return bool(self.received[8082]) or self.failover.attempts < LIMIT
+
+
+def carried(request: Mapping[str, str], response: Mapping[str, str]) -> str:
+    """Where the asked header is, with its value, in words."""
+    found = [
+        f"{name}: {value} on the {message}"
+        for message, headers in (("request", request), ("response", response))
+        for name, value in headers.items()
+        if name.lower() == HEADER.lower()
+    ]
+    return "".join(f", {HEADER}{words[len(HEADER) :]}" for words in found)
+
+
+def both_hops(bench: Bench, address: str, port: int) -> list[str]:
+    """Record one request and return a sentence for each exchange that tshark decodes with request and response."""
+    with Capture(bench.lab, PORTS) as capture:
+        bench.call("fetch:fetch", address, port)
+    size = capture.file.stat().st_size
+    if size > MAX_CAPTURE:
+        raise MeasureError(f"During one request {size:,} bytes were sent: too many to look for it.")
+    exchanges = capture.exchanges(fast=True)
+    bench.evidence[CAPTURE] = packed(capture.file.read_bytes())
+    return [
+        f"{row.hop}: {row.method} {row.uri} → {row.status} ({row.ms:.1f} ms){carried(row.request_headers, row.response_headers)}"
+        for row in exchanges.itertuples()
+        if row.method and pd.notna(row.status)
+    ]
 
 
 def look(bench: Bench) -> list[str] | LabkitError:

@@ -8,14 +8,18 @@ from typing import Any
 from ...errors import CallFailed, shortage
 from ...machine.view import HOME
 from ...services.http_server import PAGES
-from ..bench import Bench, Check
-from ..verdict import Finding, failed, passed
+from ..bench import Bench
+from ..verdict import Finding, check, failed, passed
 
 PORTS = {"backend1": 8081, "backend2": 8082}
 # How much of a page is shown, characters.
 SHOWN = 200
 
 
+@check(
+    "1.1", "~/backend1 and ~/backend2 exist, each with one index.html",
+    points=2, exactly=[f"~/{name}/index.html" for name in PAGES],
+)  # fmt: skip
 def folders(bench: Bench) -> Finding:
     """1.1: each folder holds the file index.html; what a server leaves beside it (a log, nohup.out) does not matter."""
     for name in PAGES:
@@ -27,6 +31,7 @@ def folders(bench: Bench) -> Finding:
     return passed("both folders hold a file index.html")
 
 
+@check("1.2", "each index.html holds its own page, to the letter", points=2, exactly=PAGES.values(), after=["1.1"])
 def pages(bench: Bench) -> Finding:
     """1.2: each file's text, but for white space and double quotes around it, is the page that is asked for."""
     for name, page in PAGES.items():
@@ -48,6 +53,10 @@ def parting(asked: str, found: str) -> str:
     return f"asked {asked!r}, found {found[:SHOWN]!r}; they part at character {at + 1}: {here} is asked, {there} stands there"
 
 
+@check(
+    "1.3", "a Python http server serves each folder, on port 8081 and 8082",
+    points=4, exactly=PORTS.values(), after=["1.1"],
+)  # fmt: skip
 def servers(bench: Bench) -> Finding:
     """1.3: a Python process listens on each port and serves what lies in the folder now."""
     for name, port in PORTS.items():
@@ -87,6 +96,7 @@ def serves(bench: Bench, name: str, port: int) -> dict[str, Any]:
     return answer if answer["body"] == token else answer | {"status": answer["status"] if answer["status"] != 200 else 0}
 
 
+@check("1.4", "both answer with their own page", points=2, after=["1.1", "1.3"])
 def answers(bench: Bench) -> Finding:
     """1.4: curl gets from each server the page that lies in its folder."""
     rows = bench.evidence["requests"] = []
@@ -97,6 +107,3 @@ def answers(bench: Bench) -> Finding:
             evidence = f"curl of port {port}: code {done.code}, {done.stdout[:200]!r}"
             return failed(evidence, f"port {port} does not answer with the page of {name}")
     return passed("curl got each page from its own port")
-
-
-CHECKS: dict[str, Check] = {"1.1": folders, "1.2": pages, "1.3": servers, "1.4": answers}

@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 from ...measure.dns import NAME
-from ..bench import Bench, Check
-from ..verdict import BY_HAND, COULD_NOT_RUN, PASSED, Finding, could_not_run, failed, needs, passed
+from ..bench import Bench
+from ..verdict import BY_HAND, COULD_NOT_RUN, PASSED, Finding, check, could_not_run, failed, needs, passed
 
 ADDRESSES = ["127.0.0.1", "127.0.0.2"]
 SERVER, DNS = "127.0.0.1", 53
@@ -53,6 +53,7 @@ def dns_ports(bench: Bench) -> list[int]:
     return sorted(found & over_tcp, key=lambda port: (port != DNS, port)) or [DNS]
 
 
+@check("2.1", "the name has two A records, 127.0.0.1 and 127.0.0.2", points=8, exactly=[NAME, *ADDRESSES])
 def records(bench: Bench) -> Finding:
     """2.1: over UDP and TCP, every answer of dnsmasq at 127.0.0.1, on whatever port, holds exactly the two addresses."""
     found = [records_at(bench, port) for port in dns_ports(bench)]
@@ -102,6 +103,7 @@ def not_read(bench: Bench) -> str:
     return ""
 
 
+@check("2.2", "dnsmasq answers at 127.0.0.1, on port 53", points=6, exactly=[f"{SERVER}:{DNS}"])
 def server(bench: Bench) -> Finding:
     """2.2: a process of dnsmasq has port 53, and dig at 127.0.0.1 gets an answer."""
     done = bench.instrument("dig", f"@{SERVER}", NAME, "+tries=2", f"+time={TIMEOUT:g}")
@@ -156,6 +158,7 @@ def written_answer(text: str, number: str) -> str:
     return f"{answer}\n… {rest:,} more characters of answers.md were not read" if answer and rest > 0 else answer
 
 
+@check("2.3", "the question what happens when backend2 breaks is answered", points=6, exactly=["~/answers.md"])
 def answer(bench: Bench) -> Finding:
     """2.3: an answer is there; whether it is right is for a person to say."""
     text = written_answer(bench.lab.read("~/answers.md") or "", "2.3")
@@ -163,6 +166,3 @@ def answer(bench: Bench) -> Finding:
         return failed("answers.md holds no answer to 2.3", "the question of 2.3 is not answered in answers.md")
     rest = len(text) - MAX_SHOWN
     return Finding(BY_HAND, text if rest <= 0 else f"{text[:MAX_SHOWN]}\n… {rest:,} more characters stand in answers.md")
-
-
-CHECKS: dict[str, Check] = {"2.1": records, "2.2": server, "2.3": answer}

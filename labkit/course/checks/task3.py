@@ -7,9 +7,9 @@ from typing import Any
 
 from ...errors import WaitTimeout
 from ...measure.counters import counters, settled
-from ..bench import BACKENDS, Bench, Check
+from ..bench import BACKENDS, Bench
 from ..evidence import request_rows
-from ..verdict import Finding, could_not_run, failed, passed
+from ..verdict import Finding, check, could_not_run, failed, passed
 
 VIP, PORT, SERVERS = "192.168.100.1", 80, ["127.0.0.1:8081", "127.0.0.1:8082"]
 SERVICE = f"{VIP}:{PORT}"
@@ -20,6 +20,7 @@ REQUESTS = 40
 TIMEOUT, GIVE_UP, COUNTED, DOUBTFUL = 5.0, 2, 30.0, 15.0
 
 
+@check("3.1", "dummy1 carries 192.168.100.1/32", points=10, exactly=[DUMMY, f"{VIP}/32"])
 def interface(bench: Bench) -> Finding:
     """3.1: a dummy interface dummy1 is up and has the address, with /32, and no other interface has it."""
     rows = bench.call("network:interfaces")
@@ -72,6 +73,10 @@ def service_faults(row: dict[str, Any]) -> list[str]:
     return faults
 
 
+@check(
+    "3.2", "IPVS has a round robin service for TCP port 80, masquerading to ports 8081 and 8082",
+    points=15, exactly=[SERVICE, SCHEDULER, *SERVERS],
+)  # fmt: skip
 def service(bench: Bench) -> Finding:
     """3.2: the kernel's table holds the service, round robin, masquerading, with the two real servers and no other."""
     table = bench.call("ipvs:table")
@@ -104,6 +109,10 @@ def zero(bench: Bench) -> None:
     bench.call("ipvs:zero")
 
 
+@check(
+    "3.3", "requests to 192.168.100.1 are balanced, as IPVS counts them",
+    points=10, exactly=[f"http://{VIP}/"], after=["3.1", "3.2"],
+)  # fmt: skip
 def balance(bench: Bench) -> Finding:
     """3.3: of 40 requests, all answered, IPVS counts half at each real server."""
     bench.record_backends()
@@ -130,6 +139,3 @@ def balance(bench: Bench) -> Finding:
     if max(answered.values()) - min(answered.values()) > 2 or sum(answered.values()) < REQUESTS:
         return failed(evidence, "the two servers do not get equal shares")
     return passed(evidence)
-
-
-CHECKS: dict[str, Check] = {"3.1": interface, "3.2": service, "3.3": balance}

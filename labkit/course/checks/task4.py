@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...errors import LabkitError, MeasureError, shortage
-from ..bench import Bench, Check
-from ..verdict import PASSED, Finding, could_not_run, failed, needs, passed
+from ..bench import BACKENDS, Bench
+from ..verdict import PASSED, Finding, check, could_not_run, failed, needs, passed
 from .failover import LIMIT, settled
-from .nginx import ADDRESS, ALIVE, PORT, Measured, listening, measured
-from .tshark import HEADER
+from .nginx import ADDRESS, ALIVE, HEADER, PORT, Measured, listening, measured
 
 # What a backend answers with its page. The recorders answer any path, the servers of task 1 only these.
 PAGE_PATHS = {"/", "/index.html"}
@@ -47,6 +46,10 @@ def shared(bench: Bench) -> Measured:
     return bench.once("measured", lambda: measured(bench))
 
 
+@check(
+    "4.1", "nginx sends everything to 127.0.0.1:8081 and has 127.0.0.1:8082 as backup",
+    points=8, exactly=[f"{ADDRESS}:{port}" for port in BACKENDS],
+)  # fmt: skip
 def active_backup(bench: Bench) -> Finding:
     """4.1: with both alive all requests reach 8081; with 8081 dead they reach 8082."""
     if not sockets(bench):
@@ -78,6 +81,10 @@ def active_backup(bench: Bench) -> Finding:
     return passed(evidence)
 
 
+@check(
+    "4.2", "the switch to the backup comes after 7 failed attempts of an nginx worker",
+    points=10, exactly=[LIMIT], after=["4.1"],
+)  # fmt: skip
 def seven(bench: Bench) -> Finding:
     """4.2: a worker of nginx tries a dead active server exactly 7 times, and then leaves it alone."""
     failover = shared(bench).failover
@@ -104,6 +111,7 @@ def failures(count: int) -> str:
     return f"{count} failure" + ("s" if count != 1 else "")
 
 
+@check("4.3", "nginx listens on 127.0.0.1:8888 and nowhere else", points=5, exactly=[f"{ADDRESS}:{PORT}"])
 def loopback_only(bench: Bench) -> Finding:
     """4.3: nginx listens on one address and port, and on nothing else, be it a socket file."""
     found = nginx_places(listening(bench))
@@ -165,6 +173,10 @@ def words(found: list[list[str]]) -> str:
     return ", ".join(sorted(kinds)) or "nothing to look at"
 
 
+@check(
+    "4.4", "X-high-load-test: 123 is on every request to the upstream, or on every response",
+    points=6, exactly=[f"{HEADER}: {VALUE}"], after=["4.1"],
+)  # fmt: skip
 def header(bench: Bench) -> Finding:
     """4.4: every request that reaches a backend, the backup too, carries the header once, or every response does; or both."""
     found = shared(bench)
@@ -199,6 +211,7 @@ def fault(hop: str, rows: list[list[str]]) -> str:
     return f"{hop} carries {HEADER} with the value {wrong[0]!r}; {VALUE!r} is asked"
 
 
+@check("4.5", "clients are answered with both servers alive, and with backend1 off", points=3, after=["4.1"])
 def served(bench: Bench) -> Finding:
     """4.5: every request is answered with both alive, and again once nginx has switched; backends are asked for their page."""
     found = shared(bench)
@@ -220,6 +233,10 @@ def served(bench: Bench) -> Finding:
     return passed(evidence)
 
 
+@check(
+    "4.6", "tshark shows an HTTP request and its response on both sides of nginx, the header among them",
+    points=3, after=["4.1", "4.4"],
+)  # fmt: skip
 def on_the_wire(bench: Bench) -> Finding:
     """4.6: tshark decodes a request and its response on the client's side and on the backend's."""
     seen = shared(bench).hops
@@ -236,8 +253,3 @@ def on_the_wire(bench: Bench) -> Finding:
     if header(bench).verdict != PASSED:  # one request may carry it where others do not
         return failed(evidence, f"what tshark sees is not {HEADER}: {VALUE} on every request or response")
     return passed(evidence)
-
-
-CHECKS: dict[str, Check] = {
-    "4.1": active_backup, "4.2": seven, "4.3": loopback_only, "4.4": header, "4.5": served, "4.6": on_the_wire,
-}  # fmt: skip

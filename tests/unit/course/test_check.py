@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import CancelledError
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,10 +15,11 @@ from labkit.course import check
 from labkit.course.bench import Bench
 from labkit.course.cause import Line
 from labkit.course.check import Stop, check_work, judge, run_check
-from labkit.course.checks import tshark
+from labkit.course.checks import nginx
 from labkit.course.checks.nginx import look
 from labkit.course.checks.task2 import answer
 from labkit.course.checks.task4 import on_the_wire
+from labkit.course.requirements import REQUIREMENTS, of_task
 from labkit.course.verdict import BY_HAND, COULD_NOT_RUN, FAILED, PASSED, Finding, failed, passed, verdict, with_dependencies
 from labkit.errors import CallFailed, LabClosed, LabError, MeasureError, MissingProgram, NoLinux, WaitTimeout
 
@@ -52,7 +54,8 @@ def test_whose_fault_it_is(fake_lab: Any, error: Exception, machine: bool, words
 def judged(fake_lab: Any, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """A bench on which a script has run, with a check that passes, one that fails and one that waits for a person."""
     checks = {"1.1": passed("e"), "1.3": failed("nobody listens", "no server"), "2.3": Finding(BY_HAND, "text")}
-    monkeypatch.setitem(check.CHECKS, 1, {number: lambda _bench, found=found: found for number, found in checks.items()})
+    rows = [replace(REQUIREMENTS[number], check=lambda _bench, found=found: found) for number, found in checks.items()]
+    monkeypatch.setattr(check, "of_task", lambda _task: rows)
     monkeypatch.setattr(Bench, "run_scripts", lambda _bench: None)
     (fake_lab.home / "task1.sh").write_text("true\n")
     return Bench(fake_lab, 1)
@@ -136,7 +139,7 @@ class LabWithout:
 def test_only_task_3_needs_ipvs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no Linux has IPVS the other tasks are judged all the same; task 3 could not run, and says what is missing."""
     monkeypatch.setattr(check, "Lab", LabWithout)
-    monkeypatch.setattr(check, "judge", lambda bench: dict.fromkeys(check.CHECKS[bench.task], passed("judged")))
+    monkeypatch.setattr(check, "judge", lambda bench: {one.number: passed("judged") for one in of_task(bench.task)})
     verdicts = check_work(tmp_path)
     assert {row.task for row in verdicts if row.verdict == PASSED} == {1, 2, 4}
     assert all(row.machine and "needs ipvs" in row.hint for row in verdicts if row.task == 3)
@@ -213,9 +216,9 @@ def test_request_without_a_response_is_no_exchange(fake_lab: Any, tmp_path: Path
         def exchanges(self, **_options: Any) -> pd.DataFrame:
             return table
 
-    monkeypatch.setattr(tshark, "Capture", Capture)
+    monkeypatch.setattr(nginx, "Capture", Capture)
     fake_lab.answers["fetch"] = {}
-    assert tshark.both_hops(Bench(fake_lab, 4), "127.0.0.1", 8888) == ["client → nginx: GET / → 200 (1.0 ms)"]
+    assert nginx.both_hops(Bench(fake_lab, 4), "127.0.0.1", 8888) == ["client → nginx: GET / → 200 (1.0 ms)"]
 
 
 def test_long_answer_is_not_cut_without_a_word(fake_lab: Any) -> None:

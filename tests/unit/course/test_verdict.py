@@ -7,8 +7,7 @@ import json
 
 import pytest
 
-from labkit.course.check import CHECKS
-from labkit.course.requirements import DEPENDS, REQUIREMENTS
+from labkit.course.requirements import REQUIREMENTS, of_task
 from labkit.course.verdict import (
     BY_HAND,
     COULD_NOT_RUN,
@@ -38,10 +37,10 @@ def verdicts(**found: str) -> Verdicts:
 
 @pytest.mark.parametrize(("task", "points"), [(1, 10), (2, 20), (3, 35), (4, 35)])
 def test_points_of_a_task(task: int, points: int) -> None:
-    """The requirements' points are the assignment's, and each requirement has a check."""
-    of_task = [one for one in REQUIREMENTS.values() if one.task == task]
-    assert sum(one.points for one in of_task) == points
-    assert list(CHECKS[task]) == [one.number for one in of_task]
+    """The requirements' points are the assignment's, and a task's requirements stand in their order."""
+    found = of_task(task)
+    assert sum(one.points for one in found) == points
+    assert [one.number for one in found] == [f"{task}.{number}" for number in range(1, len(found) + 1)]
 
 
 def test_only_what_passed_earns_points() -> None:
@@ -136,4 +135,4 @@ def test_failure_by_itself_stays() -> None:
 
 def test_dependencies_are_of_the_same_task() -> None:
     """A task is judged by itself, so nothing depends on another's requirement."""
-    assert all(needed in REQUIREMENTS and needed[0] == number[0] for number, names in DEPENDS.items() for needed in names)
+    assert all(needed in REQUIREMENTS and needed[0] == number[0] for number, one in REQUIREMENTS.items() for needed in one.after)
