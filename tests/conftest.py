@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 # `./lab test --fresh` and `--kernels` make a whole Debian; only they do.
-ASKED = {"fresh": "fresh", "kernels": "kernels", "smoke": "kernels"}.get(os.environ.get("LABKIT_TESTS", ""))
+ASKED = {"fresh": "fresh", "trixie": "fresh", "sid": "fresh", "kernels": "kernels", "smoke": "kernels"}.get(
+    os.environ.get("LABKIT_TESTS", "")
+)
 collect_ignore = [folder for folder in ("fresh", "kernels") if folder != ASKED]
 
 

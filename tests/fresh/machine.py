@@ -54,14 +54,17 @@ def apt_sources() -> list[tuple[str, str, str]]:
     return sorted(set(found))  # type: ignore[arg-type]
 
 
-def make_debian(folder: Path) -> None:
-    """Make a minimal Debian (or Ubuntu) of this machine's own release in `folder`."""
+def make_debian(folder: Path, release: str = "") -> None:
+    """Make a minimal Debian in `folder`: of this machine's own release (an Ubuntu where it is one), or of the named one."""
     sources = apt_sources()
-    mirror, release, _ = next(row for row in sources if "-" not in row[1])
+    mirror, own, _ = next(row for row in sources if "-" not in row[1])
+    release = release or own
     include = "--include=ca-certificates,sudo"
     subprocess.run(["debootstrap", "--variant=minbase", include, release, str(folder), mirror], check=True, timeout=HOUR)
-    lines = [f"deb {address} {name} {component}\n" for address, name, component in sources]
-    (folder / "etc/apt/sources.list").write_text("".join(lines))
+    named = [(address, name.replace(own, release), component) for address, name, component in sources]
+    if release == "sid":  # it has neither updates nor security
+        named = [row for row in named if row[1] == release]
+    (folder / "etc/apt/sources.list").write_text("".join(f"deb {' '.join(row)}\n" for row in named))
     (folder / "etc/apt/apt.conf.d/90here").write_text(output("apt-config", "dump", "Acquire"))
     for file in ("etc/resolv.conf", "etc/hosts"):
         shutil.copy("/" + file, folder / file)

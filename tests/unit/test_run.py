@@ -1,0 +1,40 @@
+"""What `./lab test` makes of skipped tests, by the records that pytest writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import run
+
+RECORD = """<testsuites><testsuite>
+<testcase classname="a" name="passes"/>
+<testcase classname="a" name="fails"><failure message="no"/></testcase>
+<testcase classname="a" name="skipped"><skipped message="{}"/></testcase>
+</testsuite></testsuites>"""
+
+
+@pytest.mark.parametrize("reason", [f"{begin}…" for begin in run.ELSEWHERE])
+def test_skipped_test_is_named_with_the_place_where_it_runs(
+    reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each reason stands once, with the command that runs its tests and their names; the skip is no failure."""
+    (tmp_path / "record").write_text(RECORD.format(reason))
+    assert run.report([run.read_record("one", tmp_path / "record"), run.Outcome("two", skipped=[(reason, "b::too")])]) == 1
+    shown = capsys.readouterr().out
+    assert f"2 skipped: {reason}\n  They run: ./lab test" in shown
+    assert "  a::skipped\n  b::too\n" in shown and "1 passed, 1 failed, 2 skipped" in shown
+
+
+def test_skip_that_nobody_knows_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A test that may be skipped on every machine is counted as failed, and said."""
+    (tmp_path / "record").write_text(RECORD.format("not today"))
+    assert run.report([run.read_record("one", tmp_path / "record")]) == 2
+    assert "1 skipped: not today\n  They run: NOWHERE" in capsys.readouterr().out
+
+
+def test_slow_tests_are_there() -> None:
+    """The files and tests that `--works` names are there: a renamed one would be left out without a word."""
+    for name in (*run.GUARDS, *run.SLOW):
+        file, _, function = name.partition("::")
+        assert f"def {function}" in (run.TOP / file).read_text()
