@@ -116,3 +116,24 @@ def test_stopping_what_does_not_run_leaves_it(ipvs_bare: Lab, kind: type[Virtual
     kind(ipvs_bare).stop()
     with kind(ipvs_bare) as service:
         service.stop()
+
+
+HIDE = (
+    "for at in {}; do if [ -d $at ]; then mount -t tmpfs none $at; elif [ -e $at ]; then mount --bind /dev/null $at; fi; done\n"
+)
+
+
+FOLDERS = "/usr/lib/modules /usr/lib/uml/modules"
+
+
+@pytest.mark.parametrize("hidden", ["", FOLDERS, f"{FOLDERS} /proc/modules"], ids=["listed", "no folders", "not listed"])
+def test_modprobe_finds_what_the_kernel_has(ipvs_bare: Lab, hidden: str) -> None:
+    """`modprobe` is content with task 3's modules, also where nothing lists them: built in, or a container without /lib/modules.
+
+    For a module that is not there it says what the real one says.
+    """
+    hide = HIDE.format(hidden) if hidden else ""
+    script = f"set -e\n{hide}modprobe ip_vs\nmodprobe -a ip_vs ip_vs_rr ip-vs-wrr dummy\n! modprobe ip_vs_nonsense"
+    done = ipvs_bare.run(["unshare", "--mount", "bash", "-c", script], check=False)
+    assert (done.code, "ip_vs_nonsense not found" in str(done)) == (0, True), str(done)
+    assert saved(ipvs_bare) == [] and "lk-modprobe" not in ipvs_bare.run("ip link").stdout
