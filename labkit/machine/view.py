@@ -23,7 +23,10 @@ PATH = f"{BIN}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:{PYT
 
 # What programs need of the host's /etc to be found and to start; all else is the lab's own (folder.py), so that a work is judged
 # alike on every machine.
-ETC_FROM_HOST = ("alternatives", "debian_version", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "os-release", "terminfo")
+ETC_FROM_HOST = (
+    "alternatives", "debian_version", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "os-release", "terminfo",
+    "keepalived/keepalived.config-opts",  # how it was built; since 2.3 it does not start without
+)  # fmt: skip
 # The links of a system whose programs and libraries all lie below /usr.
 USR_LINKS = [part for name in ("bin", "sbin", "lib", "lib64", "lib32") for part in ("--symlink", f"usr/{name}", f"/{name}")]
 # Where a home that is copied can be read, and how large the copy may grow, bytes.
