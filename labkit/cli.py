@@ -24,14 +24,15 @@ WORK_HELP = f"the folder of the work (default: the one changed last of {', '.joi
 
 def open_notebooks(options: argparse.Namespace) -> int:
     """Become JupyterLab on the notebooks; its terminals find the command `labkit`."""
-    from .course.jupyter import jupyter_command, path_with_labkit
+    from .course.jupyter import jupyter_command, surroundings
     from .course.report import folder_to_open, have_solutions, notebooks_in
 
     named = [Path(word) for word in options.words[:1] if not word.startswith("-")]
     folder = folder_to_open(*named).resolve()
-    if have_solutions(notebooks_in(folder)):
+    solved = have_solutions(notebooks_in(folder))
+    if solved:
         print(f"{folder} holds the solutions; `release --to DIR` makes the learner's edition", file=sys.stderr)
-    os.environ["PATH"] = path_with_labkit()
+    os.environ.update(surroundings(learner=not solved))
     os.execv(sys.executable, jupyter_command(folder, *options.words[len(named) :]))
 
 
@@ -106,7 +107,9 @@ def unpack(options: argparse.Namespace) -> int:
 def grade(options: argparse.Namespace) -> int:
     """Grade reports."""
     from .course.batch import grade_files, reports_in
-    from .course.feedback import INDEX, write_pages
+    from .course.by_hand import give, read_by_hand
+    from .course.feedback import ANSWERS, INDEX, write_pages
+    from .course.grade import row_names
     from .course.table import as_text, to_csv
     from .course.writing import prepare_file, prepare_folder, writing
 
@@ -119,12 +122,15 @@ def grade(options: argparse.Namespace) -> int:
     if notes and options.fresh:
         with writing("The notes of the batch", notes, "name another file with --notes"):
             notes.unlink(missing_ok=True)
-    grades = grade_files(reports_in(options.files), jobs=options.jobs, notes=notes)
+    pages, by_hand = reports_in(options.files), by_hand_of(options)
+    hand = read_by_hand(by_hand, row_names(pages), missing_ok=not options.by_hand) if by_hand else []
+    grades = grade_files(pages, jobs=options.jobs, notes=notes)
+    give(grades, hand)
     try:
         if options.csv:
             to_csv(grades, options.csv)
         if options.html:
-            write_pages(grades, options.html)
+            write_pages(grades, options.html, hand)
     except LabkitError as error:
         print(as_text(grades))
         raise rescued(grades, error) from None
@@ -132,7 +138,17 @@ def grade(options: argparse.Namespace) -> int:
     for written in (options.csv, options.html and options.html / INDEX):
         if written:
             print(written)
+    if options.html and (waiting := sum(bool(grade.waiting) for grade in grades)):
+        print(f"{waiting} answers to 2.3 wait for points: {options.html / ANSWERS} lists them; save its table as {by_hand}")
     return 0
+
+
+def by_hand_of(options: argparse.Namespace) -> Path | None:
+    """Where the points are that a person gives: where one says, else in the folder of the batch."""
+    from .course.by_hand import NAME
+
+    folder = options.html or (options.csv and options.csv.parent)
+    return options.by_hand or (folder / NAME if folder else None)
 
 
 def rescued(grades: Sequence[Grade], error: LabkitError) -> LabkitError:
@@ -235,6 +251,8 @@ def parser() -> argparse.ArgumentParser:
     add.add_argument("--html", type=Path, metavar="DIR", help="also write a feedback page each, and a list")
     where = "where an interrupted batch goes on from (default: beside --csv, else in --html)"
     add.add_argument("--notes", type=Path, metavar="FILE", help=where)
+    points = "points that you give: file,requirement,points,comment (default: by_hand.csv in --html, or beside --csv)"
+    add.add_argument("--by-hand", type=Path, metavar="FILE", help=points)
     add.add_argument("--fresh", action="store_true", help="forget the notes and grade all again")
     add.set_defaults(run=grade)
     add = commands.add_parser("release", help="write the learner's edition of the notebooks")

@@ -38,7 +38,7 @@ No service of those packages | lab_script::a_service_never_starts
 a new environment is made beside the old one | lab_script::a_running_program lab_script::the_environment_of_before
 Ubuntu has no `user-mode-linux` | lab_script::installs_what unit/machine/doctor::package_that_is_not_offered
 the first call also installs a profile | lab_script::ubuntu_gets lab_script::a_user_is_told_the_lines
-writes the learner's edition with a README | lab/release::open_in_the_edition lab/release::edition_says_how
+writes the learner's edition with a README | lab/release::tools_for_teachers lab/release::open_in_the_edition lab/release::edition_says_how
 and what would help: `./lab doctor` | unit/machine/doctor::what_would_help lab/refused::what_the_doctor_advises
 | `./lab open | readme::each_command unit/course/jupyter::open_becomes lab/release::open_never_serves
 | `./lab report | readme::each_command lab/report::all_notebooks lab/report::failing_notebook
@@ -83,7 +83,11 @@ Inside it is the work itself as JSON | unit/course/submission::work_comes_back u
 says where the report claims something else | unit/course/grade::claims_name lab/hostile::right_report
 are shown as a pair | unit/course/similar::white_space unit/course/grade::copies_are_a_pair
 FILE may be a folder or a pattern | unit/course/grade::folder_and_pattern
-writes a page for each work and `index.html` | unit/course/feedback::list_leads unit/course/writing::batch_goes_on
+writes a page for each work and `index.html` | unit/course/feedback::list_leads unit/course/writing::batch_goes_on unit/course/feedback::all_answers_stand
+Points that you give stand in `by_hand.csv` | unit/course/by_hand::line_says unit/course/writing::points_by_hand
+`answers.html` saves one | lab/report_page::points_of_answers
+2.3 are added, those for another requirement | unit/course/by_hand::what_is_given unit/course/by_hand::bad_line_is
+Each run reads it | unit/course/writing::points_by_hand
 writes is UTF-8 with commas | unit/course/grade::table_holds_no_formula
 An interrupted batch goes on | unit/course/grade::interrupted_batch unit/course/writing::batch_goes_on
 FILE may also be a course's export | unit/course/grade::export_of_a_course

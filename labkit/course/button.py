@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,10 +19,6 @@ from .html import filled
 from .submission import read
 from .verdict import Verdicts
 
-TERMINAL = """\
-<button class="jupyter-button widget-button mod-primary" data-commandlinker-command="terminal:create-new"
- data-commandlinker-args="{{}}">Open a terminal</button>
-and type there <code>labkit shell {name} --record</code>: what you type becomes <code>{script}</code>."""
 JUDGING = "Judging your work in fresh labs, as the teacher's machine will, about 20 seconds"
 
 
@@ -35,7 +30,7 @@ def terminal_button(lab: Lab | None = None) -> widgets.HTML:
     lab = lab or Lab.current
     if lab is None or lab.closed or lab.task is None:
         raise BadInput("No lab with a task is open.", way_out="open one first: lab = Lab(…, task=N)")
-    return widgets.HTML(TERMINAL.format(name=html.escape(lab.name), script=f"task{lab.task}.sh"))
+    return widgets.HTML(filled("terminal.html.j2", name=lab.name, script=f"task{lab.task}.sh"))
 
 
 def report_form(work: str | Path = "work", *, to: str | Path = NAME) -> widgets.VBox:

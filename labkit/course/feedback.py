@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from . import by_hand
 from .grade import MEASURED, NOT_MEASURED, Grade
 from .html import PAGES, filled
 from .requirements import REQUIREMENTS
@@ -55,8 +56,14 @@ def listed(grade: Grade, name: str) -> Listed:
     verdicts = verdicts_of(grade)
     parts = {task: verdicts.of_task(task) for task in (1, 2, 3, 4)}
     kinds = {"any": True, "flagged": bool(grade.flags), "similar": grade.similar, "unmeasured": grade.state != MEASURED}
-    tasks = {task: str(part.points) if part.rows else "–" for task, part in parts.items()}
+    tasks = {task: f"{points_of(grade, part):g}" if part.rows else "–" for task, part in parts.items()}
     return Listed(grade, quote(name), tasks, verdicts.wrong(), [kind for kind, is_one in kinds.items() if is_one])
+
+
+def points_of(grade: Grade, part: Verdicts) -> float:
+    """Return the points for some verdicts of a grade, those that a person has given in their place."""
+    given = {row.requirement: grade.hand[row.requirement].points for row in part if row.requirement in grade.hand}
+    return sum(row.points if (points := given.get(row.requirement)) is None else points for row in part)
 
 
 def verdicts_of(grade: Grade) -> Verdicts:
@@ -72,7 +79,8 @@ def total(grade: Grade, verdicts: Verdicts) -> str:
         if not away
         else f"its report claims {grade.claimed}, {abs(away)} {'more' if away > 0 else 'fewer'}"
     )
-    return f"Measured: {verdicts.total()}; {claim}."
+    points = f"{grade.total:g} of {grade.most} points. " if grade.hand else ""
+    return f"{points}Measured: {verdicts.total()}; {claim}."
 
 
 def page(grade: Grade) -> str:
@@ -94,16 +102,26 @@ def in_order(grades: Sequence[Grade], names: Sequence[str]) -> list[Listed]:
 def index(grades: Sequence[Grade], names: Sequence[str]) -> str:
     """The list of all grades, those to look at first; `names` are the files of their pages."""
     answers = ANSWERS if any(grade.by_hand for grade in grades) else ""
+    open_ones = sum(bool(grade.waiting) for grade in grades)
     return page_of(
         "index.html.j2", "index.js", works=in_order(grades, names), flagged=sum(bool(grade.flags) for grade in grades),
-        answers=answers, requirements=[number for number in REQUIREMENTS if number != QUESTION.number],
+        answers=answers, open_ones=open_ones, requirements=[number for number in REQUIREMENTS if number != QUESTION.number],
     )  # fmt: skip
 
 
-def answers(grades: Sequence[Grade], names: Sequence[str]) -> str:
-    """All answers to 2.3 on one page, with a place for points; `names` are the files of the works' own pages."""
+def answers(grades: Sequence[Grade], names: Sequence[str], hand: Sequence[by_hand.Line] = ()) -> str:
+    """All answers to 2.3 on one page, with a place for points; `names` are the files of the works' own pages.
+
+    The page saves a by_hand.csv, in which the lines of `hand` that it does not show stand as they are.
+    """
     works = [work for work in in_order(grades, names) if work.grade.by_hand]
-    return page_of("answers.html.j2", "answers.js", works=works, most=QUESTION.points, index=INDEX)
+    files = {work.grade.file for work in works}
+    rest = by_hand.as_csv(line for line in hand if line.requirement != QUESTION.number or line.row not in files)
+    columns = ",".join(by_hand.COLUMNS)
+    return page_of(
+        "answers.html.j2", "answers.js", works=works, most=QUESTION.points, index=INDEX, rest=rest, columns=columns,
+        number=QUESTION.number, name=by_hand.NAME,
+    )  # fmt: skip
 
 
 def page_names(grades: Sequence[Grade]) -> list[str]:
@@ -113,10 +131,14 @@ def page_names(grades: Sequence[Grade]) -> list[str]:
     return [f"{number:03}-{stem}.html" for number, stem in enumerate(stems, 1)]
 
 
-def write_pages(grades: Sequence[Grade], folder: Path) -> list[Path]:
+def write_pages(grades: Sequence[Grade], folder: Path, hand: Sequence[by_hand.Line] = ()) -> list[Path]:
     """Write a page for each grade into `folder`, the list of all, and all answers to 2.3. Raises BadInput."""
     names = page_names(grades)
-    texts = {**dict(zip(names, map(page, grades), strict=True)), INDEX: index(grades, names), ANSWERS: answers(grades, names)}
+    texts = {
+        **dict(zip(names, map(page, grades), strict=True)),
+        INDEX: index(grades, names),
+        ANSWERS: answers(grades, names, hand),
+    }
     for name, text in texts.items():
         write_file("A feedback page", folder / name, text, "name another folder with --html")
     return [folder / name for name in texts]

@@ -25,12 +25,21 @@ MEASURED, NOT_MEASURED, UNREADABLE = "measured", "not measured", "unreadable"
 AGAIN = "mend it and run the same command again: this work is measured again then"
 
 
+@dataclass(frozen=True)
+class Given:
+    """What a person has given for a requirement (by_hand.csv): points, None for a comment alone."""
+
+    points: float | None
+    comment: str = ""
+
+
 @dataclass
 class Grade:
     """What came of one file. `flags` say what a teacher should look at; `verdicts` are those measured now.
 
     `state` is MEASURED, NOT_MEASURED (a fault of this machine or of labkit: no grade yet) or UNREADABLE (it is no report).
 
+    `hand` is what a person has given, by requirement ("" for the whole work); it counts beside `measured`, and is in no notes.
     `claims` are the verdicts in the report, by requirement, shortened; `linux` is where it was measured, "none" where no lab
     opened. `similar` is True for a work that is the same as another's.
     """
@@ -51,13 +60,40 @@ class Grade:
     linux: str = ""
     state: str = UNREADABLE
     similar: bool = False
+    hand: dict[str, Given] = field(default_factory=dict)
+
+    @property
+    def waiting(self) -> int:
+        """The points that a person has to give yet."""
+        given = self.hand.get("2.3")
+        return self.by_hand if given is None or given.points is None else 0
+
+    @property
+    def most(self) -> int:
+        """The points that can be earned, as far as they are judged."""
+        return self.of + self.by_hand - self.waiting
+
+    @property
+    def total(self) -> float:
+        """The points: measured, and in the place of these or beside them what a person has given."""
+        given = {number: one.points for number, one in self.hand.items() if one.points is not None}
+        return self.measured + sum(given.values()) - sum(row["points"] for row in self.verdicts if row["requirement"] in given)
+
+    def given(self) -> str:
+        """What a person has given, in words."""
+        parts = []
+        for number, one in self.hand.items():
+            points = "" if one.points is None else f" {one.points:g}"
+            parts.append(f"{number or 'comment'}{points}" + (f": {one.comment}" if one.comment else ""))
+        return "; ".join(parts)
 
     def row(self) -> dict[str, Any]:
         """The row of the table: numbers, verdicts in short, flags."""
         short = " ".join(f"{row['requirement']}:{row['verdict']}" for row in self.verdicts)
         return {
-            "file": self.file, "name": self.name, "group": self.group, "state": self.state, "points measured": self.measured,
-            "points claimed": self.claimed, "difference": self.measured - self.claimed, "of": self.of, "by hand": self.by_hand,
+            "file": self.file, "name": self.name, "group": self.group, "state": self.state, "points": float(self.total),
+            "of": self.most, "points measured": self.measured, "points claimed": self.claimed,
+            "difference": self.measured - self.claimed, "by hand": self.waiting, "given by hand": self.given(),
             "verdicts": short, "flags": "; ".join(self.flags), "seconds": round(self.seconds, 1),
         }  # fmt: skip
 

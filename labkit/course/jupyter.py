@@ -9,10 +9,22 @@ from pathlib import Path
 
 from ..holding import DEFAULT_SIGNALS, ignore_here_only
 
+# Settings of Jupyter for whoever works on the learner's edition: nbgrader's tools for teachers are not on the screen.
+LEARNER = Path(__file__).with_name("templates") / "learner"
+
 
 def path_with_labkit() -> str:
     """PATH with the folder of the command `labkit`."""
     return f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
+
+
+def surroundings(*, learner: bool) -> dict[str, str]:
+    """Return the variables that JupyterLab is started with: PATH with `labkit`, and a learner's settings before the others."""
+    found = {"PATH": path_with_labkit()}
+    if learner:
+        others = os.environ.get("JUPYTER_CONFIG_PATH")
+        found["JUPYTER_CONFIG_PATH"] = f"{LEARNER}{os.pathsep}{others}" if others else str(LEARNER)
+    return found
 
 
 def jupyter_command(notebooks: Path, *options: str) -> list[str]:

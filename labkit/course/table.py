@@ -19,7 +19,7 @@ FORMULA = re.compile(r"""(^[\s"']*|[,;\t\r\n][\s"']*)([=+\-@＝＋－＠﹦﹢�
 
 
 def as_table(grades: Sequence[Grade]) -> pd.DataFrame:
-    """A row a file: file, name, group, state, points measured and claimed, difference, of, by hand, verdicts, flags, seconds."""
+    """A row a file: columns as in Grade.row; `by hand` are points that still wait for one."""
     return pd.DataFrame([grade.row() for grade in grades])
 
 
@@ -30,13 +30,15 @@ def harmless(value: Any) -> Any:
 
 def to_csv(grades: Sequence[Grade], path: Path) -> None:
     """Write the table for a spreadsheet: UTF-8 with its mark, and no cell that is taken for a formula. Raises BadInput."""
-    text = as_table(grades).map(harmless).to_csv(index=False)
+    text = as_table(grades).map(harmless).to_csv(index=False, float_format="%g")
     write_file("The table", path, text, "name another file with --csv", encoding="utf-8-sig")
 
 
 def as_text(grades: Sequence[Grade]) -> str:
     """The table for a terminal, and below it what a teacher should look at, file by file."""
-    rows = as_table(grades).drop(columns=["verdicts", "flags"]).to_string(index=False)
+    rows = (
+        as_table(grades).drop(columns=["verdicts", "flags", "given by hand"]).to_string(index=False, float_format="{:g}".format)
+    )
     flagged = [grade for grade in grades if grade.flags]
     lines = [f"\n{grade.file}: {grade.name}" + "".join(f"\n  {flag}" for flag in grade.flags) for grade in flagged]
     return "\n".join([rows, f"\n{len(flagged)} of {len(grades)} to look at", *lines])

@@ -13,13 +13,15 @@ from typing import Any
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from playwright.sync_api import expect
 
 from labkit.course.release import STUB, release
 from labkit.course.report import NOTEBOOKS
 from labkit.errors import BadInput
 from labkit.magics import NEEDS
 
-from .jupyter import TOKEN, jupyterlab
+from .chromium import chromium
+from .jupyter import MINUTES, TOKEN, copy_notebooks, jupyterlab
 
 pytestmark = pytest.mark.lab
 ALL = os.environ.get("LABKIT_TESTS") == "all"
@@ -109,6 +111,22 @@ def test_open_in_the_edition_serves_the_edition(edition: Path, tmp_path: Path, e
             with urllib.request.urlopen(f"{address}/api/contents/{name}.ipynb?token={TOKEN}", timeout=60) as answer:
                 text = answer.read().decode()
             assert STUB in text and "BEGIN SOLUTION" not in text
+
+
+@pytest.mark.parametrize("whose", ["learner", "teacher"])
+def test_tools_for_teachers_are_on_a_teachers_screen_alone(edition: Path, tmp_path: Path, whose: str) -> None:
+    """What `open` starts on the learner's edition has nothing of nbgrader on the screen; on the solutions it has all of it."""
+    notebooks = copy_notebooks(tmp_path)
+    start = (
+        [sys.executable, "-P", "-m", "labkit", "open", str(notebooks)] if whose == "teacher" else [str(edition / "lab"), "open"]
+    )
+    with chromium() as browser, jupyterlab(notebooks, command=[*start, "--"], cwd=edition) as address:
+        page = browser.new_page(viewport={"width": 1200, "height": 800})
+        page.goto(f"{address}/lab/tree/1_backends.ipynb?token={TOKEN}")
+        expect(page.get_by_text("Python 3 (ipykernel) | Idle").first).to_be_visible(timeout=3 * MINUTES)
+        expect(page.get_by_role("button", name="Restart the kernel").first).to_be_visible(timeout=MINUTES)
+        for words in ("Create Assignment", "Validate", "Nbgrader"):
+            expect(page.get_by_text(words)).to_have_count(int(whose == "teacher"), timeout=MINUTES)
 
 
 def test_edition_says_how_it_is_used(edition: Path) -> None:
@@ -210,7 +228,8 @@ def run(folder: Path, name: str, solution: str = "") -> Any:
     notebook = nbformat.read(folder / f"{name}.ipynb", as_version=4)
     stub = next(cell for cell in notebook.cells if cell.cell_type == "code" and STUB in cell.source)
     stub.source = solution or stub.source
-    NotebookClient(notebook, timeout=180, resources={"metadata": {"path": str(folder)}}).execute()
+    # A busy kernel sends what one print printed in pieces.
+    NotebookClient(notebook, timeout=180, coalesce_streams=True, resources={"metadata": {"path": str(folder)}}).execute()
     return notebook
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import shutil
@@ -19,8 +18,9 @@ from nbformat.v4 import new_output
 from playwright.sync_api import Browser, Page
 from works import right
 
+from labkit.course.by_hand import give, read_by_hand
 from labkit.course.feedback import ANSWERS, INDEX, write_pages
-from labkit.course.grade import MEASURED, Grade, pairs
+from labkit.course.grade import MEASURED, Given, Grade, pairs
 from labkit.course.hand_in import hand_in, stories_in
 from labkit.course.html import to_html
 from labkit.course.requirements import REQUIREMENTS
@@ -264,21 +264,39 @@ def test_list_of_grades_sorts_and_filters_without_a_network(browser: Browser, pa
 
 
 def test_points_of_answers_are_kept_and_saved_as_a_table(browser: Browser, pages: dict[str, Path], tmp_path: Path) -> None:
-    """Points given on the page of answers are there when it is opened again, and come as a table, a row a work."""
+    """Points and comments given on the page of answers are there when it is opened again, and are saved as a by_hand.csv.
+
+    The next batch reads that, and the lines for other requirements are still in it.
+    """
     context = browser.new_context(offline=True, accept_downloads=True)
     page = context.new_page()
-    page.goto(pages["answers"].as_uri())
+    works = school_class(300)
+    names = [work.file for work in works]
+    own = tmp_path / "by_hand.csv"
+    own.write_text(f'file,requirement,points,comment\n"{names[5]}",4.2,10,"late, and right"\n"{names[6]}",2.3,2,seen\n')
+    hand = read_by_hand(own, names)
+    give(works, hand)
+    write_pages(works, tmp_path, hand)
+    page.goto((tmp_path / ANSWERS).as_uri())
     fields = page.get_by_role("spinbutton")
     fields.first.fill("4.5")
     fields.first.blur()
+    first = page.locator(".answer").first.get_attribute("data-file")
+    assert first is not None and first != names[6]
+    page.get_by_label("Comment").first.fill('=well "seen",\nyes')
+    page.get_by_label("Comment").first.blur()
     page.reload()
-    assert fields.first.input_value() == "4.5" and "299 of 300 without points" in page.locator("#count").inner_text()
+    assert fields.first.input_value() == "4.5" and "298 of 300 without points" in page.locator("#count").inner_text()
     with page.expect_download() as download:
-        page.get_by_role("link", name="Save as a table").click()
-    download.value.save_as(tmp_path / "points.csv")
-    rows = list(csv.reader((tmp_path / "points.csv").read_text(encoding="utf-8-sig").splitlines()))
-    assert rows[0] == ["file", "points of 2.3"] and len(rows) == 301
-    assert [row for row in rows[1:] if row[1]] == [[page.locator(".answer").first.get_attribute("data-file"), "4.5"]]
+        page.get_by_role("link", name="Save by_hand.csv").click()
+    assert download.value.suggested_filename == "by_hand.csv"
+    download.value.save_as(own)
+    saved = {(line.row, line.requirement): line.given for line in read_by_hand(own, names)}
+    assert saved == {
+        (first, "2.3"): Given(4.5, '=well "seen",\nyes'),
+        (names[6], "2.3"): Given(2, "seen"),
+        (names[5], "4.2"): Given(10, "late, and right"),
+    }
     context.close()
 
 

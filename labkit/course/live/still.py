@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import html
 import time
 import uuid
 from typing import Any
 
 from IPython.display import HTML, display
+from markupsafe import Markup
 
+from ..html import filled
 from .drawing import Drawn
 
 
@@ -34,9 +35,8 @@ class Still:
 
 def still(drawn: Drawn, mark: str, words: str) -> str:
     """Pictures and tables as HTML of the class `mark`, with `words` below."""
-    images = "".join(
-        f'<img alt="{html.escape(data["text/plain"])}" width="{meta["image/png"]["width"]}" style="max-width:100%" '
-        f'src="data:image/png;base64,{data["image/png"]}">'
+    pictures = [
+        {"words": data["text/plain"], "width": meta["image/png"]["width"], "png": data["image/png"]}
         for data, meta in (picture._repr_mimebundle_() for picture in drawn.pictures)
-    )
-    return f'<div class="{mark}">{images}<div>{drawn.tables}</div><p><em>{html.escape(words)}</em></p></div>'
+    ]
+    return filled("still.html.j2", mark=mark, pictures=pictures, tables=Markup(drawn.tables), words=words)

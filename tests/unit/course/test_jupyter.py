@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from labkit.cli import main
-from labkit.course.jupyter import jupyter_command, path_with_labkit
+from labkit.course.jupyter import LEARNER, jupyter_command, path_with_labkit, surroundings
 from labkit.course.report import NOTEBOOKS
 
 
@@ -32,6 +32,15 @@ def test_open_becomes_jupyterlab_on_the_notebooks(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(os, "execv", lambda *arguments: became.append((*arguments, os.environ["PATH"])))
     main(["open", "--", "--no-browser"])
     assert became == [(sys.executable, command, path)]
+
+
+def test_learners_settings_come_before_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nbgrader's tools are left out, what the machine has set up for Jupyter counts too; a teacher's is untouched."""
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", "/own")
+    assert surroundings(learner=True)["JUPYTER_CONFIG_PATH"] == f"{LEARNER}:/own"
+    monkeypatch.delenv("JUPYTER_CONFIG_PATH")
+    assert surroundings(learner=True)["JUPYTER_CONFIG_PATH"] == str(LEARNER)
+    assert list(surroundings(learner=False)) == ["PATH"]
 
 
 def test_path_begins_with_this_environment(monkeypatch: pytest.MonkeyPatch) -> None:

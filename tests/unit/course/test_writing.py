@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import html
 import os
 import re
@@ -44,6 +45,7 @@ COMMANDS: dict[str, list[str]] = {
     "grade --csv": ["grade", "@REPORT@", "--csv", "@BAD@"],
     "grade --html": ["grade", "@REPORT@", "--html", "@BAD@"],
     "grade --notes": ["grade", "@REPORT@", "--notes", "@BAD@"],
+    "grade --by-hand": ["grade", "@REPORT@", "--by-hand", "@BAD@"],
     "grade --fresh": ["grade", "@REPORT@", "--notes", "@BAD@", "--fresh"],
     "hand-in --out": ["hand-in", "--work", "@WORK@", "--out", "@BAD@"],
     "hand-in --work": ["hand-in", "--work", "@BAD@", "--out", "@NEW@"],
@@ -259,6 +261,31 @@ def test_batch_goes_on_and_begins_again_when_asked(words: dict[str, str], tmp_pa
         counts.append(len(judged))
     assert counts == [1, 1, 2, 2]
     assert {path.name for path in (tmp_path / "pages").iterdir()} == {"index.html", "answers.html", "001-ann.html"}
+
+
+def test_points_by_hand_are_kept_by_every_regrade(
+    words: dict[str, str], tmp_path: Path, judged: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What by_hand.csv in the folder of the pages says is in table and pages at each run, also with --fresh; no run writes it."""
+    table, pages = tmp_path / "out.csv", tmp_path / "pages"
+    command = ["grade", words["@REPORT@"], "--csv", str(table), "--html", str(pages)]
+    assert main(command) == 0
+    text = "file,requirement,points,comment\nann.html,2.3,4.5,well seen\nann.html,1.1,1,late\n"
+    (pages / "by_hand.csv").write_text(text)
+    for more in ([], ["--fresh"], []):
+        assert main([*command, *more]) == 0
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            (row,) = csv.DictReader(file)
+        assert (row["points"], row["points measured"], row["given by hand"]) == ("5.5", "2", "2.3 4.5: well seen; 1.1 1: late")
+        assert "<b>5.5</b>" in (pages / "index.html").read_text() and "well seen" in (pages / "001-ann.html").read_text()
+        assert (pages / "by_hand.csv").read_text() == text
+    assert len(judged) == 2
+    (pages / "by_hand.csv").write_text(text + "ann.html,2.3,7,\n")
+    assert (
+        main([*command, "--fresh"]) == 3
+        and "line 4 (ann.html): '7' is no number of points from 0 to 6" in capsys.readouterr().err
+    )
+    assert len(judged) == 2
 
 
 def test_page_has_points_work_verdicts_and_notebook(
