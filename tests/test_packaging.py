@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -142,6 +143,27 @@ def test_only_apt_txt_names_system_packages(file: str) -> None:
 def test_installers_read_apt_txt(file: str) -> None:
     """./lab and the image take their system packages from binder/apt.txt."""
     assert "binder/apt.txt" in (TOP / file).read_text(encoding="utf-8")
+
+
+def test_image_of_learners_holds_no_solutions(tmp_path: Path) -> None:
+    """What the stage with the checkout copies is enough to make the edition, and of that alone the image is made."""
+    stages = re.split(r"^FROM ", (TOP / "binder" / "Dockerfile").read_text(encoding="utf-8"), flags=re.M)[1:]
+    copies = [re.findall(r"^COPY (.*) (\S+)$", stage, re.M) for stage in stages]
+    assert [stage.split("\n")[0].split()[-1] for stage in stages[:2]] == ["environment", "checkout"]
+    assert [sources for sources, _ in copies[0]] == ["binder/apt.txt", "lab requirements.lock"]
+    assert [sources for sources, _ in copies[2] if not sources.startswith("--from=checkout ")] == []
+    for sources, target in (*copies[0], *copies[1]):
+        for name in sources.split():
+            place = tmp_path / target.lstrip("/") / ("" if (TOP / name).is_dir() or not target.endswith("/") else name)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            copy = shutil.copytree if (TOP / name).is_dir() else shutil.copy
+            copy(TOP / name, place, **({"dirs_exist_ok": True} if (TOP / name).is_dir() else {}))  # type: ignore[operator]
+    command = [sys.executable, "-m", "labkit", "release", "--to", str(tmp_path / "edition")]
+    done = subprocess.run(command, cwd=tmp_path / "opt" / "labkit", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    notebooks = list((tmp_path / "edition").rglob("*.ipynb"))
+    assert len(notebooks) == 5 and not any("BEGIN SOLUTION" in path.read_text(encoding="utf-8") for path in notebooks)
+    assert {path.name for path in notebooks} == {path.name for path in (tmp_path / "edition").glob("*.ipynb")}
 
 
 def test_no_file_names_a_registry_or_a_machine_path() -> None:

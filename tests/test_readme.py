@@ -114,6 +114,7 @@ User-Mode Linux is kept on one processor | lab/candidates::user_mode_linux_is_ke
 need their line in `/etc/subuid` | lab/refused::ordinary_user_with_sub lab/refused::ordinary_user_without lab/refused::what_the_doctor
 **conda** | packaging::environment_yml
 **Docker and a hub** | readme::files_that packaging::installers_read
+The image holds the learner's edition | packaging::image_of_learners
 User-Mode Linux keeps its memory in a file | lab/refused::seccomp_filter lab/refused::no_folder lab/refused::shared_memory
 `labkit/` is layered one way | unit/public_names::layers_import
 a Unix socket for each | lab/door::door_is_this_users
@@ -123,7 +124,7 @@ To refresh the notebooks' outputs | lab/report::all_notebooks lab/report::commit
 # Times of one machine, limits, advice, and what was not tried.
 UNTESTED = """It takes two to four minutes; Twenty works take about; What that proves; What it does not prove; somebody who edits it with labkit's own code
 A submission is not trusted.; A lab is a *view*; there it runs about three times as fast; What this isolation is for; It shares the kernel
-conda-forge was not reachable; Every step of the Dockerfile was run by hand; **Binder**; Not tried.; **Windows**; **macOS**; BSD-3-Clause."""
+conda-forge was not reachable; Its packages and its environment were set up by hand; **Binder**; Not tried.; **Windows**; **macOS**; BSD-3-Clause."""
 ROWS = [tuple(line.rsplit(" | ", 1)) for line in PROVEN.strip().splitlines()]
 
 

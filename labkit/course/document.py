@@ -29,7 +29,9 @@ FILES = {
 SHOWN = 20_000
 # The cells of a notebook that are no story, and the lines of a cell that are for programs.
 NO_STORY = re.compile(
-    r"^%load_ext labkit|^# NBVAL_CHECK|^lab = Lab\(|\bpanel\(|\breport_form\(|= check\(\d\)|^verdicts(\.points)?$", re.MULTILINE
+    r"^%load_ext labkit|^# NBVAL_CHECK|^lab = Lab\(|\bpanel\(|\breport_form\(|^terminal_button\(|= check\(\d\)"
+    r"|^verdicts(\.points)?$",
+    re.MULTILINE,
 )
 NO_STORY_TAGS = {"asked", "nbval-check-output"}
 FOR_PROGRAMS = re.compile(r"^(?:%%once_done|# NBVAL_\w+|### (?:BEGIN|END) SOLUTION)\n?", re.MULTILINE)

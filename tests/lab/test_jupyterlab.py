@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import nbformat
 import psutil
 import pytest
-from nbformat.v4 import new_code_cell
 from playwright.sync_api import Browser, Page, expect
 
 from labkit.course.submission import read
@@ -27,12 +25,8 @@ PIDS = "import os; from labkit import Lab; print(os.getpid(), Lab.current.state[
 
 @pytest.fixture(scope="module")
 def notebooks(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the notebooks, the one that is opened with a button for a terminal."""
-    notebooks = copy_notebooks(tmp_path_factory.mktemp("course"))
-    notebook = nbformat.read(notebooks / f"{NOTEBOOK}.ipynb", as_version=4)
-    notebook.cells.insert(-1, new_code_cell("from labkit import terminal_button\nterminal_button()"))
-    nbformat.write(notebook, notebooks / f"{NOTEBOOK}.ipynb")
-    return notebooks
+    """A copy of the notebooks."""
+    return copy_notebooks(tmp_path_factory.mktemp("course"))
 
 
 @pytest.fixture(scope="module")

@@ -69,11 +69,20 @@ def test_what_is_asked_stands_at_the_top(path: Path) -> None:
     assert output.data["text/html"] == asked(int(path.stem[0]))._repr_html_()
 
 
-@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("[1-4]_*.ipynb")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
 def test_edition_has_no_words_that_nobody_explains(path: Path) -> None:
     """What tools need stands in metadata or in plain comments, not in a learner's cells."""
     for cell in learners_edition(path).cells:
         assert "NBVAL" not in cell.source and "once_done" not in cell.source and "### " not in cell.source
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("[1-4]_*.ipynb")), ids=lambda path: path.stem)
+def test_a_terminal_is_offered_where_one_writes(path: Path) -> None:
+    """Right above the cell for the solution stands the button that opens one, and a sentence about it above that."""
+    cells = learners_edition(path).cells
+    at = next(number for number, cell in enumerate(cells) if cell.source.startswith(WORK))
+    assert cells[at - 1].source == "terminal_button()" and "which the button opens" in cells[at - 2].source
+    assert "terminal_button" in "".join(cell.source for cell in cells[: at - 2])
 
 
 def test_cell_that_builds_on_the_solution_says_what_it_needs() -> None:
