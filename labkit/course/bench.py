@@ -40,6 +40,8 @@ NEEDS = {1: (), 2: (), 3: ("ipvs",), 4: ()}
 ABOUT = {1: ("http.server",), 2: ("dnsmasq",), 3: ("dummy1", "ipvsadm"), 4: ("nginx",)}
 # Runs a script by sh, which ends when it is told that what it left goes on (machine/bin/typed.bashrc).
 SH_SCRIPT = 'exec 9>&1; trap \'printf "\\001end\\003" >&9; read _ </dev/tty\' EXIT; . "./$0"'
+# What is said of a script that was saved on Windows, after its name and before it.
+FOREIGN_ENDS = "has Windows' line ends, and a shell takes the \\r of each for a part of the last word: `sed -i 's/\\r$//' "
 # A server may have forked, or another one just be starting; each round ends those that are seen to hold a port.
 ENDINGS = 10
 
@@ -163,8 +165,12 @@ class Bench:
 
     def script_lines(self, name: str) -> list[str]:
         """The lines of a script of the home."""
-        with (self.lab.home / name).open(encoding="utf-8", errors="replace") as file:  # it may be a link to anything
-            return file.read(MAX_BYTES).splitlines()
+        return self.script_text(name).splitlines()
+
+    def script_text(self, name: str) -> str:
+        """The text of a script of the home, with its line ends."""
+        with (self.lab.home / name).open(encoding="utf-8", errors="replace", newline="") as file:  # it may be a link to anything
+            return file.read(MAX_BYTES)
 
     @property
     def not_done(self) -> str:
@@ -181,15 +187,22 @@ class Bench:
         return self.said.get(self.task, [])
 
     @property
+    def foreign_ends(self) -> str:
+        """What explains most in a script that was saved on Windows; "" for any other."""
+        name = f"task{self.task}.sh"
+        foreign = (self.lab.home / name).is_file() and "\r\n" in self.script_text(name)
+        return f"{name} {FOREIGN_ENDS}{name}`; " if foreign else ""
+
+    @property
     def words(self) -> str:
         """The cause and the end of what the task's script printed, for evidence; "" when it was silent."""
-        said = words_for_evidence(self.lines, *ABOUT[self.task])
+        said = self.foreign_ends + words_for_evidence(self.lines, *ABOUT[self.task])
         return f"; task{self.task}.sh: {said}" if said else ""
 
     @property
     def cause(self) -> str:
         """The error of the task's script that explains a failure, for a hint; "" when it met none."""
-        said = cause(self.lines, *ABOUT[self.task])
+        said = self.foreign_ends + cause(self.lines, *ABOUT[self.task])
         return f": {said}" if said else ""
 
     @cached_property

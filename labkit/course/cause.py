@@ -45,7 +45,8 @@ ERRORS = re.compile(
     | ^(illegal|unexpected)\   |  ^modprobe:\ (FATAL|ERROR)
     | Address\ already\ in\ use  |  Cannot\ assign\ requested\ address  |  Permission\ denied  |  Operation\ not\ permitted
     | No\ such\ (file\ or\ directory|device)  |  (Is|Not)\ a\ directory  |  Read-only\ file\ system  |  Protocol\ not\ available
-    | no\ device\ named  |  \bsyntax\ error\b  |  unexpected\ EOF  |  :\ (invalid|unrecognized|unknown|illegal)\ (option|argument)
+    | no\ device\ named  |  \bsyntax\ error\b  |  unexpected\ EOF  |  \bhere-document\ .*\bend-of-file
+    | :\ (invalid|unrecognized|unknown|illegal)\ (option|argument)
     | :\ cannot\ (create|open)\   |  :\ can't\ (cd|open)\   |  Directory\ nonexistent         # dash
     | \berror:\   |  ^sudo:\   |  ^E:\ \S  |  \bambiguous\ redirect  |  ^File\ exists
     """,
@@ -70,6 +71,8 @@ SHELL_PLACE = re.compile(r"^\S*(?:sh|bash|-c): (?:line )?\d+: |^\S+\.sh: (?:line
 STEERING = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0e-\x1f\x7f]")
 # What curl prints of its progress.
 PROGRESS = re.compile(r"--:--:--|^ *% Total .*Xferd|^ *Dload +Upload")
+# What cannot be seen in what is shown (copied from a web page or a messenger, it makes one word of two).
+NO_BREAK = "(no-break space)"
 OF_A_SERVICE = re.compile(r"^Job for \S+ failed")
 OF_A_PROGRAM = re.compile(r"\[emerg\]|^(?:\S+ )*dnsmasq(?:\[\d+\])?: ")
 
@@ -87,6 +90,9 @@ class Fault:
         return any(re.search(rf"(?<!\w){re.escape(one)}(?!\w)", text) for one in subjects)
 
     def __str__(self) -> str:
+        return self._words().replace("\xa0", NO_BREAK)
+
+    def _words(self) -> str:
         if not self.line.number:
             return self.words
         first, _, more = self.line.command.strip().partition("\n")

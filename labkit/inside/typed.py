@@ -12,13 +12,14 @@ import contextlib
 import fcntl
 import os
 import pty
+import re
 import selectors
 import signal
 import subprocess
 import termios
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -31,20 +32,26 @@ BEGIN, FIELD, END = "\001", "\002", "\003"
 LEFT = "\001left\003"
 # What a shell says as it ends; it waits until it is told that what it left goes on, which would else end with it.
 ENDS = "\001end\003"
-# How often a program that keeps the terminal is looked at in its first second, and after that, seconds.
-FIRST_LOOK, LOOK, FRESH = 0.03, 0.08, 1.0
+# How often a program that keeps the terminal is looked at, seconds; sooner, by that many times what a look costs, when it has a
+# socket. How often it is asked for sockets in its first seconds, and by that many times what asking costs.
+LOOK, SPARING = 0.08, 2
+GLANCE, FRESH, SPARING_GLANCES = 0.004, 5.0, 10
 # A wait may end a little early.
-SLACK = 0.005
+SLACK = 0.001
 # How long nothing may happen in it until it counts as waiting for its author, and how long when it serves or records; the longest
 # that the next line waits, seconds.
-IDLE, BRIEF, LONGEST = 1.0, 0.02, 15.0
+IDLE, BRIEF, LONGEST = 1.0, 0.01, 15.0
 # Programs that repeat themselves until they are interrupted, and the time they are given to show something.
 REPEATING, SHOWN = {"watch", "top", "htop", "ping", "vmstat"}, 1.0
 # Programs that wait and end by themselves.
 FINITE = {"sleep", "systemctl"}
 # Conditions that never change (`while true`, `for ((;;))`), how often one is seen, and for how long, until its loop is ended.
 ENDLESS = {"true", ":", "((1))", "[ 1 ]", "[ true ]", "[[ 1 ]]", "[[ true ]]", "[ 1 -eq 1 ]", "[ 1 = 1 ]"}
+# `while sleep 1` does not end either.
+PACED = re.compile(r"\bwhile +(sleep +[\w.]+)")
 ROUNDS, ROUNDS_SECONDS, MOST_LOOPS = 3, 3.0, 1000
+# How much of a script is looked through for such loops, characters.
+READ = 1_000_000
 # Tables of sockets, and the state of one that waits for others (proc(5); include/net/tcp_states.h: TCP_LISTEN, TCP_CLOSE).
 SERVING = {"tcp": "0A", "tcp6": "0A", "udp": "07", "udp6": "07"}
 # The first port of clients' UDP sockets (ip(7), ip_local_port_range).
@@ -94,6 +101,7 @@ class Foreground:
     group: int
     since: float
     looked: float = 0.0
+    again: float = LOOK
     seen: object = None
     quiet: float = 0.0
 
@@ -104,6 +112,7 @@ class Terminal:
     def __init__(self, argv: list[str], cwd: str) -> None:
         """Start it. Raises OSError when it cannot be."""
         self._announces = "--rcfile" in argv
+        self._endless = endless(os.path.join(cwd, argv[-1])) if self._announces else set()
         self._master, self._slave = pty.openpty()
         self._output, writing = os.pipe()
         for number in (self._output, self._master):
@@ -121,6 +130,7 @@ class Terminal:
             os.close(writing)
         self._ended = os.pidfd_open(self._process.pid)
         self._now = Foreground(self._process.pid, time.monotonic())
+        self._glanced, self._next_glance = 0.0, GLANCE
         self._rounds: dict[str, tuple[int, float]] = {}
         self._given_up, self._tail = False, ""
 
@@ -137,7 +147,8 @@ class Terminal:
 
     def _pause(self) -> float:
         """How long to wait between two looks, seconds."""
-        return FIRST_LOOK if time.monotonic() - self._now.since < FRESH else LOOK
+        fresh = time.monotonic() - self._now.since < FRESH
+        return min(self._next_glance, LOOK) if fresh else LOOK
 
     def read(self) -> bytes:
         """What was printed and not read yet, a part of it; b"" for nothing now."""
@@ -164,7 +175,7 @@ class Terminal:
         clock, late = time.monotonic(), False
         for part in text.split(BEGIN)[1:]:
             fields = part.partition(END)[0].split(FIELD)
-            if len(fields) == 3 and fields[2] in ENDLESS:
+            if len(fields) == 3 and (fields[2] in ENDLESS or tuple(fields[1:]) in self._endless):
                 count, since = self._rounds.get(fields[1], (0, clock))
                 if len(self._rounds) > MOST_LOOPS:
                     self._rounds.clear()
@@ -182,9 +193,19 @@ class Terminal:
         if group != now.group:
             self._now = Foreground(group, clock)
             return False
-        if clock - max(now.since, now.looked) < self._pause() - SLACK:
+        if clock - self._glanced < self._pause() - SLACK:
             return False
-        now.looked, every = clock, processes()
+        sockets = any(sockets_of(pid) for pid in members_of(group))
+        self._glanced, self._next_glance = clock, max(GLANCE, SPARING_GLANCES * (time.monotonic() - clock))
+        if clock - max(now.since, now.looked) < (now.again if sockets else LOOK) - SLACK:
+            return False
+        leaves = self._look(group, clock)
+        now.looked, now.again = clock, min(max(BRIEF, SPARING * (time.monotonic() - clock)), LOOK)
+        return leaves
+
+    def _look(self, group: int, clock: float) -> bool:
+        """Look at every process; leave the program and return True when it is one for another terminal."""
+        now, every = self._now, processes()
         shell = self._shell(every)
         members = {pid: process for pid, process in every.items() if process.group == group}
         seen = {pid: switches(pid) for pid in members}
@@ -241,6 +262,15 @@ class Terminal:
         threading.Thread(target=_drain, args=(os.fdopen(self._output, "rb", 0),), daemon=True).start()
 
 
+def endless(script: str) -> set[tuple[str, str]]:
+    """The lines of a script, with the commands, of loops that sleep for a condition."""
+    found = set()
+    with contextlib.suppress(OSError), open(script, errors="replace") as file:
+        for number, line in enumerate(file.read(READ).splitlines(), 1):
+            found |= {(str(number), condition) for condition in PACED.findall(line)}
+    return found
+
+
 def send(how: Callable[[int, int], None], whom: int, number: int) -> None:
     """Send a signal to a process or group, if it is there; 0 is nobody."""
     with contextlib.suppress(ProcessLookupError):
@@ -276,6 +306,24 @@ def switches(pid: int) -> str:
     return ""
 
 
+def members_of(group: int) -> Iterator[int]:
+    """Yield the pids of a process group."""
+    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+        with contextlib.suppress(OSError):
+            if os.getpgid(pid) == group:
+                yield pid
+
+
+def sockets_of(pid: int) -> set[str]:
+    """Return the sockets that a process has, as /proc/PID/fd names them."""
+    found = set()
+    with contextlib.suppress(OSError):
+        for number in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                found.add(os.readlink(f"/proc/{pid}/fd/{number}"))
+    return {name for name in found if name.startswith("socket:")}
+
+
 def serve(pids: Iterable[int]) -> bool:
     """True when one of the processes has a socket that waits for others: TCP listening, a UDP server's, or a recorder's."""
     sockets = set()
@@ -287,10 +335,4 @@ def serve(pids: Iterable[int]) -> bool:
     with contextlib.suppress(OSError), open("/proc/net/packet") as file:
         sockets |= {line.split()[8] for line in list(file)[1:]}
     held = {f"socket:[{inode}]" for inode in sockets}
-    for pid in pids if held else ():
-        with contextlib.suppress(OSError):
-            for number in os.listdir(f"/proc/{pid}/fd"):
-                with contextlib.suppress(OSError):
-                    if os.readlink(f"/proc/{pid}/fd/{number}") in held:
-                        return True
-    return False
+    return any(sockets_of(pid) & held for pid in pids)

@@ -50,7 +50,7 @@ FOREGROUND = [
     ("subshell", "(cd /tmp; python3 -m http.server 8181)", True), ("dnsmasq", "dnsmasq --no-daemon --port 8153 --no-resolv", True),
     ("tshark", "tshark -i lo", True), ("tcpdump", "timeout 100 tcpdump -i lo -c 1000", True), ("watch", "watch -n1 date", True),
     ("tail", "tail -f /etc/hostname", True), ("waiting", "cat /dev/ptmx", True), ("wait", "sleep 1000 & wait", True),
-    ("endless-loop", "while true; do true; sleep 0.3; done", True), ("sleep", "sleep 2", False), ("loop", "for i in 1 2 3; do ls; done", False),
+    ("endless-loop", "while true; do true; sleep 0.3; done", True), ("paced-loop", "while sleep 0.3; do date; done", True), ("sleep", "sleep 2", False), ("loop", "for i in 1 2 3; do ls; done", False), ("loop-that-sleeps", "for i in 1 2 3 4 5; do ls; sleep 1; done", False),
     ("nginx-in-front", "nginx -g 'daemon off;'", True), ("editor", "nano x </dev/null", False), ("pager", "less /etc/hosts", False),
 ]  # fmt: skip
 
@@ -116,6 +116,41 @@ def test_shell_of_roots_that_is_typed_into(lab: Lab) -> None:
     lines, how = typed(lab, "cd /tmp\nsudo -i\npwd\nexit\nsudo su\nexit\necho after\nexit 4\necho never\n")
     assert printed(lines, 3) == f"{HOME}\n" and "after" in printed(lines, 7) and not printed(lines, 9)
     assert how == "it ended with code 4."
+
+
+AGAIN = "-s -o /dev/null -w '%{http_code}' --retry 20 --retry-connrefused --retry-delay 1"
+CAREFUL = [
+    ("set-e", "set -e\n"), ("in-the-first-line", "#!/bin/bash -e\n"), ("strict", "set -euo pipefail\n"), ("spelled-out", "set -o errexit\n"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("first", [row[1] for row in CAREFUL], ids=[row[0] for row in CAREFUL])
+def test_careful_script_goes_on_beside_a_server(lab: Lab, first: str) -> None:
+    """`set -e` ends a script at a command that fails, but not at a server in the foreground or at a `wait` that is ended."""
+    script = f"{first}python3 -m http.server 8181\nsleep 1000 & wait\n! true\n(false) || echo next\ngrep nosuch /etc/hosts\necho never\n"
+    lines, how = typed(lab, script)
+    said = "".join(line.printed for line in lines)
+    assert "next" in said and "never" not in said and how == "it ended with code 1.", lines
+    assert "never" in "".join(line.printed for line in typed(lab, f"{first}set +e\nfalse\necho never\n")[0])
+
+
+def test_what_a_script_would_do_at_its_end_is_not_done(lab: Lab) -> None:
+    """Servers that a script's EXIT trap would end live on, as while its terminal is open; its other traps are its own."""
+    script = "trap 'kill $!' EXIT\ntrap 'echo told' USR2\npython3 -m http.server 8181 &\nsleep 1; kill -USR2 $$\n(trap 'echo inner' EXIT)\nexit 3\n"
+    lines, how = typed(lab, script)
+    said = "".join(line.printed for line in lines)
+    assert "told" in said and "inner" in said and how == "it ended with code 3.", lines
+    assert {line.command for line in lines if line.number} == set(script.splitlines())
+    assert lab.run(f"curl {AGAIN} localhost:8181", check=False).stdout == "200"
+
+
+def test_service_that_its_package_started_can_be_told_to_read_again(lab: Lab) -> None:
+    """`kill -HUP` reaches nginx's service, which nobody has started in a lab yet."""
+    try:
+        typed(lab, "sudo kill -HUP $(cat /run/nginx.pid)\n")
+        assert lab.run(f"curl {AGAIN} localhost", check=False).stdout == "200"
+    finally:
+        lab.run("systemctl stop nginx; rm -rf /run/labkit/units")
 
 
 def test_what_does_not_end_is_stopped(lab: Lab) -> None:

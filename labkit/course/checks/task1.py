@@ -25,9 +25,10 @@ def folders(bench: Bench) -> Finding:
     for name in PAGES:
         found = bench.call("files:listing", f"{HOME}/{name}")
         if found is None:
-            return failed(f"~/{name} is no folder", f"there is no folder ~/{name}")
+            return failed(f"~/{name} is no folder{bench.words}", f"there is no folder ~/{name}{bench.cause}")
         if bench.lab.read(f"~/{name}/index.html") is None:
-            return failed(f"~/{name} holds {', '.join(found) or 'nothing'}", f"~/{name} holds no file index.html")
+            evidence = f"~/{name} holds {', '.join(found) or 'nothing'}{bench.words}"
+            return failed(evidence, f"~/{name} holds no file index.html{bench.cause}")
     return passed("both folders hold a file index.html")
 
 

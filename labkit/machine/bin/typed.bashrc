@@ -4,19 +4,34 @@ set -T
 exec 9>&1
 labkit_shells=0
 labkit_announce() {
+    # `set -e` would end the script at what was left running (147: stopped) and at a `wait` that was ended (138): ERR can tell.
+    case $- in *e*)
+        set +e -E
+        builtin trap 'labkit_code=$?; case $labkit_code in 138 | 147) ;; *) builtin exit "$labkit_code" ;; esac' ERR
+    esac
     printf '\001%s\002%s\002%s\003' "$1" "$2" "$3" >&9
     # A shell of root's that is typed into, until its `exit`: here one is root already.
     case $3 in
         su | bash | 'sudo -s' | 'sudo su' | 'sudo bash') labkit_shells=$((labkit_shells + 1)) ;;
         'su -' | 'sudo -i' | 'sudo su -' | 'su - root' | 'su root' | 'sudo su root') labkit_shells=$((labkit_shells + 1)) && cd ;;
+        'set +e'* | 'set +o errexit'*) builtin trap - ERR ;;
+        # The service that its package has started is spoken to; in a lab nobody has yet.
+        *kill*HUP*nginx* | *kill*nginx*HUP*) pgrep -x nginx >/dev/null || systemctl is-active nginx >/dev/null ;;
     esac
 }
 exit() {
     if [ $labkit_shells -gt 0 ]; then labkit_shells=$((labkit_shells - 1)); else builtin exit "$@"; fi
 }
+# What a script would do at its end is not done: its terminal is open as long as it is judged, and so is that of what it started.
+trap() {
+    if [ $BASH_SUBSHELL = 0 ] && [ $# -gt 1 ]; then
+        case " ${*:2} " in *' EXIT '* | *' 0 '*) return ;; esac
+    fi
+    builtin trap "$@"
+}
 alias ll='ls -alF' la='ls -A' l='ls -CF'
-trap 'break 99 2>/dev/null' USR1
+builtin trap 'break 99 2>/dev/null' USR1
 # A shell that ends while what it left is still stopped would take that with it (setpgid(2), orphaned process groups), and bash would
 # end what it believes to be stopped: it forgets its jobs, and waits for a word that all goes on.
-trap 'trap - DEBUG; disown -a; printf "\001end\003" >&9; read -rt 10 _ </dev/tty' EXIT
-trap 'labkit_announce "$?" "$LINENO" "$BASH_COMMAND"' DEBUG
+builtin trap 'builtin trap - DEBUG; disown -a; printf "\001end\003" >&9; read -rt 10 _ </dev/tty' EXIT
+builtin trap 'case ${FUNCNAME-} in trap | exit) ;; *) labkit_announce "$?" "$LINENO" "$BASH_COMMAND" ;; esac' DEBUG

@@ -93,6 +93,7 @@ SINGLE = [
     ("echo <h1>x</h1> > ~/a", 2, "task1.sh: 2: Syntax error: redirection unexpected\n", "Syntax error: redirection unexpected"),
     ("./s.sh", 126, "bash: line 4: ./s.sh: Permission denied\n", "./s.sh: Permission denied"),
     ("if [ ; then", 2, "one.sh: line 2: syntax error: unexpected end of file\n", "syntax error: unexpected end of file"),
+    ("cat > a <<EOF", 0, "bash: line 9: warning: here-document at line 2 delimited by end-of-file (wanted `EOF')\n", "warning: here-document at line 2 delimited by end-of-file (wanted `EOF')"),
     ("tshark -i lo0", 1, 'Running as user "root" and group "root". This could be dangerous.\nCapturing on \'lo0\'\ntshark: There is no device named "lo0".\n', 'tshark: There is no device named "lo0".'),
     ("apt install -y nginx", 100, APT, "W: Unable to read /etc/apt/sources.list - RealFileExists (2: No such file or directory)"),
     ("echo hello", 0, "\x1b[31mhello\x1b[0m\n", ""),
@@ -115,7 +116,16 @@ def test_error_of_a_program_is_found(command: str, code: int | None, printed: st
     """The words with which each program names a fault are the cause; what clients and `kill` say is none. Of a line it is named."""
     unknown = cause([Line(0, "", None, printed)])
     assert unknown.endswith(expected) and bool(unknown) == bool(expected)
-    assert cause([Line(3, command, code, printed)]) == (f"line 3, `{command}`: {expected}" if expected else "")
+    place = "while line 3" if code == 0 else "line 3"
+    assert cause([Line(3, command, code, printed)]).replace(", ran", "") == (
+        f"{place}, `{command}`: {expected}" if expected else ""
+    )
+
+
+def test_what_cannot_be_seen_is_shown() -> None:
+    """A no-break space, which makes one word of two, is named where it stands."""
+    said = cause([Line(1, "mkdir\xa0-p a", 127, "bash: mkdir\xa0-p: command not found\n")])
+    assert said == "line 1, `mkdir(no-break space)-p a`: bash: mkdir(no-break space)-p: command not found"
 
 
 def test_first_error_comes_before_what_follows_from_it() -> None:

@@ -1,0 +1,18 @@
+#!/bin/bash
+set -euo pipefail
+cleanup() {
+    echo "останавливаю серверы"
+    kill "$PID1" "$PID2" 2>/dev/null || true
+}
+trap cleanup EXIT
+trap 'exit 0' INT TERM
+mkdir -p ~/backend1 ~/backend2
+echo '<h1>Response from Backend Server 1</h1>' > ~/backend1/index.html
+echo '<h2>*** Response from Backend Server 2 ***</h2>' > ~/backend2/index.html
+
+cd ~/backend1; python3 -m http.server 8081 & PID1=$!
+cd ~/backend2; python3 -m http.server 8082 & PID2=$!
+sleep 1
+curl -s http://127.0.0.1:8081
+curl -s http://127.0.0.1:8082
+wait

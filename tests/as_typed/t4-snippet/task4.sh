@@ -1,0 +1,19 @@
+printf 'proxy_set_header Host $host;\nproxy_set_header X-high-load-test 123;\n' | sudo tee /etc/nginx/snippets/lb-proxy.conf
+sudo tee /etc/nginx/conf.d/lb.conf >/dev/null <<'EOF'
+upstream backend {
+    server 127.0.0.1:8081 max_fails=7 fail_timeout=30s;
+    server 127.0.0.1:8082 backup;
+}
+server {
+    listen 127.0.0.1:8888;
+    server_name _;
+    location / {
+        proxy_pass http://backend;
+        include snippets/lb-proxy.conf;
+        add_header X-high-load-test 123 always;
+    }
+}
+EOF
+sudo rm -f /etc/nginx/sites-enabled/default
+sudo nginx -t && sudo systemctl restart nginx
+curl -i http://127.0.0.1:8888
