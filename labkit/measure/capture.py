@@ -9,7 +9,7 @@ import tempfile
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pandas as pd
 
@@ -19,7 +19,8 @@ from ..lab import Lab, Process
 from ..machine.temporary import own_folder
 from ..machine.view import FOLDER
 from ..wait import wait_until
-from .exchanges import read_exchanges, read_syns, tshark
+from .exchanges import read_exchanges, read_syns
+from .packets import read_packets
 
 # tshark hands capturing to dumpcap and writes the same file. On User-Mode Linux loading tshark's dissectors takes five
 # seconds, so there dumpcap is started without it.
@@ -42,7 +43,7 @@ class Capture:
     """Records the lab's TCP packets between `with` and its end; `ports` maps each port to the name of who listens there.
 
     Every packet of what happens inside the `with` is in the file: at both ends a mark is sent and waited for.
-    Afterwards `exchanges()`, `syns()` and `raw()` read it, also when the lab is closed.
+    Afterwards `exchanges()`, `syns()` and `packets()` read it, also when the lab is closed.
     """
 
     def __init__(self, lab: Lab, ports: dict[int, str] | None = None, *, interface: str = "lo") -> None:
@@ -124,15 +125,20 @@ class Capture:
             )
         return self.file
 
-    def exchanges(self, *, fast: bool | None = None) -> pd.DataFrame:
+    def exchanges(self) -> pd.DataFrame:
         """The HTTP exchanges, as `measure.exchanges.read_exchanges` describes them."""
-        return read_exchanges(self._finished(), self.ports, fast=fast, apart=not self.lab.trusted)
+        return read_exchanges(self._finished(), self.ports, apart=not self.lab.trusted)
 
     def syns(self) -> pd.DataFrame:
         """The TCP connection attempts, as `measure.exchanges.read_syns` describes them."""
         return read_syns(self._finished(), self.ports, apart=not self.lab.trusted)
 
-    def raw(self, stream: int) -> str:
-        """tshark's own view of the HTTP messages of one TCP stream."""
-        options = ["-Y", f"http and tcp.stream == {int(stream)}", "-O", "http"]
-        return tshark(self._finished(), self.ports, options, apart=not self.lab.trusted)
+    def packets(self, stream: int) -> list[Any]:
+        """The HTTP messages of one TCP stream as pyshark's packets: `packet.http`, `packet.tcp`, … Raises MeasureError.
+
+        Not of a lab that is not trusted: pyshark's tshark would see more than the file.
+        """
+        file = self._finished()
+        if not self.lab.trusted:
+            raise MeasureError("A stranger's capture is not looked into with pyshark.", way_out="read it with `exchanges()`")
+        return read_packets(file, self.ports, stream)

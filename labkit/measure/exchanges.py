@@ -1,4 +1,4 @@
-"""Reads a capture: HTTP exchanges by pyshark (or faster by `tshark -T fields`), and connection attempts."""
+"""Reads a capture with `tshark -T fields`: HTTP exchanges and connection attempts, as DataFrames."""
 
 from __future__ import annotations
 
@@ -14,14 +14,12 @@ import pandas as pd
 
 from ..errors import MeasureError, MissingProgram
 from ..machine.view import PATH, reading_command
-from .messages import TIMEOUT, decode_options, message, pyshark_messages
 
 EXCHANGES = [
     "time", "hop", "client", "server", "stream", "method", "uri", "status", "request_headers", "response_headers", "ms",
 ]  # fmt: skip
 SYNS = ["time", "source", "target", "answer", "packets", "stream"]
-# Above this size pyshark's packet objects take too long; tshark's fields are read instead (FAST_BYTES: about 1,000 exchanges).
-FAST_BYTES = 2_000_000
+TIMEOUT = 300.0
 # What a file is called where tshark sees nothing else.
 APART = "/tmp/capture.pcapng"
 SEPARATOR, HEADER_SEPARATOR = "\x1f", "\x1e"
@@ -34,6 +32,11 @@ SYN_FIELDS = (
     "frame.time_epoch", "tcp.stream", "ip.src", "tcp.srcport", "ip.dst", "tcp.dstport",
     "tcp.flags.syn", "tcp.flags.ack", "tcp.flags.reset",
 )  # fmt: skip
+
+
+def decode_options(ports: Iterable[int]) -> dict[str, str]:
+    """What each port is to be decoded as: tshark guesses by port, and an ephemeral one can be another protocol's."""
+    return {f"tcp.port=={port}": "http" for port in ports}
 
 
 def tshark(file: Path, ports: Iterable[int], options: list[str], *, apart: bool = False) -> str:
@@ -65,19 +68,32 @@ def fields(
     return [dict(zip(names, line.split(SEPARATOR), strict=True)) for line in lines if line]
 
 
-def fast_messages(file: Path, ports: Iterable[int], *, apart: bool = False) -> Iterator[dict[str, Any]]:
-    """Every HTTP message of the capture, by `tshark -T fields`."""
+def messages(file: Path, ports: Iterable[int], *, apart: bool = False) -> Iterator[dict[str, Any]]:
+    """Yield every HTTP message of the capture: when, between whom, its request line or status, and its headers.
+
+    Several values of one name are joined by ", " (RFC 9110, 5.3), under the name as it was written first.
+    """
     for row in fields(file, ports, "http.request or http.response", HTTP_FIELDS, apart=apart):
         lines = row["http.request.line"] or row["http.response.line"]
+        values: dict[str, tuple[str, list[str]]] = {}
         # tshark writes the line ends of a header as the two characters \r and \n.
-        yield message(row, [line.replace("\\r\\n", "") for line in lines.split(HEADER_SEPARATOR)])
+        for name, colon, value in (line.replace("\\r\\n", "").partition(":") for line in lines.split(HEADER_SEPARATOR)):
+            if colon:
+                values.setdefault(name.strip().lower(), (name.strip(), []))[1].append(value.strip())
+        yield {
+            "time": float(row["frame.time_epoch"]), "stream": int(row["tcp.stream"]),
+            "source": f"{row['ip.src']}:{row['tcp.srcport']}", "target": f"{row['ip.dst']}:{row['tcp.dstport']}",
+            "method": row["http.request.method"], "uri": row["http.request.uri"],
+            "status": int(row["http.response.code"]) if row["http.response.code"] else None,
+            "headers": {name: ", ".join(each) for name, each in values.values()},
+        }  # fmt: skip
 
 
-def pair(messages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def pair(found_messages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Pair each request with the response that follows it on the same TCP stream; one without a response stays alone."""
     exchanges: list[dict[str, Any]] = []
     open_requests: dict[int, list[dict[str, Any]]] = {}
-    for found in messages:
+    for found in found_messages:
         waiting = open_requests.setdefault(found["stream"], [])
         if found["status"] is None:
             exchange = {
@@ -119,16 +135,15 @@ def who(row: Mapping[str, Any], ports: Mapping[int, str]) -> str:
     return ports.get(int(row["server"].rpartition(":")[2]), row["server"])
 
 
-def read_exchanges(file: Path, ports: Mapping[int, str], *, fast: bool | None = None, apart: bool = False) -> pd.DataFrame:
-    """The HTTP exchanges in a capture, by pyshark, or by `tshark -T fields` when `fast` (None: when the file is large).
+def read_exchanges(file: Path, ports: Mapping[int, str], *, apart: bool = False) -> pd.DataFrame:
+    """The HTTP exchanges in a capture.
 
     Columns: time (s since the first), hop ("client → nginx", "nginx → backend1", …), client, server ("address:port"),
     stream (tshark's number of the TCP connection), method, uri, status (NA without a response), request_headers and
     response_headers (dict; several values of one name are joined by ", "), ms (from the request to its response). With
-    `apart` tshark sees nothing but the file (then it is `fast`). Raises MeasureError.
+    `apart` tshark sees nothing but the file. Raises MeasureError.
     """
-    fast = apart or (file.stat().st_size > FAST_BYTES if fast is None else fast)
-    exchanges = pair(fast_messages(file, ports, apart=apart) if fast else pyshark_messages(file, ports))
+    exchanges = pair(messages(file, ports, apart=apart))
     name_hops(exchanges, ports)
     table = pd.DataFrame(exchanges, columns=EXCHANGES)
     table["status"] = table["status"].astype("Int64")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -131,29 +132,20 @@ def test_header_is_on_both_hops(recorded: Capture) -> None:
     assert not any("X-high-load-test" in headers for headers in to_backend["response_headers"])
 
 
-def test_fast_path_gives_the_same_table(recorded: Capture) -> None:
-    """pyshark and tshark's fields agree in every cell."""
-    slow, fast = recorded.exchanges(fast=False), recorded.exchanges(fast=True)
-    pd.testing.assert_frame_equal(slow, fast)
-    assert slow.attrs == fast.attrs
+def test_pyshark_looks_into_one_exchange(recorded: Capture) -> None:
+    """The packets of one stream are its request and its response, in a cell too, where an event loop runs already."""
+    table = recorded.exchanges()
 
+    async def cell(stream: int) -> list[Any]:
+        return recorded.packets(stream)
 
-def test_works_inside_a_running_event_loop(recorded: Capture) -> None:
-    """In a notebook's cell an event loop runs already, and the capture can be read all the same."""
-
-    async def cell() -> pd.DataFrame:
-        return recorded.exchanges(fast=False)
-
-    assert len(asyncio.run(cell())) == 10
-
-
-def test_raw_view_is_tsharks_own(recorded: Capture) -> None:
-    """tshark's words on one stream show the request, the response and the header."""
-    table = recorded.exchanges(fast=True)
-    for hop, request_has in (("client → nginx", False), ("nginx → backend1", True)):
-        request, found, _ = recorded.raw(table[table["hop"] == hop]["stream"].iloc[0]).partition(" 200 OK")
-        assert found and "GET / HTTP/1." in request and ("X-high-load-test: 123" in request) is request_has
-    assert recorded.raw(9999).strip() == ""
+    for hop, request_has in (("client → nginx", None), ("nginx → backend1", "123")):
+        row = table[table["hop"] == hop].iloc[0]
+        request, response = asyncio.run(cell(row["stream"]))
+        assert (request.http.request_method, request.http.request_uri, response.http.response_code) == ("GET", "/", "200")
+        assert row["request_headers"].get("X-high-load-test") == request_has
+        assert ("X-high-load-test: 123" in str(request.http)) is bool(request_has)
+    assert recorded.packets(9999) == []
 
 
 def test_syns_of_good_requests_are_accepted(recorded: Capture) -> None:
@@ -167,7 +159,7 @@ def test_capture_without_traffic_is_an_empty_table(lab: Lab) -> None:
     """Nothing sent, nothing found, all columns there."""
     with Capture(lab) as capture:
         pass
-    for table in (capture.exchanges(fast=True), capture.exchanges(fast=False), capture.syns()):
+    for table in (capture.exchanges(), capture.syns()):
         assert (list(table.columns) in (EXCHANGES, SYNS), len(table)) == (True, 0)
 
 
@@ -194,6 +186,6 @@ def test_capture_can_be_read_when_the_lab_is_closed(own_lab: LabFactory) -> None
     with BackendPool(lab), Capture(lab) as capture:
         traffic(lab, "http://127.0.0.1:8081", 3)
     lab.close()
-    assert capture.exchanges(fast=True)["hop"].tolist() == ["client → backend1"] * 3
+    assert capture.exchanges()["hop"].tolist() == ["client → backend1"] * 3
     with pytest.raises(LabClosed), Capture(lab):
         pytest.fail("it recorded")

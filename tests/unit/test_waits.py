@@ -17,7 +17,7 @@ PROCESSES = {"run", "check_call", "check_output", "call"}
 WITHOUT = {
     "machine/ready.py: select.poll",
     "machine/temporary.py: select.poll",
-    "measure/messages.py: process.wait",
+    "measure/packets.py: process.wait",
     "machine/warden.py: select.select",
     "inside/processes.py: process.poll",
     "inside/processes.py: _started[pid].poll",

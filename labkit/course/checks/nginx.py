@@ -65,7 +65,7 @@ def both_hops(bench: Bench, address: str, port: int) -> list[str]:
     size = capture.file.stat().st_size
     if size > MAX_CAPTURE:
         raise MeasureError(f"During one request {size:,} bytes were sent: too many to look for it.")
-    exchanges = capture.exchanges(fast=True)
+    exchanges = capture.exchanges()
     bench.evidence[CAPTURE] = packed(capture.file.read_bytes())
     return [
         f"{row.hop}: {row.method} {row.uri} → {row.status} ({row.ms:.1f} ms){carried(row.request_headers, row.response_headers)}"

@@ -33,7 +33,7 @@ def test_ports_are_the_assignments() -> None:
     assert PORTS == {8888: "nginx", 8081: "backend1", 8082: "backend2"}
 
 
-@pytest.mark.parametrize("read", [Capture.exchanges, Capture.syns, lambda capture: capture.raw(0)])
+@pytest.mark.parametrize("read", [Capture.exchanges, Capture.syns, lambda capture: capture.packets(0)])
 def test_capture_that_recorded_nothing_says_so(fake_lab: Any, read: Any) -> None:
     """Reading before recording is an error that shows how to record."""
     with pytest.raises(MeasureError, match="nothing yet") as caught:
@@ -41,10 +41,7 @@ def test_capture_that_recorded_nothing_says_so(fake_lab: Any, read: Any) -> None
     assert "with Capture(lab)" in caught.value.way_out
 
 
-READS = {"exchanges": Capture.exchanges, "syns": Capture.syns, "raw": lambda capture: capture.raw(0)}
-
-
-@pytest.mark.parametrize("read", READS.values(), ids=READS)
+@pytest.mark.parametrize("read", [Capture.exchanges, Capture.syns])
 def test_capture_of_strangers_is_read_apart(fake_lab: Any, read: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is read of a lab that is not trusted, tshark sees nothing but the file."""
     seen: list[Path] = []
@@ -54,6 +51,8 @@ def test_capture_of_strangers_is_read_apart(fake_lab: Any, read: Any, monkeypatc
     capture.file.touch()
     read(capture)
     assert seen == [capture.file]
+    with pytest.raises(MeasureError, match="stranger"):
+        capture.packets(0)
 
 
 class Writing:

@@ -9,8 +9,7 @@ import pytest
 
 from labkit.errors import MeasureError
 from labkit.measure import exchanges as module
-from labkit.measure.exchanges import fast_messages, name_hops, pair, read_syns, tshark
-from labkit.measure.messages import decode_options, message
+from labkit.measure.exchanges import decode_options, messages, name_hops, pair, read_syns, tshark
 
 PORTS = {8888: "nginx", 8081: "backend1", 8082: "backend2"}
 SEPARATOR, HEADER_SEPARATOR = module.SEPARATOR, module.HEADER_SEPARATOR
@@ -52,9 +51,9 @@ def test_response_without_a_request_is_left_out() -> None:
     assert pair([]) == []
 
 
-def hops(*messages: dict[str, Any]) -> list[str]:
+def hops(*seen: dict[str, Any]) -> list[str]:
     """The names of the hops of these messages."""
-    rows = pair(messages)
+    rows = pair(seen)
     name_hops(rows, PORTS)
     return [row["hop"] for row in rows]
 
@@ -68,8 +67,8 @@ def test_what_nginx_asks_is_nginxs() -> None:
 
 def test_failed_attempt_of_nginx_is_nginxs() -> None:
     """A backend that never answered within an exchange with nginx was asked by nginx."""
-    messages = [found(1.0, 0, port=8888), found(1.1, 1), found(1.2, 2, port=8082), found(1.3, 2, 200), found(1.4, 0, 200, 8888)]
-    assert hops(*messages) == ["client → nginx", "nginx → backend1", "nginx → backend2"]
+    seen = [found(1.0, 0, port=8888), found(1.1, 1), found(1.2, 2, port=8082), found(1.3, 2, 200), found(1.4, 0, 200, 8888)]
+    assert hops(*seen) == ["client → nginx", "nginx → backend1", "nginx → backend2"]
 
 
 def test_nginx_that_has_not_answered_yet_still_asks_its_backend() -> None:
@@ -94,20 +93,13 @@ def test_port_without_a_name_is_named_by_its_address() -> None:
         (["no colon"], {}),
     ],
 )
-def test_headers_are_split_at_the_first_colon(lines: list[str], headers: dict[str, str]) -> None:
+def test_headers_are_split_at_the_first_colon(monkeypatch: pytest.MonkeyPatch, lines: list[str], headers: dict[str, str]) -> None:
     """Names and values are without spaces around; two values of a name are both seen; a line without a colon is none."""
-    row = dict.fromkeys(module.HTTP_FIELDS, "") | {"frame.time_epoch": "1.5", "tcp.stream": "3", "http.response.code": "200"}
-    assert message(row, lines)["headers"] == headers
-    assert message(row, lines)["status"] == 200
-
-
-def test_fields_of_tshark_become_messages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A line of tshark's fields is one message; several header lines are one field."""
-    lines = HEADER_SEPARATOR.join([r"Host: 127.0.0.1:8888\r\n", r"X-high-load-test: 123\r\n"])
-    words = ["1.5", "0", "127.0.0.1", "40000", "127.0.0.1", "8888", "GET", "/", "", lines, ""]
+    joined = HEADER_SEPARATOR.join(rf"{line}\r\n" for line in lines)
+    words = ["1.5", "0", "127.0.0.1", "40000", "127.0.0.1", "8888", "GET", "/", "", joined, ""]
     monkeypatch.setattr(module, "tshark", lambda *_args, **_options: SEPARATOR.join(words) + "\n")
-    (row,) = fast_messages("file", PORTS)  # type: ignore[arg-type]
-    assert row["headers"] == {"Host": "127.0.0.1:8888", "X-high-load-test": "123"}
+    (row,) = messages("file", PORTS)  # type: ignore[arg-type]
+    assert row["headers"] == headers
     assert (row["source"], row["target"], row["method"], row["status"]) == ("127.0.0.1:40000", "127.0.0.1:8888", "GET", None)
 
 
