@@ -6,9 +6,8 @@ import pandas as pd
 
 from ..services.http_server import STOPPED, WELL, BackendPool
 from ..services.http_server import Backend as Server
-from ..show.picture import Picture
-from ..show.topology import Backend
-from ..show.topology import topology as draw
+from ..show import Backend, Picture
+from ..show import topology as draw
 
 
 def sent_to(counted: pd.DataFrame, name: str, address: str) -> int:

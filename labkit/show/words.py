@@ -1,67 +1,34 @@
-"""Words and their widths: numbers as a reader wants them, lists, and lines that fit."""
+"""What is said of a frame: who answered, what failed; numbers and lists as a reader wants them."""
 
 from __future__ import annotations
 
-import functools
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable
 
-from matplotlib.font_manager import FontProperties
-from matplotlib.textpath import text_to_path
+import pandas as pd
 
+from ..errors import BadInput
 
-@functools.cache
-def _advance(letter: str, bold: bool) -> float:
-    """How far a letter moves the pen, in inches at 100 points."""
-    font = FontProperties(family="DejaVu Sans", weight="bold" if bold else "normal", size=100)
-    return float(text_to_path.get_text_width_height_descent(letter, font, ismath=False)[0]) / 72
-
-
-def width_of(text: str, size: float, *, bold: bool = False) -> float:
-    """The width of one line of `text` in inches, at `size` points."""
-    return sum(_advance(letter, bold) for letter in text) * size / 100
-
-
-def wrap(text: str, size: float, width: float) -> list[str]:
-    """Break `text` between words into lines of at most `width` inches; own line breaks are kept."""
-    lines: list[str] = []
-    for paragraph in text.splitlines():
-        line = ""
-        for word in re.split(r" (?!(?:ms|s|%)(?:\W|$))", paragraph):  # a unit stays with its number
-            longer = f"{line} {word}" if line else word
-            if line and width_of(longer, size) > width:
-                lines.append(line)
-                longer = word
-            line = longer
-        lines.append(line)
-    return lines
-
-
-def shorten(text: str, size: float, width: float, *, bold: bool = False) -> str:
-    """`text`, its middle replaced by … where it is wider than `width` inches: both ends tell names apart."""
-    keep, short = len(text), text
-    while keep > 2 and width_of(short, size, bold=bold) > width:
-        keep -= 1
-        short = text[: keep - keep // 3].rstrip() + "…" + text[len(text) - keep // 3 :].lstrip()
-    return short
+FAILED, UNKNOWN = "failed", "unknown"
 
 
 def plural(count: int, noun: str) -> str:
-    """ "1 request", "1,200 requests", "2 queries"."""
+    """Return "1 request", "1,200 requests", "2 queries"."""
     if count == 1:
         return f"1 {noun}"
     return f"{count:,} {noun[:-1]}ies" if noun.endswith("y") else f"{count:,} {noun}s"
 
 
 def listing(parts: Iterable[str]) -> str:
-    """ "a", "a and b", "a, b and c"."""
-    all_parts = list(parts)
-    return " and ".join(filter(None, [", ".join(all_parts[:-1]), *all_parts[-1:]]))
+    """Return "a", "a and b", "a, b and c"."""
+    *others, last = [*parts] or [""]
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def milliseconds(value: float) -> str:
-    """ "0.42 ms", "1.3 ms", "250 ms", "1,002 ms"; "no time" for NaN."""
+    """Return "0.42 ms", "1.3 ms", "250 ms", "1,002 ms"; "no time" for NaN."""
     if math.isnan(value):
         return "no time"
     digits = 2 if value < 0.995 else 1 if value < 99.95 else 0
@@ -69,16 +36,16 @@ def milliseconds(value: float) -> str:
 
 
 def plain(value: float, _: object = None) -> str:
-    """A tick's number: 0.5, 20, 1,500."""
+    """Return a tick's number: 0.5, 20, 1,500."""
     return f"{value:,.10g}"
 
 
 def spans(numbers: Iterable[int]) -> str:
-    """ "1–7, 15": rising numbers, runs of them joined; first and last only where the runs are many."""
+    """Return rising numbers as "1–7, 15": runs joined; one from end to end of many runs."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number - runs[-1][-1] <= 1:
-            runs[-1][-1:] = [number] if len(runs[-1]) > 1 else [runs[-1][0], number]
+            runs[-1] = [runs[-1][0], number]
         else:
             runs.append([number])
     if len(runs) > 4:
@@ -87,11 +54,62 @@ def spans(numbers: Iterable[int]) -> str:
 
 
 def percent(share: float) -> str:
-    """ "50 %", "33.3 %"; whole where that is exact."""
-    value = round(100 * share, 1)
-    return f"{value:.0f} %" if value == round(value) else f"{value:.1f} %"
+    """Return "50 %", "33.3 %"; whole where that is exact."""
+    return f"{round(100 * share, 1):g} %"
 
 
-def natural(name: object) -> list[tuple[int, str]]:
-    """A sort key by which backend2 comes before backend10."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", str(name))]
+def need(frame: pd.DataFrame, *columns: str) -> None:
+    """Raise BadInput when `frame` lacks one of `columns`."""
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        has = ", ".join(map(str, frame.columns)) or "no columns"
+        lacks = ", ".join(missing)
+        raise BadInput(f"This picture needs the column {lacks}; the table has: {has}.")
+
+
+def outcomes(traffic: pd.DataFrame) -> pd.Series:
+    """Return for each request who answered, "failed", or "unknown" where a page names nobody."""
+    need(traffic, "backend", "error")
+    names = traffic["backend"].astype(object).where(traffic["backend"].notna(), UNKNOWN)
+    return names.where(traffic["error"].isna(), FAILED).map(str)
+
+
+def in_order(names: Iterable[object]) -> list[str]:
+    """Return each name once: backend2 before backend10, "unknown" and "failed" last."""
+
+    def key(name: str) -> tuple[int, list[tuple[int, str]]]:
+        parts = re.split(r"(\d+)", name)
+        numbers = [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+        return {UNKNOWN: 1, FAILED: 2}.get(name, 0), numbers
+
+    return sorted({str(name) for name in names}, key=key)
+
+
+def errors_of(traffic: pd.DataFrame) -> str:
+    """Return what went wrong: "refused", or "30 refused, 20 timeout" where it is several things."""
+    kinds = Counter(traffic["error"].dropna().map(str)).most_common()
+    every = ", ".join(f"{count:,} {kind}" for kind, count in kinds)
+    return kinds[0][0] if len(kinds) == 1 else every
+
+
+def failures(traffic: pd.DataFrame) -> str:
+    """Return "0 failed", "50 failed (refused)"."""
+    words = errors_of(traffic)
+    return f"{traffic['error'].notna().sum():,} failed" + (f" ({words})" if words else "")
+
+
+def went(counts: Iterable[tuple[str, int, str]], noun: str) -> str:
+    """Return "50 requests to backend1, 50 to backend2 (3 failed)" of names, counts, more words."""
+    rows = list(counts)
+    said = [f"{count:,} to {name}{words}" for name, count, words in rows]
+    if not said:
+        return f"0 {noun}s answered"
+    name, count, words = rows[0]
+    return ", ".join([f"{plural(count, noun)} to {name}{words}", *said[1:]])
+
+
+def answered(traffic: pd.DataFrame) -> str:
+    """Return "50 requests to backend1, 50 to backend2; 0 failed"."""
+    counts = outcomes(traffic).value_counts()
+    good = ((name, int(counts[name]), "") for name in in_order(counts.index) if name != FAILED)
+    return f"{went(good, 'request')}; {failures(traffic)}"

@@ -1,4 +1,4 @@
-"""A picture in a notebook: shown once, with words, on white, leaving nothing behind."""
+"""A picture in a notebook: shown once, with words, on soft paper, leaving nothing behind."""
 
 import base64
 import io
@@ -10,11 +10,11 @@ import pytest
 from IPython.core.formatters import DisplayFormatter
 from matplotlib.colors import to_rgb
 from nbconvert import HTMLExporter
-from PIL import Image
+from PIL import Image, ImageChops
 
 from labkit.show import Picture, plots
-from labkit.show.alt_text import AltText
-from labkit.show.style import colour_of
+from labkit.show.picture import with_alt_texts
+from labkit.show.style import PAPER, colour_of
 
 from .samples import traffic
 
@@ -30,7 +30,7 @@ def exported(picture: Picture, theme: str) -> str:
     data, metadata = DisplayFormatter().format(picture)
     output = nbformat.v4.new_output("execute_result", data, metadata=metadata, execution_count=1)
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("picture", outputs=[output])])
-    html, _ = HTMLExporter(theme=theme, preprocessors=[AltText]).from_notebook_node(notebook)
+    html, _ = HTMLExporter(theme=theme, preprocessors=[with_alt_texts]).from_notebook_node(notebook)
     return html[html.index("<body") :]
 
 
@@ -59,14 +59,14 @@ def test_alt_text_cannot_break_the_page() -> None:
     assert 'a "quoted" &lt;script&gt;' in html
 
 
-def test_a_picture_is_white_and_small_whatever_the_learner_set() -> None:
+def test_a_picture_is_soft_and_small_whatever_the_learner_set() -> None:
     """A dark style of the learner's own changes neither the paper nor the size, and is left as it was."""
     plain = plots.shares(traffic("backend1")).png()
     with matplotlib.rc_context({"figure.facecolor": "black", "text.color": "white", "font.size": 30, "savefig.dpi": 10}):
         assert plots.shares(traffic("backend1")).png() == plain
         assert matplotlib.rcParams["font.size"] == 30
     image = Image.open(io.BytesIO(plain)).convert("RGBA")
-    assert image.getpixel((0, 0)) == (255, 255, 255, 255)
+    assert image.getpixel((0, 0)) == (*(round(255 * part) for part in to_rgb(PAPER)), 255)
     assert len(plain) < 60_000
 
 
@@ -88,6 +88,18 @@ def test_pyplot_knows_nothing_of_the_pictures() -> None:
         for _ in range(50):
             plots.sequence(traffic("backend1", "timeout"))
     assert pyplot.get_fignums() == []
+
+
+def test_a_quick_png_is_the_same_picture(picture: Picture) -> None:
+    """It has the size and, within the palette's 4 of 255, the colours of the small one."""
+    quick, small = (Image.open(io.BytesIO(png)).convert("RGB") for png in (picture.quick_png(), picture.png()))
+    assert quick.size == small.size
+    assert max(high for _, high in ImageChops.difference(quick, small).getextrema()) <= 4
+
+
+def test_a_picture_says_itself(picture: Picture) -> None:
+    """In a terminal a picture is its sentence."""
+    assert repr(picture) == picture.alt
 
 
 def test_save_writes_the_png(picture: Picture, tmp_path) -> None:

@@ -49,18 +49,18 @@ def test_nobody_is_grey(name: object) -> None:
 def test_wrapped_lines_fit_and_lose_nothing() -> None:
     """wrap keeps every word, keeps a unit with its number, and stays within the width."""
     text = "the median of all requests that backend1 answered was 1.25 ms " * 5
-    lines = words.wrap(text.strip(), 9.5, 3.0)
-    assert " ".join(lines) == text.strip()
-    assert all(words.width_of(line, 9.5) <= 3.0 for line in lines)
+    lines = style.wrap(text.strip(), 3.0)
+    assert " ".join(lines).replace("\u00a0", " ") == text.strip()
+    assert all(style.width_of(line) <= 3.0 for line in lines)
     assert not any(line.startswith("ms") for line in lines)
 
 
 def test_shortened_names_keep_both_ends() -> None:
     """Long names that differ in their last letter still differ when shortened."""
-    one, two = (words.shorten("a server with a very long name " + end, 9.5, 1.5) for end in "12")
+    one, two = (style.shorten("a server with a very long name " + end, 1.5) for end in "12")
     assert one != two
-    assert words.width_of(one, 9.5) <= 1.5
-    assert words.shorten("short", 9.5, 1.5) == "short"
+    assert style.width_of(one, weight="bold") <= 1.5
+    assert style.shorten("short", 1.5) == "short"
 
 
 def test_spans_join_runs() -> None:

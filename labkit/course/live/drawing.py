@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ...services.http_server import BackendPool
-from ...show.picture import Picture
-from ...show.timelines import recent
-from ...show.topology import topology
+from ...show import Picture, topology
+from ...show.lanes import recent
 from ..scene import backend_of
 from .layers import Layer
 from .window import SPAN, Seen
