@@ -80,7 +80,7 @@ class BackendServer(Service):
         if not self._found:
             return self.backend.pattern
         words = " ".join(self._found.arguments)
-        return f"[{words[0]}]{re.escape(words[1:])}"
+        return f"[{words[0]}]" + re.sub(r"[][*^$+?(){}|\\]", r"\\\g<0>", words[1:])
 
     def write_page(self) -> None:
         """Make its folder and its index.html; a page that is there is left as it is.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -50,6 +52,15 @@ def test_command_is_what_one_types() -> None:
     """Python's own server over the folder in ~, bound where the backend says."""
     assert Backend("backend1", 8081, "x").command == "python3 -m http.server 8081 -d ~/backend1"
     assert Backend("b", 80, "x", "127.0.0.2").command == "python3 -m http.server 80 -b 127.0.0.2 -d ~/b"
+
+
+def test_server_that_was_found_is_stopped_by_its_words(lab: Any) -> None:
+    """What pkill searches for is readable: only the letters that mean something else in it are escaped."""
+    server = BackendServer(lab, ASSIGNMENT[0])
+    words = ["python3", "-m", "http.server", "--bind", "127.0.0.1", "8082", "-d", "a+b[1]"]
+    server._found = SimpleNamespace(arguments=words)  # type: ignore[assignment]
+    assert server.pattern == r"[p]ython3 -m http.server --bind 127.0.0.1 8082 -d a\+b\[1\]"
+    assert re.search(server.pattern, " ".join(words))
 
 
 def test_address_is_where_to_ask() -> None:
