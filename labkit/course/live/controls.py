@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable
 
 import ipywidgets as widgets
+from markupsafe import Markup
 
 from ...services.http_server import Backend
 from ...show.style import FAILURE, GRID, INK, colour_of, tint
@@ -76,9 +76,8 @@ class Controls:
     @staticmethod
     def _name(backend: Backend) -> widgets.HTML:
         look = f"display:inline-block;width:11px;height:11px;border-radius:3px;background:{colour_of(backend.name)}"
-        dot = f'<span style="{look}"></span>'
-        words = f'{dot}&nbsp; <b>{html.escape(backend.name)}</b> <span class="muted">{backend.address}</span>'
-        return widgets.HTML(words, layout={"width": "204px"})
+        words = Markup('<span style="{}"></span>&nbsp; <b>{}</b> <span class="muted">{}</span>')
+        return widgets.HTML(str(words.format(look, backend.name, backend.address)), layout={"width": "204px"})
 
     @staticmethod
     def _switch() -> widgets.ToggleButtons:
@@ -91,9 +90,9 @@ class Controls:
 
     def say(self, words: str) -> None:
         """Show one line of words."""
-        self.said.value = f'<span class="muted">{html.escape(words)}</span>'
+        self.said.value = str(Markup('<span class="muted">{}</span>').format(words))
 
     def show_commands(self, commands: list[str]) -> None:
         """Show the native commands of the last fault."""
-        lines = html.escape("\n".join(commands))
-        self.commands.value = f"<b>The last change, as one types it</b><pre>{lines}</pre>" if commands else ""
+        text = Markup("<b>The last change, as one types it</b><pre>{}</pre>").format("\n".join(commands))
+        self.commands.value = str(text) if commands else ""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
+from markupsafe import Markup
 
 from ...services.http_server import BackendPool
 from ...show import Picture, topology
@@ -39,7 +39,8 @@ def draw(pool: BackendPool, layer: Layer, states: Mapping[str, str], seen: Seen,
 def titled(title: str, table: pd.DataFrame | str) -> str:
     """A table (or the words that stand for it) below its title, as HTML."""
     if isinstance(table, pd.DataFrame):
-        body = table.to_html(index=False, border=0, na_rep="–", float_format=lambda value: f"{value:.1f}")
+        body = Markup(table.to_html(index=False, border=0, na_rep="–", float_format=lambda value: f"{value:.1f}"))
     else:
-        body = f"<p>{html.escape(table)}</p>"
-    return f'<div style="display:inline-block;vertical-align:top;margin-right:2em"><b>{html.escape(title)}</b>{body}</div>'
+        body = Markup("<p>{}</p>").format(table)
+    block = Markup('<div style="display:inline-block;vertical-align:top;margin-right:2em"><b>{}</b>{}</div>')
+    return str(block.format(title, body))

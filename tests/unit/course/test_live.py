@@ -101,3 +101,4 @@ def test_copy_for_the_export_needs_nothing_else(fake_lab: Any) -> None:
 def test_missing_number_is_a_dash() -> None:
     """In a table NaN is written as a dash."""
     assert "<td>–</td>" in titled("x", pd.DataFrame({"ms": [float("nan")]}))
+    assert "&lt;x&gt;" in titled("<x>", "<y>") and "<p>&lt;y&gt;</p>" in titled("<x>", "<y>")
