@@ -203,7 +203,7 @@ def boot(kernel: Kernel, job: Path, *, timeout: float) -> Iterator[str]:
     for number, (file, snapshot) in enumerate(disks):
         drives += ["-drive", f"file={file},format=raw,if=none,id=d{number},snapshot={snapshot},cache=unsafe"]
         drives += ["-device", f"virtio-blk-pci,drive=d{number}"]
-    # no_timer_check: on a busy machine an emulated timer can be late, and the kernel would panic ("IO-APIC + timer doesn't work").
+    # no_timer_check: on a busy machine an emulated timer can be late, and the kernel would panic at its start.
     line = "console=ttyS0 panic=-1 quiet mitigations=off nokaslr no_timer_check nowatchdog"
     start = [*QEMU, "-kernel", str(kernel.folder / "vmlinuz"), "-initrd", str(kernel.folder / "initrd"), "-append", line, *drives]
     run = ["setpriv", "--pdeathsig", "TERM", "timeout", "-k", "5", f"{timeout:g}", *start]  # it ends with who started it
