@@ -216,8 +216,8 @@ def boot(kernel: Kernel, job: Path, *, timeout: float) -> Iterator[str]:
             process.terminate()
 
 
-def make_job(target: Path, script: str, works: dict[str, str], tests: list[str]) -> None:
-    """Make the tar of a job: run.sh, this checkout as it is now in course/, a work in work/, and a list of tests in `tests`."""
+def make_job(target: Path, script: str, works: dict[str, str]) -> None:
+    """Make the tar of a job: run.sh, this checkout as it is now in course/, and a work in work/."""
     with tempfile.TemporaryDirectory() as folder:
         names = output("git", "-C", str(TOP), "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
         for name in filter(None, names):
@@ -230,7 +230,6 @@ def make_job(target: Path, script: str, works: dict[str, str], tests: list[str])
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
         Path(folder, "run.sh").write_text(script)
-        Path(folder, "tests").write_text(" ".join(tests))
         subprocess.run(["tar", "-c", "-f", str(target), "-C", folder, "."], check=True, timeout=HOUR)
 
 
