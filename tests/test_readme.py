@@ -101,6 +101,8 @@ tshark reads its capture in a view | unit/machine/cell::reader_of unit/measure/c
 Linux that can do what the notebook needs | unit/machine/choose::first_that unit/machine/choose::probe_says unit/machine/choose::candidates_come
 | bubblewrap + the running kernel | lab/candidates::candidate_opens kernels/kernels::course_on
 Seen on Debian's kernels | kernels/kernels::course_on
+Seen with Debian 12's | fresh/fresh::the_two_commands lab/candidates::candidate_opens
+Seen on Debian 12 and 13 | fresh/fresh::the_two_commands lab/candidates::candidate_opens
 | bubblewrap + User-Mode Linux (`uml`) | lab/candidates::candidate_opens lab/candidates::user_mode_linux_has lab/refused::running_kernel_has
 | User-Mode Linux alone | lab/refused::user_namespaces_forbidden lab/refused::seccomp_filter
 IPVS needs neither root nor `modprobe` | kernels/kernels::course_on kernels/kernels::smoke
@@ -124,7 +126,7 @@ To refresh the notebooks' outputs | lab/report::all_notebooks lab/report::commit
 # Times of one machine, limits, advice, and what was not tried.
 UNTESTED = """It takes two to four minutes; Twenty works take about; What that proves; What it does not prove; somebody who edits it with labkit's own code
 A submission is not trusted.; A lab is a *view*; there it runs about three times as fast; What this isolation is for; It shares the kernel
-conda-forge was not reachable; Its packages and its environment were set up by hand; **Binder**; Not tried.; **Windows**; **macOS**; BSD-3-Clause."""
+conda-forge was not reachable; Its packages and its environment were set up by hand; **Binder**; Not tried: it builds; Not tried for want; **Windows**; **macOS**; BSD-3-Clause."""
 ROWS = [tuple(line.rsplit(" | ", 1)) for line in PROVEN.strip().splitlines()]
 
 
