@@ -15,6 +15,8 @@ import pty
 import re
 import selectors
 import signal
+import socket
+import struct
 import subprocess
 import termios
 import threading
@@ -32,15 +34,15 @@ BEGIN, FIELD, END = "\001", "\002", "\003"
 LEFT = "\001left\003"
 # What a shell says as it ends; it waits until it is told that what it left goes on, which would else end with it.
 ENDS = "\001end\003"
-# How often a program that keeps the terminal is looked at, seconds; sooner, by that many times what a look costs, when it has a
-# socket. How often it is asked for sockets in its first seconds, and by that many times what asking costs.
-LOOK, SPARING = 0.08, 2
+# How often a program that keeps the terminal is looked at, seconds; in its first seconds sooner, when it has a socket, with as
+# much time between looks as one costs. How often it is asked for sockets then, and by how many times what asking costs.
+LOOK = 0.08
 GLANCE, FRESH, SPARING_GLANCES = 0.004, 5.0, 10
 # A wait may end a little early.
 SLACK = 0.001
 # How long nothing may happen in it until it counts as waiting for its author, and how long when it serves or records; the longest
 # that the next line waits, seconds.
-IDLE, BRIEF, LONGEST = 1.0, 0.01, 15.0
+IDLE, BRIEF, LONGEST = 1.0, 0.005, 15.0
 # Programs that repeat themselves until they are interrupted, and the time they are given to show something.
 REPEATING, SHOWN = {"watch", "top", "htop", "ping", "vmstat"}, 1.0
 # Programs that wait and end by themselves.
@@ -54,6 +56,9 @@ ROUNDS, ROUNDS_SECONDS, MOST_LOOPS = 3, 3.0, 1000
 READ = 1_000_000
 # Tables of sockets, and the state of one that waits for others (proc(5); include/net/tcp_states.h: TCP_LISTEN, TCP_CLOSE).
 SERVING = {"tcp": "0A", "tcp6": "0A", "udp": "07", "udp6": "07"}
+# Of netlink (linux/netlink.h, sock_diag.h, inet_diag.h): how the kernel is asked who listens, and where it says the inode.
+SOCK_DIAG, BY_FAMILY, DUMP, NLMSG_ERROR, NLMSG_DONE, TCP_LISTEN = 4, 20, 0x301, 2, 3, 10
+NETLINK, INODE = struct.Struct("=IHHII"), 68
 # The first port of clients' UDP sockets (ip(7), ip_local_port_range).
 EPHEMERAL = 32768
 # How long a shell may take to have its terminal back, seconds.
@@ -101,7 +106,7 @@ class Foreground:
     group: int
     since: float
     looked: float = 0.0
-    again: float = LOOK
+    again: float = 0.0
     seen: object = None
     quiet: float = 0.0
 
@@ -197,10 +202,10 @@ class Terminal:
             return False
         sockets = any(sockets_of(pid) for pid in members_of(group))
         self._glanced, self._next_glance = clock, max(GLANCE, SPARING_GLANCES * (time.monotonic() - clock))
-        if clock - max(now.since, now.looked) < (now.again if sockets else LOOK) - SLACK:
+        if clock - max(now.since, now.looked) < (now.again if sockets and clock - now.since < FRESH else LOOK) - SLACK:
             return False
         leaves = self._look(group, clock)
-        now.looked, now.again = clock, min(max(BRIEF, SPARING * (time.monotonic() - clock)), LOOK)
+        now.looked, now.again = clock, min(max(BRIEF, time.monotonic() - clock), LOOK)
         return leaves
 
     def _look(self, group: int, clock: float) -> bool:
@@ -213,7 +218,7 @@ class Terminal:
         busy = any(process.state in "RD" for pid, process in every.items() if pid != os.getpid())
         if seen != now.seen or busy:
             now.seen, now.quiet = seen, clock
-        idle, brief = clock - now.quiet > IDLE, clock - now.quiet > BRIEF
+        idle, brief = clock - now.quiet > IDLE, clock - now.quiet > BRIEF - SLACK
         if shell in members or not members:
             return bool(members) and idle and self._end_waiting(shell)
         names, kept = {process.name for process in members.values()}, clock - now.since
@@ -326,13 +331,43 @@ def sockets_of(pid: int) -> set[str]:
 
 def serve(pids: Iterable[int]) -> bool:
     """True when one of the processes has a socket that waits for others: TCP listening, a UDP server's, or a recorder's."""
-    sockets = set()
-    for table, state in SERVING.items():
+    held = set().union(*(sockets_of(pid) for pid in pids))
+    return bool(held) and any(f"socket:[{inode}]" in held for inode in waiting())
+
+
+def waiting() -> Iterator[str]:
+    """Yield the inodes of the sockets that wait for others."""
+    try:
+        yield from listening()
+        tables = [table for table in SERVING if table.startswith("udp")]
+    except OSError:  # a kernel without sock_diag
+        tables = list(SERVING)
+    for table in tables:
         with contextlib.suppress(OSError), open(f"/proc/net/{table}") as file:
             rows = [line.split() for line in list(file)[1:]]
-            ports = {row[9]: int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == state}
-            sockets |= {inode for inode, port in ports.items() if not table.startswith("udp") or port < EPHEMERAL}
+            ports = {row[9]: int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == SERVING[table]}
+            yield from (inode for inode, port in ports.items() if not table.startswith("udp") or port < EPHEMERAL)
     with contextlib.suppress(OSError), open("/proc/net/packet") as file:
-        sockets |= {line.split()[8] for line in list(file)[1:]}
-    held = {f"socket:[{inode}]" for inode in sockets}
-    return any(sockets_of(pid) & held for pid in pids)
+        yield from (line.split()[8] for line in list(file)[1:])
+
+
+def listening() -> Iterator[str]:
+    """Yield the inodes of the TCP sockets that listen (sock_diag(7)); /proc/net/tcp goes through all the host's connections.
+
+    Raises OSError.
+    """
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, SOCK_DIAG) as kernel:
+        kernel.settimeout(GRACE)
+        for family in (socket.AF_INET, socket.AF_INET6):
+            question = struct.pack("=BBBBI48x", family, socket.IPPROTO_TCP, 0, 0, 1 << TCP_LISTEN)
+            kernel.send(NETLINK.pack(NETLINK.size + len(question), BY_FAMILY, DUMP, 0, 0) + question)
+            kind = 0
+            while kind != NLMSG_DONE:
+                said = kernel.recv(CHUNK)
+                while said and kind != NLMSG_DONE:
+                    length, kind, *_ = NETLINK.unpack_from(said)
+                    if kind == NLMSG_ERROR:
+                        raise OSError(-struct.unpack_from("=i", said, NETLINK.size)[0], "sock_diag")
+                    if kind == BY_FAMILY:
+                        yield str(struct.unpack_from("=I", said, NETLINK.size + INODE)[0])
+                    said = said[length + -length % 4 :]
