@@ -130,8 +130,10 @@ def lacking(bench: Bench) -> str:
     if missing:
         packages = " ".join(PROGRAMS[name][0] for name in missing)
         return f"this machine has no {' and no '.join(missing)}; way out: apt-get install {packages}"
-    printed = (line for lines in bench.said.values() for one in lines for line in one.printed.splitlines())
-    line = next((line for line in printed if shortage(line)), "")
+    printed = [line.strip() for lines in bench.said.values() for one in lines for line in one.printed.splitlines()]
+    # What a script says itself, on purpose, is no word of a program's.
+    typed = "".join(bench.script_text(f"task{task}.sh") for task in bench.said)
+    line = next((line for line in printed if shortage(line) and line not in typed), "")
     return f"a program of the work met a shortage: {line.strip()[:SHOWN]}; way out: {shortage(line)}" if line else ""
 
 

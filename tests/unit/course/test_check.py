@@ -82,6 +82,13 @@ def test_shortage_of_a_program_is_no_fault_of_the_work(judged: Bench, said: str,
     assert judge(judged)["1.3"].verdict == FAILED
 
 
+def test_words_of_a_shortage_that_a_script_says_itself_are_none(judged: Bench, fake_lab: Any) -> None:
+    """Who prints them on purpose is judged like everybody."""
+    (fake_lab.home / "task1.sh").write_text("echo 'sh: 1: Cannot fork'\n")
+    judged.said = {1: [Line(1, "echo 'sh: 1: Cannot fork'", 0, "sh: 1: Cannot fork\n")]}
+    assert judge(judged)["1.3"].verdict == FAILED
+
+
 def test_missing_program_is_no_fault_of_the_work(judged: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the machine has not what the assignment asks for, what failed could not run, and the package is named."""
     assert judge(judged)["1.3"].verdict == FAILED
