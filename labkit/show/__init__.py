@@ -1,4 +1,7 @@
-"""What is drawn: pictures of DataFrames that `labkit.measure` made. Nothing here measures anything."""
+"""Pictures of DataFrames that `labkit.measure` made: plots and diagrams. Nothing here measures.
+
+style, words, picture, lanes, cells, diagrams, plots: each imports only what stands before it.
+"""
 
 from . import plots as plots
 from .diagrams import Backend, topology

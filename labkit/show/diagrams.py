@@ -97,7 +97,8 @@ def _card(axes: Axes, column: Point, top: float, lines: Lines, ha: str, **look: 
     axes.add_patch(box)
     x = left + (width / 2 if ha == "center" else PAD)
     for place, (words, font) in enumerate(lines):
-        y, short = top + PAD + LINE * (place + 0.5), style.shorten(words, width - PAD, font["size"])
+        y, weight = top + PAD + LINE * (place + 0.5), font.get("weight", "normal")
+        short = style.shorten(words, width - 2 * PAD + 0.02, font["size"], weight)
         axes.text(x, y, short, font, ha=ha, va="center", zorder=4)
     return top + height
 
@@ -152,13 +153,8 @@ class Message(NamedTuple):
     line: str
     header: str | None
     time: float  # seconds
-    answer: bool = False
+    kind: str = "request"  # or "answer"
     lost: bool = False  # never answered
-
-    @property
-    def words(self) -> str:
-        """ "the request client → nginx"."""
-        return f"the {'answer' if self.answer else 'request'} {self.source} → {self.target}"
 
 
 @plot(
@@ -181,9 +177,12 @@ def ladder(exchanges: pd.DataFrame, *, header: str = "X-high-load-test", which: 
         got = f"answered {int(rows[0]['status'])} in {milliseconds(rows[0]['ms'])}"
     path += [_ends(row)[1] for row in rows]
     way = " → ".join(dict.fromkeys(path))
-    finding = f"{style.shorten(messages[0].line, 3.45)}: {way}, {got}"
-    having = [f"{one.words} ({one.header})" for one in messages if one.header is not None]
-    lacking = listing(one.words for one in messages if one.header is None)
+    asked = style.shorten(messages[0].line, 3.0, weight="normal")
+    finding = f"{asked}: {way}, {got}"
+    words = [f"the {one.kind} {one.source} → {one.target}" for one in messages]
+    pairs = [*zip(words, messages, strict=True)]
+    having = [f"{said} ({one.header})" for said, one in pairs if one.header is not None]
+    lacking = listing(said for said, one in pairs if one.header is None)
     count = plural(len(messages), "message")
     said = f"in {listing(having)}" if having else f"in none of {count}"
     said += f", not in {lacking}" if having and lacking else ""
@@ -245,13 +244,13 @@ def _messages(row: Mapping[Any, Any], header: str) -> list[Message]:
     code, time = int(row["status"]), time + (row["ms"] / 1000 if pd.notna(row["ms"]) else 0)
     phrases = {status.value: status.phrase for status in HTTPStatus}
     line = f"{code} {phrases.get(code, '')}".strip()
-    return [asked, Message(target, source, line, values[1], time, answer=True)]
+    return [asked, Message(target, source, line, values[1], time, "answer")]
 
 
 def _message(axes: Axes, one: Message, start: float, end: float, y: float, header: str) -> None:
     """Draw one message with its line above and what is to say of the header below."""
     look: Look = {"arrowstyle": "-|>,head_width=0.28,head_length=0.6", "shrinkA": 0, "shrinkB": 1}
-    look |= {"color": INK, "lw": 1.5, "ls": "--" if one.answer else "-"}
+    look |= {"color": INK, "lw": 1.5, "ls": "--" if one.kind == "answer" else "-"}
     axes.annotate("", (end, y), (start, y), arrowprops=look, zorder=2)
     x, room = (start + end) / 2, abs(end - start) - 0.3
     line = style.shorten(one.line, room)

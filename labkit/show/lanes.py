@@ -73,11 +73,13 @@ def levels(events: Events, span: tuple[float, float]) -> list[tuple[int, bool]]:
     ends: list[float] = []
     places = []
     for when, words in events:
-        x, width = (when - span[0]) / (span[1] - span[0]) * ROOM, style.width_of(words, SMALL) + 0.15
-        left = x if x + width < ROOM else x - width
+        x = (when - span[0]) / (span[1] - span[0]) * ROOM
+        width = style.width_of(words, SMALL) + 0.15
+        right = x + width < ROOM
+        left = x if right else x - width
         row = next((row for row, taken in enumerate(ends) if taken < left), len(ends))
         ends[row : row + 1] = [left + width]
-        places.append((row, left == x))
+        places.append((row, right))
     return places
 
 
@@ -172,7 +174,8 @@ def clients(frames: Mapping[str, pd.DataFrame]) -> Picture:
     axes.set_xlabel(f"{unit} or gave up{scale(axes, every)}")
     for lane, (names, ms, medians) in full.items():
         top, bottom = strips[lane]
-        y = np.linspace(top + 0.06, bottom - 0.06, len(ms)) if len(ms) > 1 else np.array([top + 0.2])
+        y = np.linspace(top + 0.06, bottom - 0.06, len(ms)) if len(ms) > 1 else (top + bottom) / 2
+        y = np.broadcast_to(y, ms.shape)
         for name in in_order(names):
             points(axes, ms[names == name], y[names == name], name, 22 if len(ms) <= 60 else 10)
         for x in medians:
@@ -195,9 +198,9 @@ def syns(syns: pd.DataFrame) -> Picture:
         every = len(kinds) == 1 and total > 1
         said = [f"{'all' if every else f'{counts[kind]:,}'} {ANSWERS[kind]}" for kind in kinds]
         heads.append((target, f"{plural(total, 'attempt')}, {', '.join(said)}"))
-    silent = style.dot("no answer", INK, mfc=PAPER, mew=1.5)
-    entries = {"accepted": style.dot("accepted", style.NOBODY), "refused": style.cross("refused"), "none": silent}
-    shown = [entry for answer, entry in entries.items() if answer in set(answers)]
+    entries = [style.dot("accepted", style.NOBODY), style.cross("refused")]
+    entries.append(style.dot("no answer", INK, mfc=PAPER, mew=1.5))
+    shown = [one for one, answer in zip(entries, ANSWERS, strict=True) if answer in set(answers)]
     finding = f"{plural(len(syns), 'attempt')} to connect; each is a SYN packet"
     pad = 0.02 * np.ptp(x) or 0.5
     span = float(x.min() - pad), float(x.max() + pad)

@@ -31,7 +31,7 @@ BY_COVERAGE = Image.Quantize.MAXCOVERAGE
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Picture:
-    """What every plot returns: `figure`, to be changed at will, and `alt`, its finding in words and numbers.
+    """What every plot returns: `figure`, to be changed at will, and `alt`, its finding in words.
 
     As the last value of a notebook cell it is shown once, as a PNG with its alt text.
     """
@@ -65,7 +65,7 @@ class Picture:
         return path
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
-        """Return data and metadata for Jupyter, which writes the latter as an <img>'s attributes."""
+        """Return data and metadata for Jupyter, which makes the latter attributes of the <img>."""
         width, height = (round(inches * DPI) for inches in self.figure.get_size_inches())
         data = {"image/png": base64.b64encode(self.png()).decode(), "text/plain": self.alt}
         return data, {"image/png": {"alt": self.alt, "width": width, "height": height}}
@@ -87,7 +87,7 @@ def sheet(title: str, finding: str, *, body: float, entries: Sequence[Line2D] = 
     """Return a figure: `title` and `finding`, axes `body` inches high, a legend of `entries`."""
     room = WIDTH - 2 * MARGIN
     titles, lines = wrap(title, room, TITLE, "bold"), wrap(finding, room)
-    widths = [style.width_of(str(entry.get_label())) + 0.62 for entry in entries]
+    widths = [style.width_of(str(entry.get_label())) + 0.56 for entry in entries]
     columns = len(entries) if sum(widths) < room else max(1, int(room / max(widths)))
     body += 0.1 + 0.2 * -(-len(entries) // columns) if entries else 0
     below = 0.14 + 0.22 * len(titles)

@@ -47,19 +47,20 @@ class Bar(NamedTuple):
 
 
 def bars(title: str, finding: str, rows: Sequence[Bar], unit: str, high: float = 0.42) -> Figure:
-    """Draw a bar a row, `high` inches: style.hatched what failed, in dashes what was expected."""
+    """Draw a bar a row, `high` inches: hatched what failed, in dashes what was expected."""
     outlined = any(row.expected is not None for row in rows)
     entries = [Line2D([], [], color=INK, label="expected", **DASHED)] if outlined else []
     figure, axes = sheet(title, finding, body=high * len(rows) + 0.55, entries=entries)
-    values, names = [row.value for row in rows], [style.shorten(row.name, 2.4, weight="normal") for row in rows]
+    values, words = [row.value for row in rows], [row.words for row in rows]
+    names = [style.shorten(row.name, 2.4, weight="normal") for row in rows]
     drawn = axes.barh(range(len(rows)), values, 0.66, color=[row.colour for row in rows])
-    axes.bar_label(drawn, [row.words for row in rows], padding=6)
+    axes.bar_label(drawn, words, padding=6)
     for y, (_, value, _, _, bad, share) in enumerate(rows):
         if bad:
             axes.barh(y, bad, 0.66, left=value - bad, gid="failed", **style.hatched(FAILURE))
         if share is not None:
             axes.barh(y, share, 0.84, fill=False, ec=INK, gid="expected", **DASHED)
-    room = style.WIDTH - 0.6 - max(map(style.width_of, names))  # inches, also for the words behind the bars
+    room = style.WIDTH - 0.6 - max(map(style.width_of, names))  # inches for bars and words
     ends = [row.value / max(0.2, 1 - (style.width_of(row.words) + 0.2) / room) for row in rows]
     ticks = whole_numbers().tick_values(0, max(values))
     axes.set(xlim=(0, max(*ends, 1)), ylim=(len(rows) - 0.5, -0.5), xlabel=unit)
@@ -80,42 +81,38 @@ def connections(counters: pd.DataFrame, by: str = "server") -> dict[str, int]:
     return {name: int(sums[name]) for name in in_order(sums.index)}
 
 
+Shares = Mapping[str, float] | None
+
+
 @plot("Who answered?")
-def shares(
-    frame: pd.DataFrame,
-    *,
-    by: str = "backend",
-    expected: Mapping[str, float] | None = None,
-    title: str | None = None,
-) -> Picture:
-    """Bars of how many requests (or connections) each got; what failed is style.hatched and said.
+def shares(frame: pd.DataFrame, *, by: str = "backend", expected: Shares = None, title: str | None = None) -> Picture:
+    """Bars of how many requests (or connections) each got; what failed is hatched and said.
 
     `frame` is traffic (columns used: `by`, error) or, with by="server", counters (columns: server,
     conns). `expected` ({name: share, 0..1}) is drawn as dashed outlines.
     """
     counted, expected = "conns" in frame.columns, expected or {}
     need(frame, by, *([] if counted else ["error"]))
-    noun, bad = "connection" if counted else "request", {}
+    noun, got, bad = "connection", {}, {}
     if counted:
-        got, errors = connections(frame, by), ""
+        got = connections(frame, by)
     else:
         names = outcomes(frame) if by == "backend" else frame[by].map(str)
-        got, errors = names.value_counts().to_dict(), errors_of(frame)
+        noun, got = "request", names.value_counts().to_dict()
         bad = names[frame["error"].notna()].value_counts().to_dict()
     rows, told, total = [], [], sum(got.values())
     for name in in_order([*got, *expected]):
         count, lost = int(got.get(name, 0)), int(bad.get(name, 0))
-        share = expected[name] * total if name in expected else None
-        words, said = f"{count:,} ({percent(count / max(1, total))})", f"{lost:,} failed"
+        said, label = f"{lost:,} failed" if lost else "", name
         if name == FAILED:
-            words += f", {errors}" if "," not in errors else ""
-        else:
-            words += f", {said}" if lost else ""
-            told.append((name, count, f" ({said})" if lost else ""))
-        label = f"× {name}" if name == FAILED else name
+            said, label = errors_of(frame), f"× {name}"
+        elif count or by != "backend":
+            told.append((name, count, f" ({said})" if said else ""))
+        words = f"{count:,} ({percent(count / max(1, total))})"
+        words += f", {said}" if said and "," not in said else ""
+        share = expected[name] * total if name in expected else None
         rows.append(Bar(label, count, words, colour_of(name), lost, share))
-    finding = went((row for row in told if row[1] or by != "backend"), noun)
-    finding += "" if counted else f"; {failures(frame)}"
+    finding = went(told, noun) + ("" if counted else f"; {failures(frame)}")
     title = title or TITLES.get(by, f"Which {by} got {{}}?").format(plural(total, noun))
     figure = bars(title, finding, rows, f"{noun}s")
     wanted = listing(f"{percent(share)} to {name}" for name, share in expected.items())
@@ -123,27 +120,22 @@ def shares(
 
 
 @plot(SCHEDULERS, "server", "conns")
-def schedulers(
-    frames: Mapping[str, pd.DataFrame],
-    *,
-    expected: Mapping[str, Mapping[str, float]] | None = None,
-) -> Picture:
+def schedulers(frames: Mapping[str, pd.DataFrame]) -> Picture:
     """For each scheduler the share of the connections that each server got.
 
-    `frames` is {scheduler: counters}; columns used: server, conns. `expected` ({scheduler:
-    {server: share 0..1}}) is drawn as dashed outlines.
+    `frames` is {scheduler: counters}; columns used: server, conns.
     """
-    rows, said, tables = [], [], {name: connections(frame) for name, frame in frames.items()}
-    for scheduler, got in tables.items():
+    rows, said, every = [], [], 0
+    for scheduler, frame in frames.items():
+        got = connections(frame)
         told = ", ".join(f"{count:,} to {server}" for server, count in got.items())
         said.append(f"{scheduler}: {told or 'nothing was measured'}.")
         rows.append(Bar(scheduler, 0, "" if got else "nothing was measured", NOBODY))
         for server, count in got.items():
-            share = 100 * count / max(1, sum(got.values()))
-            wanted = (expected or {}).get(scheduler, {}).get(server)
-            outline, words = wanted and 100 * wanted, f"{count:,} ({percent(share / 100)})"
-            rows.append(Bar(server, share, words, colour_of(server), 0, outline))
-    every = sum(sum(got.values()) for got in tables.values())
+            share = count / max(1, sum(got.values()))
+            words = f"{count:,} ({percent(share)})"
+            rows.append(Bar(server, 100 * share, words, colour_of(server)))
+        every += sum(got.values())
     finding = f"{plural(len(frames), 'scheduler')}, {plural(every, 'connection')}"
     figure = bars(SCHEDULERS, finding, rows, "share of the scheduler's connections, %", 0.27)
     for label, row in zip(figure.axes[0].get_yticklabels(), rows, strict=True):
@@ -173,7 +165,7 @@ def throughput(load: pd.DataFrame) -> Picture:
 
 @plot("How long did the answers take?", "n", "ms")
 def latency(traffic: pd.DataFrame) -> Picture:
-    """Each request's milliseconds by its number, dashes at each backend's median; x where it failed.
+    """Each request's milliseconds by its number, dashes at each median; x where it failed.
 
     Columns used: n, backend, ms, error. The axis is logarithmic where times differ by 50 times.
     """

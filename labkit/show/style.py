@@ -26,10 +26,10 @@ Look = dict[str, Any]  # keyword arguments of matplotlib
 # Okabe and Ito, "Color Universal Design" (2008): told apart with every kind of colour blindness.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#806A00")
 FAILURE, NOBODY = "#D55E00", "#9A9A9A"
-PAPER = "#F5F4F0"  # an opaque, soft sheet: it fits a white page and does not glare on a dark one
-INK, MUTED, GRID, BAND = "#1F1F1F", "#595959", "#D9D8D4", "#EAE9E5"
+PAPER = "#EFEEEA"  # an opaque, soft sheet: it fits a white page and does not glare on a dark one
+INK, MUTED, GRID, BAND = "#1F1F1F", "#595959", "#D3D2CD", "#E3E2DD"
 
-WIDTH, MARGIN = 7.5, 0.15  # inches: of every picture, and left and right of its text
+WIDTH, MARGIN = 7.5, 0.12  # inches: of every picture, and left and right of its text
 TITLE, TEXT, SMALL = 12.5, 9.5, 8.5  # points
 
 LOOK = {
