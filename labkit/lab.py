@@ -2,24 +2,82 @@
 
 from __future__ import annotations
 
+import atexit
 import re
+import shlex
+import sys
+import threading
 import time
-import weakref
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from .commands import COMMAND_TIMEOUT, PROCESSES, SLACK, Command, Process, Result, argv_and_text, finish, listener
 from .door.server import Door
-from .errors import BadInput, CommandFailed, CommandTimeout, LabClosed
-from .holding import end_unheld, held_back
-from .machine.choose import Opened
+from .errors import BadInput, CallFailed, CommandFailed, CommandTimeout, LabClosed, LabError, WaitTimeout, shortage
+from .machine.choose import Opened, choose
 from .machine.folder import LabFolder, write_below
-from .machine.view import FOLDER, HOME
-from .opening import Opening
-from .recording import Script
+from .machine.link import COMMAND_TIMEOUT, PROCESSES, SLACK, finish
+from .machine.signals import held_back
+from .machine.view import FOLDER, HANDED_IN, HOME
+from .recording import Record, Script, listener
 from .wait import wait_until
+
+Command = str | Sequence[str]
+# How long a lab may take to open or to close, seconds: more than all candidates together may, each within its own limits.
+TIMEOUT = 600.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished command: its exit code, what it printed, and how long it took in seconds."""
+
+    command: str
+    code: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+    def __str__(self) -> str:
+        return self.stdout + self.stderr
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        printer.text(f"$ {self.command}\n{str(self).rstrip()}" + (f"\n(ended with code {self.code})" if self.code else ""))
+
+
+class Process:
+    """A command in the background of a lab, with its log; stopped by handle."""
+
+    def __init__(self, lab: Lab, command: str, pid: int, log: str) -> None:
+        self._lab, self.command, self.pid, self._log = lab, command, pid, log
+
+    @property
+    def code(self) -> int | None:
+        """Its exit code, None while it runs."""
+        return self._lab.call(f"{PROCESSES}:poll", self.pid)
+
+    @property
+    def alive(self) -> bool:
+        """True while it runs."""
+        return self.code is None
+
+    @property
+    def log(self) -> str:
+        """What it has printed so far."""
+        return self._lab.folder.read(f"logs/{self._log}")
+
+    def stop(self) -> int:
+        """End it (SIGTERM, after three seconds SIGKILL) and return its exit code."""
+        return self._lab.call(f"{PROCESSES}:stop", self.pid)
+
+
+def argv_and_text(command: Command) -> tuple[list[str], str]:
+    """Return a command as an argument list and as one would type it."""
+    if isinstance(command, str):
+        return ["/bin/bash", "-c", command], command
+    return list(command), shlex.join(command)
 
 
 class Lab:
@@ -31,12 +89,13 @@ class Lab:
     With `current` it becomes the lab of the magics %lab and %%lab, and an older such lab of this name is closed.
     One that is not `trusted` is for the work of others: it runs only on a Linux of its own inside a view, and its home there
     is a copy.
-    One that nobody holds any more is closed, at the latest at the end of the process.
+    It is open until it is closed, at the latest at the end of the process. An interrupt ends the waiting for it, never its
+    opening or closing.
     Raises NoLinux at that first use when no candidate works.
     """
 
     current: Lab | None = None
-    _by_name: ClassVar[weakref.WeakValueDictionary[str, Lab]] = weakref.WeakValueDictionary()
+    _all: ClassVar[list[Lab]] = []  # that are open
 
     def __init__(
         self, name: str = "lab", *, task: int | None = None, needs: Iterable[str] = (), home: str | Path | None = None,
@@ -44,29 +103,64 @@ class Lab:
     ) -> None:  # fmt: skip
         if not re.fullmatch(r"[\w.-]{1,40}", name):
             raise BadInput(f"{name!r} is no name for a lab.", way_out="letters, digits, - _ and . only, 40 at the most")
-        self.name, self.trusted = name, trusted
-        self._processes = 0
-        if current and (older := Lab._by_name.pop(name, None)):
+        self.name, self.trusted, self.task, self._recording = name, trusted, task, task is not None
+        self._of_magics = current
+        self._processes, self._machine, self._closing = 0, Future[Opened](), threading.Lock()
+        self._end: Future[None] | None = None
+        for older in [lab for lab in Lab._all if current and lab._of_magics and lab.name == name]:
             older.close()
-        with held_back():
-            self.folder = LabFolder.create(name, Path("work") if home is None else Path(home))
-            self._opening = Opening(name, self.folder, needs, trusted=trusted)
-            self.door = Door(self, shell=trusted)
-            self._unheld = end_unheld(self, close, self._opening, self.door)
-        self.task, self._recording = task, task is not None
-        self._script = None if task is None else Script(self.home, task)
-        if current:
-            Lab.current = Lab._by_name[name] = self
-
-    def _opened(self) -> Opened:
         try:
-            return self._opening.opened()
-        except LabClosed:
-            raise
-        except BaseException:
-            if self.closed:  # it could not be opened: its door goes too
+            with held_back():
+                self.folder = LabFolder.create(name, Path("work") if home is None else Path(home))
+                self._script = None if task is None else Script(self.home, task)
+                self.typed = Record(self)
+                self.door = Door(self, shell=trusted)
+                try:
+                    self._in_thread("open", self._open, tuple(needs), trusted)
+                except RuntimeError as error:  # no more threads
+                    self.folder.remove()
+                    words = str(error)
+                    raise LabError("No thread can be started to open the lab.", words=words, way_out=shortage(words)) from None
+                Lab._all.append(self)
+                self.door.open()
+                if current:
+                    Lab.current = self
+        except KeyboardInterrupt:  # that came meanwhile: nobody gets this lab
+            if self in Lab._all:
                 self.close()
             raise
+
+    def _in_thread(self, what: str, function: Callable[..., None], *args: object) -> None:
+        threading.Thread(target=function, args=args, name=f"labkit-{what}-{self.name}", daemon=True).start()
+
+    def _open(self, needs: tuple[str, ...], trusted: bool) -> None:
+        try:
+            opened = choose(needs, self.folder, trusted=trusted)
+            try:
+                if not trusted:
+                    copy_work(opened)
+            except BaseException:
+                opened.stop()
+                raise
+            self._machine.set_result(opened)
+        except BaseException as error:
+            self._machine.set_exception(error)
+
+    def _opened(self) -> Opened:
+        """Wait for the open machine. Raises LabClosed, WaitTimeout, and NoLinux after the lab has been closed."""
+        if self.closed:
+            raise self._is_closed()
+        try:
+            return self._machine.result(TIMEOUT)
+        except TimeoutError:
+            way_out = "`./lab doctor` shows what each candidate does here"
+            raise WaitTimeout(f"Waited {TIMEOUT:g} s for the lab {self.name} to open.", way_out=way_out) from None
+        except Exception:
+            self.close()
+            raise
+
+    def _is_closed(self) -> LabClosed:
+        return LabClosed(f"The lab {self.name} is closed.", way_out="open it again: run the cell with `Lab(…)` again")
 
     @property
     def home(self) -> Path:
@@ -75,8 +169,8 @@ class Lab:
 
     @property
     def closed(self) -> bool:
-        """True once it has been closed."""
-        return self._opening.closed
+        """True once it is closed, or closing."""
+        return self._end is not None
 
     @property
     def linux(self) -> str:
@@ -86,9 +180,11 @@ class Lab:
     @property
     def state(self) -> tuple[str, int]:
         """Without waiting: opening, failed, host or uml, and the pid on this machine of its first process, 0 without one."""
-        opened = self._opening.without_waiting
-        if opened is None:
-            return ("failed" if self._opening.done else "opening"), 0
+        if not self._machine.done():
+            return "opening", 0
+        if self._machine.exception(0):
+            return "failed", 0
+        opened = self._machine.result(0)
         return opened.linux.name, opened.machine.pid
 
     def stream(self, function: str, *args: Any, timeout: float | None = COMMAND_TIMEOUT, **kwargs: Any) -> Iterator[Any]:
@@ -97,7 +193,13 @@ class Lab:
         `timeout` is seconds between two items, None for any time. Closing the iterator, or an interrupt, cancels the call.
         Raises CallFailed, WaitTimeout, LabClosed.
         """
-        return self._opening.until_closed(self._opened().link.stream(function, args, kwargs, timeout))
+        stream = self._opened().link.stream(function, args, kwargs, timeout)
+        try:
+            return (yield from stream)
+        except CallFailed as error:  # perhaps because everything in the lab is being ended
+            if not self.closed:
+                raise
+            raise self._is_closed() from error
 
     def call(self, function: str, *args: Any, timeout: float = COMMAND_TIMEOUT, **kwargs: Any) -> Any:
         """Call `module:function` of labkit inside the lab and return its result, plain data. Raises as `stream`."""
@@ -178,14 +280,44 @@ class Lab:
         return wait_until(check, reason=reason, timeout=timeout)
 
     def close(self) -> None:
-        """End everything in the lab and delete its folder; its home stays. Calling it again does nothing."""
+        """End everything in the lab and delete its folder; its home stays. Calling it again does nothing. Raises WaitTimeout."""
+        to_close_here = False
+        with held_back(), self._closing:  # one of several callers closes it, and all wait for the same end
+            end = self._end or Future()
+            if self._end is None:
+                self._end = end
+                self.folder.given_up.set()
+                try:
+                    self._in_thread("close", self._close, end)
+                except RuntimeError:  # no thread is to be had: the process ends, or has too many
+                    to_close_here = True
+        if to_close_here:
+            self._close(end)
         try:
-            close(self._opening, self.door)
+            end.result(TIMEOUT)
+        except TimeoutError:
+            raise WaitTimeout(f"Waited {TIMEOUT:g} s for the end of the lab {self.name}.") from None
         finally:
-            self._unheld.detach()
+            self.door.close()
+
+    def _close(self, end: Future[None]) -> None:
+        try:
+            try:
+                if not self._machine.exception(TIMEOUT):
+                    self._machine.result(0).stop()
+            finally:
+                self.folder.remove()
+                Lab._all.remove(self)
+            end.set_result(None)
+        except BaseException as error:
+            end.set_exception(error)
 
     def __enter__(self) -> Lab:
-        self._opened()
+        try:
+            self._opened()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(self, *_exc: object) -> None:
@@ -194,12 +326,22 @@ class Lab:
     def __repr__(self) -> str:
         if self.closed:
             return f"<Lab {self.name}: closed>"
-        return f"<Lab {self.name}: {self._opened().linux.title}>" if self._opening.done else f"<Lab {self.name}: opening>"
+        return f"<Lab {self.name}: {self._opened().linux.title if self._machine.done() else 'opening'}>"
 
 
-def close(opening: Opening, door: Door) -> None:
-    """Close a lab."""
-    try:
-        opening.close()
-    finally:
-        door.close()
+def copy_work(opened: Opened) -> None:
+    """Copy the work of somebody else into the lab's home. Raises LabError."""
+    arguments = (["cp", "-a", f"{HANDED_IN}/.", f"{HOME}/"], COMMAND_TIMEOUT)
+    words: list[tuple[str, str]] = []
+    if finish(opened.link.stream(f"{PROCESSES}:run", arguments, {}, COMMAND_TIMEOUT + SLACK), words.append):
+        raise LabError("The work cannot be copied into the lab.", words="".join(text for _, text in words))
+
+
+@atexit.register
+def close_all() -> None:
+    """Close at the end of the process the labs that are still open."""
+    for lab in list(Lab._all):
+        try:
+            lab.close()
+        except Exception as error:  # the others are still to be closed
+            print(error, file=sys.stderr)

@@ -9,9 +9,9 @@ from unittest.mock import patch
 from IPython.core.getipython import get_ipython
 from IPython.core.interactiveshell import InteractiveShell
 
-from .commands import listener
 from .errors import LabkitError, NotRunning
 from .lab import COMMAND_TIMEOUT, Lab
+from .recording import listener
 
 # Programs that need a terminal, which a cell is not; `top -b` prints and ends.
 FOR_A_TERMINAL = re.compile(

@@ -1,19 +1,57 @@
-"""The script of a task: taskN.sh, which a lab writes while its task is solved."""
+"""The script of a task: taskN.sh, which a lab writes while its task is solved, from what cells apply and terminals type.
+
+The shells of recorded terminals write down each command as they have read it (inside/shell_record.sh), all into one file of the
+lab's folder, so in the order in which the commands were entered, whatever the terminal. In the script one shell runs them all, so
+a `cd` of ours stands before a command that was typed in another folder. A server that keeps its terminal stays one line: whoever
+judges leaves it running, as its author did (inside/typed.py); where a key has ended it, a `pkill` does. An editor's line becomes
+a comment, with the files that it has changed as here-documents below.
+"""
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import count
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
-from .commands import listener
-from .errors import LabError
-from .machine.folder import write_below
+from .errors import LabError, LabkitError, plain
+from .machine.folder import LabFolder, write_below
 from .machine.view import HOME
 
+# Who hears which native commands are applied, in this thread: a cell prints them, the panel shows them itself.
+listener: ContextVar[Callable[[str], object]] = ContextVar("listener", default=print)
 HEAD = "#!/bin/bash\n# The commands of this task, as they were applied, in order.\n"
+# The file of the lab's folder in which terminals write; its entries end with a NUL, and their fields with a unit separator.
+FILE, SEPARATOR = "typed", "\x1f"
+NUMBERED = re.compile(r"\s*\d+[* ] ")
+LEAVING = re.compile(r"\s*(exit|logout)(\s+\d+)?[\s;]*")
+EDITING = re.compile(r"\s*(sudo\s+(-\w+\s+)*)?(/usr/bin/)?(nano|vi|vim|vim\.tiny|pico|editor|sudoedit)(\s[^;&|\n]*)?")
+# What in a command may write a file of the home, so that the script would write it anew over what an editor made.
+WRITING = re.compile(r">|\b(tee|cp|mv|sed|install|dd|patch|curl|wget)\b")
+# What has a meaning of its own in a pattern of pkill(1).
+SPECIAL, BACKSLASHED = re.compile(r"[][\\.^$*+?(){}|]"), r"\\\g<0>"
+
+
+@contextmanager
+def heard_by(callback: Callable[[str], object]) -> Iterator[None]:
+    """Give the native commands that are applied meanwhile, in this thread, to `callback` instead of printing them."""
+    token = listener.set(callback)
+    try:
+        yield
+    finally:
+        listener.reset(token)
+
+
+def in_shell(path: str) -> str:
+    """Return a path of the lab as one types it: with ~ for the home, in quotes where it needs them."""
+    inside = path.removeprefix(f"{HOME}/")
+    return "~" if path == HOME else f"~/{shlex.quote(inside)}" if inside != path else shlex.quote(path)
 
 
 class Script:
@@ -35,9 +73,7 @@ class Script:
         """Write commands that were applied in a folder of the lab. Raises LabError, and BadInput for a script that is a link."""
         with self._lock:
             if folder != self.folder:
-                inside = folder.removeprefix(f"{HOME}/")
-                place = "~" if folder == HOME else f"~/{shlex.quote(inside)}" if inside != folder else shlex.quote(folder)
-                self._applied.append(f"cd {place}")
+                self._applied.append(f"cd {in_shell(folder)}")
             self._applied += commands
             self.folder = folder
             self._write(whole=False)
@@ -85,3 +121,123 @@ class Script:
             way_out = f"move it away yourself, or free space in {self._home}"
             raise LabError(f"~/{self.name} cannot be kept beside.", words=str(error), way_out=way_out) from error
         listener.get()(f"# ~/{self.name} now holds what is done in this lab; the script of before is ~/{beside.name}.")
+
+
+class Recorded(Protocol):
+    """A lab as its record sees it; `script` is None where its commands are not kept."""
+
+    name: str
+    task: int | None
+    folder: LabFolder
+
+    @property
+    def script(self) -> Script | None: ...
+
+
+class Entry(NamedTuple):
+    """One entry: a command that runs ("run"), a "prompt", a "file" that an editor has changed, a program that a key "end"s.
+
+    `terminal` is the session's number, `shell` the shell's pid; `level` is 0 in the terminal's first shell.
+    """
+
+    kind: str
+    terminal: int
+    shell: str
+    level: int
+    folder: str
+    text: str
+
+
+class Record:
+    """What is typed in one lab's recorded terminals, as it becomes the script of the lab's task."""
+
+    def __init__(self, lab: Recorded) -> None:
+        self._lab, self._lock = lab, threading.Lock()
+        self._size = self._taken = 0
+        self._seen: set[tuple[str, str]] = set()
+        self._last: tuple[int, str] = (0, "")
+        self._at_prompt = True
+        self._ended: dict[int, list[str]] = {}
+        self._kept: dict[int, list[str]] = {}
+
+    def begin(self, terminal: int) -> None:
+        """Begin the record of a terminal. Raises LabError for a lab whose commands are not kept."""
+        if self._lab.script is None:
+            solved = self._lab.task is not None
+            why = "its task is solved, and recording has ended" if solved else "it was opened without a task"
+            way_out = "in the notebook: Lab.current.recording = True" if solved else "open it with Lab(…, task=N)"
+            raise LabError(f"What is typed in the lab {self._lab.name} cannot be recorded: {why}.", way_out=way_out)
+        self._kept[terminal] = []
+
+    def take(self) -> None:
+        """Write what is new into the script. What goes wrong is told when the terminal is left."""
+        with self._lock:
+            try:
+                size = (self._lab.folder.path / FILE).stat().st_size
+            except OSError:
+                return
+            if size == self._size:
+                return
+            self._size = size
+            entries = self._lab.folder.read(FILE).split("\0")[:-1]
+            new, self._taken = entries[self._taken :], len(entries)
+            for fields in (entry.split(SEPARATOR, 5) for entry in new):
+                script = self._lab.script
+                if script and len(fields) == 6 and fields[1].isdigit() and fields[3].lstrip("-").isdigit():
+                    entry = Entry(fields[0], int(fields[1]), fields[2], int(fields[3]), fields[4], fields[5])
+                    notes = self._kept.setdefault(entry.terminal, [])
+                    try:
+                        with heard_by(notes.append):
+                            self._add(script, entry)
+                    except LabkitError as error:
+                        notes.append(f"# {error}")
+
+    def _add(self, script: Script, entry: Entry) -> None:
+        """Write one entry."""
+        if entry.kind == "end":
+            self._ended.setdefault(entry.terminal, []).append(entry.text)
+            return
+        if entry.kind == "file":
+            self._add_file(script, entry)
+            return
+        for line in dict.fromkeys(self._ended.pop(entry.terminal, ())):
+            self._keep(script, entry, f"pkill -INT -xf {shlex.quote(SPECIAL.sub(BACKSLASHED, line))}", script.folder)
+        text = NUMBERED.sub("", entry.text, count=1).strip("\n") if entry.kind == "run" else entry.text
+        text = NUMBERED.sub("", text, count=1).strip() if entry.kind == "prompt" else text
+        shell = (entry.terminal, entry.shell)
+        fresh = (entry.shell, entry.text) not in self._seen
+        self._seen.add((entry.shell, entry.text))
+        if shell == self._last and not self._at_prompt:
+            script.folder = entry.folder  # the command before has led there
+        if entry.kind == "run" and fresh and not (entry.level <= 0 and LEAVING.fullmatch(text)):
+            self._keep(script, entry, f"# {text.strip()}" if EDITING.fullmatch(text) else text, entry.folder)
+            self._last, self._at_prompt = shell, False
+        elif entry.kind == "prompt":
+            if fresh and text and all(line.lstrip().startswith("#") for line in text.splitlines()):
+                self._keep(script, entry, text, script.folder)
+            self._at_prompt = self._at_prompt or shell == self._last
+
+    def _add_file(self, script: Script, entry: Entry) -> None:
+        """Write the file that an editor has changed; one of the home is part of the work, unless the script writes it too."""
+        path, _, text = entry.text.partition("\n")
+        name = path.rpartition("/")[2]
+        if path.startswith(f"{HOME}/") and not any(name in line and WRITING.search(line) for line in script.applied.splitlines()):
+            return
+        lines = text.removesuffix("\n").split("\n")
+        end = next(word for number in count() if (word := f"END{number or ''}") not in lines)
+        self._keep(script, entry, "\n".join([f"cat >{in_shell(path)} <<'{end}'", *lines, end]), script.folder)
+
+    def _keep(self, script: Script, entry: Entry, command: str, folder: str) -> None:
+        self._kept[entry.terminal].append(command)
+        script.add(command, folder=folder)
+
+    def shown(self, terminal: int) -> str:
+        """Return what was recorded in a terminal that has been left, for its screen."""
+        with self._lock:
+            kept = self._kept.pop(terminal, [])
+        script = self._lab.script
+        if not kept or script is None:
+            return "Nothing was recorded.\n"
+        body = "".join(f"    {line}\n" for command in kept for line in plain(command).splitlines())
+        where = plain(str(self._lab.folder.home))
+        return f"Recorded in {where}/{script.name}:\n{body}To hand in: labkit hand-in --work {shlex.quote(where)}\n"

@@ -72,12 +72,12 @@ Sending ends with Stop | lab/panel::stop_and lab/panel_kernel::interrupt_between
 opens a root shell in it | lab/jupyterlab::terminal_of lab/shell::shell_is_in_the_lab lab/shell::size_follows lab/shell::jobs_go lab/shell::colours
 `exit` leaves it, and the lab runs on | lab/shell::shell_is_in_the_lab
 is kept with `--record` alone | lab/shell::shell_is_in_the_lab lab/shell_record::what_is_typed
-With `--record` the terminal is | lab/shell_record::task_typed_in_two lab/shell_record::what_is_typed unit/door/record::words_of
-Servers may stay in the foreground | lab/shell_record::task_typed_in_two unit/door/record::entries
-An editor's line becomes a comment | lab/shell_record::what_an_editor unit/door/record::entries
-A line that begins with a space | lab/shell_record::what_is_typed unit/door/record::entries
+With `--record` the terminal is | lab/shell_record::task_typed_in_two lab/shell_record::what_is_typed unit/recording::words_of
+Servers may stay in the foreground | lab/shell_record::task_typed_in_two unit/recording::entries
+An editor's line becomes a comment | lab/shell_record::what_an_editor unit/recording::entries
+A line that begins with a space | lab/shell_record::what_is_typed unit/recording::entries
 `terminal_button()` in a notebook opens | lab/jupyterlab::terminal_of_jupyterlab lab/shell_record::task_is_worked_on
-Only the user who opened a lab can enter it | lab/door::door_is_this_users unit/door/place::folder_of_another lab/shell_ends::lab_for_the
+Only the user who opened a lab can enter it | lab/door::door_is_this_users unit/door/place::folder_that_another lab/shell_ends::lab_for_the
 `submission.html` opens anywhere | lab/report_page::page_asks_nobody unit/course/writing::page_has_points
 Inside it is the work itself as JSON | unit/course/submission::work_comes_back unit/course/writing::what_is_judged
 says where the report claims something else | unit/course/grade::claims_name lab/hostile::right_report
@@ -111,7 +111,7 @@ What only netlink can do is refused | lab/ipvs::ipv6_is_for
 A kernel without one of the schedulers | unit/machine/choose::kernel_without
 forces one | unit/machine/choose::candidates_come
 In the lab you are root | lab/candidates::candidate_opens lab/machine::home_is lab/lifecycle::ports_taken lab/machine::hosts_home
-When the notebook's kernel ends | lab/killed::ended_process lab/lifecycle::lab_that_nobody lab/panel_kernel::notebook_that_is_run_twice
+When the notebook's kernel ends | lab/killed::ended_process lab/lifecycle::lab_of_the_same lab/panel_kernel::notebook_that_is_run_twice
 User-Mode Linux is kept on one processor | lab/candidates::user_mode_linux_is_kept
 need their line in `/etc/subuid` | lab/refused::ordinary_user_with_sub lab/refused::ordinary_user_without lab/refused::what_the_doctor
 **conda** | packaging::environment_yml

@@ -9,12 +9,12 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from ..commands import SLACK, Result, finish
 from ..errors import BadInput, CallFailed, MeasureError, MissingProgram
 from ..inside.processes import OUTPUT_LIMIT
 from ..inside.typed import BEGIN, END, ENDS, FIELD
-from ..lab import Lab
+from ..lab import Lab, Result
 from ..machine.cell import cell_command
+from ..machine.link import SLACK, finish
 from ..machine.view import BIN, HOME
 from .cause import Line, cause, words_for_evidence
 

@@ -7,7 +7,7 @@ import runpy
 import sys
 from pathlib import Path
 
-from ..holding import DEFAULT_SIGNALS, ignore_here_only
+from ..machine.signals import DEFAULT_SIGNALS, ignore_here_only
 
 # Settings of Jupyter for whoever works on the learner's edition: nbgrader's tools for teachers are not on the screen.
 LEARNER = Path(__file__).with_name("templates") / "learner"

@@ -15,7 +15,7 @@ from nbclient.exceptions import CellTimeoutError as CellTimeout
 from tqdm import tqdm
 
 from ..errors import BadInput, CourseError, tail
-from ..holding import ignore_here_only
+from ..machine.signals import ignore_here_only
 from .html import to_html
 from .writing import prepare_folder, write_file
 

@@ -1,23 +1,30 @@
-"""The side of a terminal: finds the open labs, and knocks."""
+"""The side of a terminal: finds the open labs, knocks, and lists them with their age and memory."""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
-from collections.abc import Iterable
+import os
+import platform
+import socket
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from ..errors import BadInput, LabError
 from . import place
-from .wire import FAILURE, REPLY, REQUEST, Wire, raise_failure
 
 # How long a lab's process may take to answer, seconds: a busy notebook takes milliseconds, closing User-Mode Linux longer.
-ANSWER_TIMEOUT = 5.0
-STOP_TIMEOUT = 60.0
+ANSWER_TIMEOUT, STOP_TIMEOUT = 5.0, 60.0
 AT_ONCE = 16
+# kcmp(2): its number where User-Mode Linux runs, and its second type of comparison.
+KCMP, KCMP_VM = {"x86_64": 312}.get(platform.machine(), 0), 1
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ class OpenLab:
 
 
 def open_labs() -> list[OpenLab]:
-    """All open labs of this user; a door that a dead process has left is taken away. Raises LabError."""
+    """Return all open labs of this user; a door that a dead process has left is taken away. Raises LabError."""
     found = place.doors()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return [lab for lab in pool.map(describe, found) if lab]
@@ -47,42 +54,42 @@ def open_labs() -> list[OpenLab]:
 
 def describe(door: Path) -> OpenLab | None:
     """Ask one lab what it is; None when it is gone."""
-    lab_id, pid = place.identity(door), door.stem
     try:
-        wire = knock(door, {"do": "describe"}, ANSWER_TIMEOUT)
-        if wire is None:
-            return None
-        with contextlib.closing(wire):
-            return OpenLab(door, lab_id, **json.loads(answer(wire)))
+        with entered(door, {"do": "describe"}, ANSWER_TIMEOUT) as (_, about):
+            return OpenLab(door, place.identity(door), **about)
+    except FileNotFoundError:
+        return None
     except (OSError, LabError):
-        return OpenLab(door, lab_id) if Path("/proc", pid).exists() else None
+        return OpenLab(door, place.identity(door)) if os.path.exists(f"/proc/{door.stem}") else None
 
 
-def knock(door: Path, request: dict[str, Any], timeout: float) -> Wire | None:
-    """Send a request to a door, whose answer may take `timeout` seconds; None when its process has ended."""
+@contextlib.contextmanager
+def entered(door: Path, request: dict[str, Any], timeout: float) -> Iterator[tuple[socket.socket, Any]]:
+    """A connection on which the lab has answered within `timeout` seconds in all, and its answer.
+
+    Raises FileNotFoundError when its process has ended, OSError, and LabError: what the lab says, or that nothing came.
+    """
+    end = time.monotonic() + timeout
     connection = place.connect(door, timeout)
     if connection is None:
-        return None
-    wire = Wire(connection)
-    wire.say(REQUEST, request)
-    return wire
-
-
-def answer(wire: Wire) -> bytes:
-    """The answer's JSON text. Raises LabError: what the lab answers instead, or that nothing came."""
-    try:
-        kind, data = wire.receive()
-    except TimeoutError:
-        raise LabError("The process of the lab does not answer.", way_out="is its notebook's kernel stopped?") from None
-    if kind == FAILURE:
-        raise_failure(data)
-    if kind != REPLY:
-        raise LabError("The lab has just been closed.", way_out="`labkit ps` lists the open ones")
-    return data
+        raise FileNotFoundError(f"{door} is closed")
+    with connection:
+        place.say(connection, place.REQUEST, request)
+        connection.settimeout(max(0.001, end - time.monotonic()))
+        try:
+            kind, data = place.receive(connection)
+        except TimeoutError:
+            raise LabError("The process of the lab does not answer.", way_out="is its notebook's kernel stopped?") from None
+        if kind == place.FAILURE:
+            place.raise_failure(data)
+        if kind != place.REPLY:
+            raise LabError("The lab has just been closed.", way_out="`labkit ps` lists the open ones")
+        connection.settimeout(None)
+        yield connection, json.loads(data)
 
 
 def pick(labs: Iterable[OpenLab], wanted: str | None) -> OpenLab:
-    """The lab called `wanted` (NAME or NAME:ID), or the only one. Raises BadInput, which lists what there is."""
+    """Return the lab called `wanted` (NAME or NAME:ID), or the only one. Raises BadInput, which lists what there is."""
     every = list(labs)
     name, _, lab_id = (wanted or "").partition(":")
     found = [lab for lab in every if wanted is None or (lab.name == name and lab_id in ("", lab.id))]
@@ -91,20 +98,78 @@ def pick(labs: Iterable[OpenLab], wanted: str | None) -> OpenLab:
     if not every:
         raise BadInput("No lab is open.", way_out="open one: run the cell with `Lab(…)` in a notebook")
     called = f"{len(found)} labs are called {wanted}." if found else f"No lab is called {wanted}."
-    tried = called if wanted else "No lab was named."
     names = [lab.name for lab in every]
     listed = [f"{lab.name}:{lab.id}" if names.count(lab.name) > 1 else lab.name for lab in every]
-    raise BadInput(tried, way_out=f"open: {', '.join(listed)}")
+    raise BadInput(called if wanted else "No lab was named.", way_out=f"open: {', '.join(listed)}")
 
 
 def stop(lab: OpenLab) -> None:
     """Close a lab from outside, as lab.close() does. Raises LabError."""
     try:
-        wire = knock(lab.door, {"do": "stop"}, STOP_TIMEOUT)
-        if wire:
-            with contextlib.closing(wire):
-                answer(wire)
+        with entered(lab.door, {"do": "stop"}, STOP_TIMEOUT):
+            pass
     except (OSError, LabError) as error:
-        if not lab.door.exists():  # its process ended with it, before it could say so
-            return
-        raise LabError(f"The process of the lab {lab.name} ({lab.id}) cannot be reached.", words=str(error)) from None
+        if lab.door.exists():  # else its process ended with it, before it could say so
+            raise LabError(f"The process of the lab {lab.name} ({lab.id}) cannot be reached.", words=str(error)) from None
+
+
+def family(first: int) -> list[psutil.Process]:
+    """Return the process `first` and all that it has started, without those that have ended."""
+    try:
+        process = psutil.Process(first)
+        every = [process, *process.children(recursive=True)]
+        return [one for one in every if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def memory(processes: Sequence[psutil.Process]) -> int | None:
+    """Return their proportional set size, bytes (proc(5), smaps_rollup, Pss); None where one may not be looked into.
+
+    Processes that share one address space (kcmp(2), KCMP_VM), as some of User-Mode Linux do, each show the whole of it; it is
+    counted once.
+    """
+    total, counted = 0, list[int]()
+    for process in processes:
+        if KCMP and any(ctypes.CDLL(None).syscall(KCMP, process.pid, other, KCMP_VM, 0, 0) == 0 for other in counted):
+            continue
+        counted.append(process.pid)
+        try:
+            total += process.memory_full_info().pss
+        except (psutil.NoSuchProcess, psutil.ZombieProcess):  # it has ended in the meantime
+            continue
+        except psutil.AccessDenied:
+            return None
+    return total
+
+
+def rows(labs: Iterable[OpenLab]) -> list[dict[str, Any]]:
+    """Return all labs as plain data, sorted by name: name, id, linux, seconds (age), memory (bytes or None), shell."""
+    found, now = [], time.time()
+    for lab in labs:
+        processes = family(lab.first) if lab.first else []
+        linux = "ended" if lab.first and not processes else lab.linux
+        seconds = round(max(0.0, now - lab.since), 1) if lab.since else None
+        about = {"linux": linux, "seconds": seconds, "memory": memory(processes), "shell": lab.shell}
+        found.append({"name": lab.name, "id": lab.id, **about})
+    return sorted(found, key=lambda one: (one["name"], one["seconds"] or 0))
+
+
+def age(seconds: float | None) -> str:
+    """Return seconds for people: 12 s, 3 min, 2 h 05."""
+    if seconds is None:
+        return "?"
+    minutes = int(seconds // 60)
+    return f"{int(seconds)} s" if minutes < 1 else f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02}"
+
+
+def as_text(found: Sequence[dict[str, Any]]) -> str:
+    """Return a table of `rows` for people."""
+    if not found:
+        return "No lab is open."
+    table = [("NAME", "ID", "LINUX", "AGE", "MEMORY")]
+    for one in found:
+        size = "?" if one["memory"] is None else f"{one['memory'] / 1e6:.0f} MB"
+        table.append((one["name"], one["id"], one["linux"], age(one["seconds"]), size))
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table)

@@ -1,26 +1,39 @@
-"""Where the doors are: a folder of this user alone, one socket for each open lab.
+"""Where the doors are, and what goes through them.
 
-It does not depend on the environment, so that a terminal finds what a notebook has opened (as tmux does it), and no view of
-a lab has it. It goes with the last door.
+They are in a folder of this user alone, one socket for each open lab. It does not depend on the environment, so that a terminal
+finds what a notebook has opened (as tmux does it), and no view of a lab has it. It goes with the last door.
+
+A message is a kind (one byte) and data. The kernel keeps it whole and apart from the next one (SOCK_SEQPACKET, unix(7)), so a
+time-out of the socket is one for the whole message.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import stat
 import struct
 from pathlib import Path
+from typing import Any
 
-from ..errors import LabError
+from ..errors import LabError, LabkitError
 
+# Asked and answered in JSON; what is typed and a window's size; output, and that of standard error; the exit code.
+REQUEST, REPLY, FAILURE, INPUT, RESIZE, OUTPUT, ERRORS, CODE, END = b"q", b"a", b"!", b"i", b"r", b"o", b"e", b"c", b""
+SIZE = struct.Struct("!HH")
+# The caller's variables that a terminal's programs go by, and what it says of leaving (shell_rc.sh).
+PASSED_ON, LEAVING = ("TERM", "COLORTERM"), "LABKIT_LEAVING"
+# The largest message that is taken, and the most data that is sent in one; and how much may be under way to a slow terminal,
+# little, so that Ctrl-C is felt there too. Bytes.
+MAX_LENGTH, CHUNK, BUFFER = 256 * 1024, 16 * 1024, 32 * 1024
 # Making the socket in a folder that the last other door is just taking away is tried again this often.
 TRIES = 5
 
 
 def folder() -> Path:
-    """The folder of this user's doors."""
+    """Return the folder of this user's doors."""
     return Path(f"/tmp/labkit-{os.geteuid()}")
 
 
@@ -49,7 +62,7 @@ def listen(number: int) -> tuple[socket.socket, Path]:
         check(place)
         with contextlib.suppress(OSError):
             sweep(place)
-        door = socket.socket(socket.AF_UNIX)
+        door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         path = place / f"{os.getpid()}.{number}"
         new = path.with_suffix(f".{number}-new")
         try:
@@ -75,12 +88,12 @@ def remove(path: Path) -> None:
 
 
 def identity(path: Path) -> str:
-    """What tells a lab from others of its name: the pid of its process, with a number where it is not that one's first."""
+    """Return what tells a lab from others of its name: its process's pid, with a number where it is not that one's first lab."""
     return path.name.removesuffix(".1")
 
 
 def doors() -> list[Path]:
-    """The doors that are there, oldest process first. Raises LabError (see `check`)."""
+    """Return the doors that are there, oldest process first. Raises LabError (see `check`)."""
     place = folder()
     check(place)
     numbers = []
@@ -99,8 +112,8 @@ def sweep(place: Path) -> None:
         if pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
             if name.endswith("-new"):
                 (place / name).unlink(missing_ok=True)
-            else:
-                connect(place / name, 1.0)
+            elif alive := connect(place / name, 1.0):  # of another pid namespace
+                alive.close()
 
 
 def connect(path: Path, timeout: float) -> socket.socket | None:
@@ -108,7 +121,7 @@ def connect(path: Path, timeout: float) -> socket.socket | None:
 
     Raises OSError when it does not answer.
     """
-    caller = socket.socket(socket.AF_UNIX)
+    caller = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     caller.settimeout(timeout)
     try:
         caller.connect(str(path))
@@ -122,7 +135,44 @@ def connect(path: Path, timeout: float) -> socket.socket | None:
         raise
 
 
-def peer(connection: socket.socket) -> tuple[int, int]:
-    """The pid and the user id of the process at the other end (unix(7), SO_PEERCRED)."""
-    pid, uid, _gid = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
-    return pid, uid
+def user(connection: socket.socket) -> int:
+    """Return the user id of the process at the other end (unix(7), SO_PEERCRED)."""
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", credentials)[1])
+
+
+def send(connection: socket.socket, kind: bytes, data: bytes) -> None:
+    """Send output or input, in several messages when it is long. Raises OSError when nobody is there any more."""
+    for start in range(0, len(data), CHUNK):
+        connection.send(kind + data[start : start + CHUNK])
+
+
+def say(connection: socket.socket, kind: bytes, value: Any) -> None:
+    """Send a message in JSON. Raises OSError."""
+    connection.send(kind + json.dumps(value).encode())
+
+
+def receive(connection: socket.socket) -> tuple[bytes, bytes]:
+    """Return the next message; (END, b"") when the other end is gone. Raises TimeoutError."""
+    try:
+        data = connection.recv(MAX_LENGTH)
+    except ConnectionError:
+        data = b""
+    return data[:1], data[1:]
+
+
+def fail(connection: socket.socket, error: LabkitError) -> None:
+    """Send an error, for `raise_failure`. Raises OSError."""
+    say(connection, FAILURE, [error.tried, error.words, error.way_out])
+
+
+def raise_failure(data: bytes) -> None:
+    """Raise the error that a FAILURE message holds."""
+    tried, words, way_out = json.loads(data)
+    raise LabError(tried, words=words, way_out=way_out)
+
+
+def shut(connection: socket.socket, how: int = socket.SHUT_RDWR) -> None:
+    """Wake up who receives (or sends) here, and tell the other end."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(how)

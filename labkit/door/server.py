@@ -9,37 +9,62 @@ import os
 import socket
 import threading
 import time
-import weakref
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from ..errors import LabClosed, LabError, LabkitError
+from ..inside.terminal import WINDOW
+from ..machine.link import finish
+from ..machine.view import FOLDER, HOME
+from ..recording import FILE, Record
 from . import place
-from .bridge import command, terminal
-from .record import Record
-from .wire import REPLY, REQUEST, Wire
+from .place import CODE, ERRORS, INPUT, LEAVING, OUTPUT, PASSED_ON, REPLY, REQUEST, RESIZE, SIZE
 
-if TYPE_CHECKING:
-    from ..lab import Lab
-
+TERMINAL = "labkit.inside.terminal"
 # How long a caller may take to say what it wants, and at the end to take what it is still told, seconds.
-PATIENCE = 10.0
-FAREWELL = 5.0
-_numbers = itertools.count(1)
+PATIENCE, FAREWELL = 10.0, 5.0
+# What is typed in one call, bytes: a message into the lab that needs no file (machine.link.MAX_BYTES).
+TYPED = 3000
+_numbers, _sessions = itertools.count(1), itertools.count(1)
+
+
+class Housed(Protocol):
+    """A lab as its door sees it."""
+
+    name: str
+    task: int | None
+    typed: Record
+
+    @property
+    def linux(self) -> str: ...
+
+    @property
+    def state(self) -> tuple[str, int]: ...
+
+    @property
+    def closed(self) -> bool: ...
+
+    def call(self, function: str, *args: Any) -> Any: ...
+
+    def stream(self, function: str, *args: Any, timeout: float | None) -> Iterator[Any]: ...
+
+    def close(self) -> None: ...
 
 
 class Door:
     """The door of one lab. One without `shell` lets nobody in: it only says what there is, and closes the lab."""
 
-    def __init__(self, lab: Lab, *, shell: bool) -> None:
-        """Open it. Where no socket can be made there is no door, and the lab opens all the same."""
-        self._lab, self._name, self._shell, self._since = weakref.ref(lab), lab.name, shell, time.time()
+    def __init__(self, lab: Housed, *, shell: bool) -> None:
+        self._lab, self._shell, self._since = lab, shell, time.time()
         self._socket: socket.socket | None = None
         self.path: Path | None = None
-        self._callers: dict[threading.Thread, Wire] = {}
-        self._record = Record()
+        self._callers: dict[threading.Thread, socket.socket] = {}
         self._closed = False
         self._thread = threading.Thread(target=self._accept, name=f"labkit-door-{lab.name}", daemon=True)
+
+    def open(self) -> None:
+        """Open it. Where no socket can be made there is no door, and the lab opens all the same."""
         with contextlib.suppress(OSError, LabError):
             self._socket, self.path = place.listen(next(_numbers))
             try:
@@ -60,61 +85,126 @@ class Door:
         while not self._closed:
             try:
                 caller = self._socket.accept()[0]
-            except OSError:  # closed; or short of file descriptors, which may pass
+                threading.Thread(target=self._serve, args=(caller,), name="labkit-door-caller", daemon=True).start()
+            except (OSError, RuntimeError):  # closed; or short of file descriptors or threads, which may pass
                 if not self._closed:
                     time.sleep(0.1)
-                continue
-            try:
-                threading.Thread(target=self._serve, args=(caller,), name="labkit-door-caller", daemon=True).start()
-            except RuntimeError:  # no more threads
-                caller.close()
 
     def _serve(self, caller: socket.socket) -> None:
-        wire = self._callers[threading.current_thread()] = Wire(caller)
+        self._callers[threading.current_thread()] = caller
         try:
-            if place.peer(caller)[1] != os.geteuid():
+            if place.user(caller) != os.geteuid():
                 return
+            caller.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, place.BUFFER)
             caller.settimeout(PATIENCE)
-            kind, data = wire.receive()
+            kind, data = place.receive(caller)
             caller.settimeout(None)
             request = json.loads(data) if kind == REQUEST else None
             if isinstance(request, dict):
-                self._answer(wire, request)
+                self._answer(caller, request)
         except LabkitError as error:
             with contextlib.suppress(OSError):
-                wire.fail(error)
-        except (OSError, ValueError, KeyError):  # it went away, or is no labkit
+                place.fail(caller, error)
+        except (OSError, ValueError, KeyError, TypeError):  # it went away, or is no labkit
             pass
         finally:
-            wire.close()
-            del self._callers[threading.current_thread()]
+            caller.close()
+            self._callers.pop(threading.current_thread(), None)
 
-    def _answer(self, wire: Wire, request: dict[str, Any]) -> None:
+    def _answer(self, caller: socket.socket, request: dict[str, Any]) -> None:
         if request["do"] == "describe":
-            wire.say(REPLY, self.describe())
+            state, pid = self._lab.state
+            about = {"name": self._lab.name, "linux": state, "since": self._since, "first": pid, "shell": self._shell}
+            place.say(caller, REPLY, about)
         elif request["do"] == "stop":
-            self._held().close()
-            wire.say(REPLY, None)
+            del self._callers[threading.current_thread()]  # the end of the lab need not wait for who waits for it
+            self._lab.close()
+            place.say(caller, REPLY, None)
         elif not self._shell:
-            raise LabError(
-                f"The lab {self._name} is for the work of others, and has no shell.", way_out="`labkit stop` closes it"
-            )
+            tried = f"The lab {self._lab.name} is for the work of others, and has no shell."
+            raise LabError(tried, way_out="`labkit stop` closes it")
         elif request["do"] == "shell":
-            terminal(self._held(), wire, request, self._record)
+            self._terminal(caller, request)
         elif request["do"] == "run":
-            command(self._held(), wire, request)
+            self._command(caller, request)
 
-    def _held(self) -> Lab:
-        """The lab, which the door does not keep from being closed. Raises LabClosed."""
-        lab = self._lab()
-        if lab is None:
-            raise LabClosed(f"The lab {self._name} is closing.")
-        return lab
+    def _terminal(self, caller: socket.socket, request: dict[str, Any]) -> None:
+        """Open a shell at a terminal in the lab for the caller, until it ends or the caller goes away.
 
-    def describe(self) -> dict[str, Any]:
-        """What callers.OpenLab holds."""
-        state, pid = self._held().state
-        return {"name": self._name, "linux": state, "since": self._since, "first": pid, "shell": self._shell}
+        A caller that asks for it is recorded, and shown at the end what was.
+        """
+        lab, number, passed_on = self._lab, next(_sessions), 0
+        rows, columns = (min(max(int(request[key]), 1), 0xFFFF) for key in ("rows", "columns"))
+        values = {key: str(request["variables"][key])[:100] for key in (*PASSED_ON, LEAVING) if key in request["variables"]}
+        values |= {"LABKIT_LAB": lab.name, "LABKIT_WHERE": "the running kernel" if lab.linux == "host" else "User-Mode Linux"}
+        if recorded := bool(request.get("record")):
+            lab.typed.begin(number)
+            values |= {"LABKIT_RECORD": f"{FOLDER}/{FILE}", "LABKIT_TERMINAL": str(number), "LABKIT_SCRIPT": f"task{lab.task}.sh"}
+
+        def deliver(data: bytes) -> None:
+            nonlocal passed_on
+            lab.typed.take()
+            place.send(caller, OUTPUT, data)
+            passed_on += len(data)
+            if passed_on >= WINDOW // 2:
+                lab.call(f"{TERMINAL}:more", number, passed_on)
+                passed_on = 0
+
+        def session() -> Iterator[Any]:
+            try:
+                stream = lab.stream(f"{TERMINAL}:shell", number, rows, columns, values, HOME, timeout=None)
+                code = yield from stream  # type: ignore[func-returns-value]
+                if recorded:
+                    lab.typed.take()
+                    yield lab.typed.shown(number).replace("\n", "\r\n").encode()
+                return code
+            finally:
+                lab.typed.take()
+
+        self._pass_on(caller, number, session(), deliver)
+
+    def _command(self, caller: socket.socket, request: dict[str, Any]) -> None:
+        """Run one command in the lab for the caller, without input; its output goes out as it comes."""
+        number, argv = next(_sessions), ["/bin/bash", "-c", str(request["command"])]
+
+        def deliver(item: tuple[str, str]) -> None:
+            place.send(caller, OUTPUT if item[0] == "stdout" else ERRORS, item[1].encode())
+
+        stream = self._lab.stream(f"{TERMINAL}:command", number, argv, HOME, timeout=None)
+        self._pass_on(caller, number, stream, deliver)
+
+    def _pass_on(self, caller: socket.socket, number: int, stream: Iterator[Any], deliver: Callable[[Any], None]) -> None:
+        """Give the caller what a session prints, and its exit code at last; what the caller types goes the other way."""
+        typing = threading.Thread(target=self._type_in, args=(caller, number), name="labkit-door-typing", daemon=True)
+        try:
+            next(stream)  # empty: the session is there
+            place.say(caller, REPLY, None)
+            typing.start()
+            place.say(caller, CODE, finish(stream, deliver))
+        except LabClosed as error:
+            if not self._lab.closed:
+                raise
+            said = f"The lab {self._lab.name} was closed, and with it everything in it."
+            raise LabClosed(said, way_out="open it again: run the cell with `Lab(…)` again") from error
+        finally:
+            stream.close()  # type: ignore[attr-defined]
+            place.shut(caller, socket.SHUT_RD)  # what has been sent still arrives
+            if typing.ident:
+                typing.join(PATIENCE)
+
+    def _type_in(self, caller: socket.socket, number: int) -> None:
+        """Pass on what the caller types, and its window's size, until it goes away: then the terminal hangs up."""
+        with contextlib.suppress(LabkitError, OSError):  # the lab is gone, and the caller is told where the output comes from
+            while True:
+                kind, data = place.receive(caller)
+                if kind == INPUT:
+                    while data:
+                        data = data[self._lab.call(f"{TERMINAL}:write", number, data[:TYPED]) :]
+                elif kind == RESIZE:
+                    self._lab.call(f"{TERMINAL}:resize", number, *SIZE.unpack(data))
+                else:
+                    self._lab.call(f"{TERMINAL}:hang_up", number)
+                    return
 
     def close(self) -> None:
         """Close it, and wait for the threads of those inside; a caller may itself be the one who closes."""
@@ -122,14 +212,13 @@ class Door:
         if self._socket is None or self.path is None:
             return
         place.remove(self.path)
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)  # wakes up accept()
+        place.shut(self._socket)  # wakes up accept()
         self._thread.join(PATIENCE)
         self._socket.close()
         end = time.monotonic() + FAREWELL
-        for thread, wire in list(self._callers.items()):
+        for thread, caller in list(self._callers.items()):
             if thread is not threading.current_thread():
                 thread.join(max(0.0, end - time.monotonic()))
                 if thread.is_alive():
-                    wire.shut()
+                    place.shut(caller)
                     thread.join(FAREWELL)

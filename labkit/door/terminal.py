@@ -7,18 +7,18 @@ import json
 import os
 import select
 import signal
+import socket
 import sys
 import termios
 import threading
 import time
 import tty
 from collections.abc import Iterator
-from types import FrameType
+from typing import Any
 
 from ..errors import BadInput, LabError
-from .bridge import LEAVING, PASSED_ON, SIZE
-from .callers import ANSWER_TIMEOUT, OpenLab, answer, knock
-from .wire import CODE, ERRORS, FAILURE, INPUT, OUTPUT, RESIZE, Wire, raise_failure
+from .callers import ANSWER_TIMEOUT, OpenLab, entered
+from .place import CODE, ERRORS, FAILURE, INPUT, LEAVING, OUTPUT, PASSED_ON, RESIZE, SIZE, raise_failure, receive, send, shut
 
 CHUNK = 4096
 # The key that leaves a lab that does not answer: ^] three times within a second, as machinectl(1) has it.
@@ -37,17 +37,16 @@ def shell(lab: OpenLab, *, record: bool = False, leaving: str = "leaves it, and 
     `leaving` is what `exit` does, for the words at the beginning. Raises BadInput without a terminal, LabError.
     """
     if not os.isatty(0):
-        raise BadInput(
-            "A shell needs a terminal, and the standard input is none.", way_out=f"labkit shell {lab.name} -c 'a command'"
-        )
+        way_out = f"labkit shell {lab.name} -c 'a command'"
+        raise BadInput("A shell needs a terminal, and the standard input is none.", way_out=way_out)
     rows, columns = size()
-    variables = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    variables[LEAVING] = leaving
-    with entered(lab, {"do": "shell", "rows": rows, "columns": columns, "variables": variables, "record": record}) as wire:
+    variables = {name: os.environ[name] for name in PASSED_ON if name in os.environ} | {LEAVING: leaving}
+    request = {"do": "shell", "rows": rows, "columns": columns, "variables": variables, "record": record}
+    with inside(lab, request) as connection:
         screen = Screen()
-        with raw(), typing(wire) as left:
+        with raw(), typing(connection) as left:
             try:
-                code = receive(wire, screen)
+                code = show(connection, screen)
             except BaseException:
                 screen.restore()
                 raise
@@ -61,30 +60,29 @@ def shell(lab: OpenLab, *, record: bool = False, leaving: str = "leaves it, and 
 
 def command(lab: OpenLab, text: str) -> int:
     """Run one command in the lab without a terminal, and return its exit code. Raises LabError."""
-    with entered(lab, {"do": "run", "command": text}) as wire:
-        code = receive(wire, Screen())
+    with inside(lab, {"do": "run", "command": text}) as connection:
+        code = show(connection, Screen())
     if code is None:
         raise LabError("The process of the lab has ended, and the lab with it.")
     return code
 
 
 @contextlib.contextmanager
-def entered(lab: OpenLab, request: dict[str, object]) -> Iterator[Wire]:
-    """A connection on which the lab has said yes to the request."""
-    try:
-        wire = knock(lab.door, request, OPEN_TIMEOUT if lab.linux == "opening" else ANSWER_TIMEOUT)
-    except OSError as error:
-        raise LabError(f"The process of the lab {lab.name} ({lab.id}) cannot be reached.", words=str(error)) from None
-    if wire is None:
-        raise LabError(f"The lab {lab.name} has just been closed.", way_out="`labkit ps` lists the open ones")
-    with contextlib.closing(wire):
-        answer(wire)
-        wire.socket.settimeout(None)
-        yield wire
+def inside(lab: OpenLab, request: dict[str, Any]) -> Iterator[socket.socket]:
+    """A connection on which the lab has said yes to the request. Raises LabError."""
+    with contextlib.ExitStack() as stack:
+        try:
+            timeout = OPEN_TIMEOUT if lab.linux == "opening" else ANSWER_TIMEOUT
+            connection, _ = stack.enter_context(entered(lab.door, request, timeout))
+        except FileNotFoundError:
+            raise LabError(f"The lab {lab.name} has just been closed.", way_out="`labkit ps` lists the open ones") from None
+        except OSError as error:
+            raise LabError(f"The process of the lab {lab.name} ({lab.id}) cannot be reached.", words=str(error)) from None
+        yield connection
 
 
 def size() -> tuple[int, int]:
-    """Rows and columns of this terminal; 24 and 80 where it does not know."""
+    """Return rows and columns of this terminal; 24 and 80 where it does not know."""
     with contextlib.suppress(OSError):
         found = os.get_terminal_size(0)
         if found.lines and found.columns:
@@ -115,30 +113,24 @@ class Screen:
                 os.write(1, PLAIN + (FIRST if self._second else b"") + b"\r\n")
 
 
-def receive(wire: Wire, screen: Screen) -> int | None:
+def show(connection: socket.socket, screen: Screen) -> int | None:
     """Show what comes until the exit code does, and return it; None when the connection ends before. Raises LabError."""
     while True:
-        kind, data = wire.receive()
-        if kind == OUTPUT:
-            screen.show(data)
-        elif kind == ERRORS:
-            screen.show(data, 2)
+        kind, data = receive(connection)
+        if kind in (OUTPUT, ERRORS):
+            screen.show(data, 1 if kind == OUTPUT else 2)
         elif kind == FAILURE:
             raise_failure(data)
         else:
             return int(json.loads(data)) if kind == CODE else None
 
 
-def end(number: int, _frame: FrameType | None) -> None:
-    """Let a signal that would end this process undo what it has done first."""
-    sys.exit(128 + number)
-
-
 @contextlib.contextmanager
 def raw() -> Iterator[None]:
     """The terminal of standard input passes every key on, and is as before afterwards, also after SIGTERM and SIGHUP."""
     before = termios.tcgetattr(0)
-    handlers = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    ends = (signal.SIGTERM, signal.SIGHUP)
+    handlers = {number: signal.signal(number, lambda number, _frame: sys.exit(128 + number)) for number in ends}
     try:
         tty.setraw(0, termios.TCSANOW)
         yield
@@ -150,7 +142,7 @@ def raw() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def typing(wire: Wire) -> Iterator[threading.Event]:
+def typing(connection: socket.socket) -> Iterator[threading.Event]:
     """While it is open, a thread passes on what is typed and the window's size; the event is set when that was ended here."""
     left = threading.Event()
     reading, writing = os.pipe()
@@ -158,7 +150,7 @@ def typing(wire: Wire) -> Iterator[threading.Event]:
     # A signal's number arrives in the pipe; the handler itself has nothing to do.
     handler = signal.signal(signal.SIGWINCH, lambda _number, _frame: None)
     wakeup = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    thread = threading.Thread(target=pass_on, args=(wire, reading, left), daemon=True)
+    thread = threading.Thread(target=pass_on, args=(connection, reading, left), daemon=True)
     thread.start()
     try:
         yield left
@@ -166,22 +158,22 @@ def typing(wire: Wire) -> Iterator[threading.Event]:
         signal.set_wakeup_fd(wakeup)
         signal.signal(signal.SIGWINCH, handler)
         os.close(writing)
-        wire.shut()
+        shut(connection)
         thread.join(10)
         os.close(reading)
 
 
-def pass_on(wire: Wire, signals: int, left: threading.Event) -> None:
+def pass_on(connection: socket.socket, signals: int, left: threading.Event) -> None:
     """Send what is typed and, at a signal, the window's size, until the pipe of the signals is closed or input ends."""
     escapes: list[float] = []
     with contextlib.suppress(OSError):
-        wire.send(RESIZE, SIZE.pack(*size()))  # it may have changed meanwhile
+        send(connection, RESIZE, SIZE.pack(*size()))  # it may have changed meanwhile
         while True:
             ready = select.select([0, signals], [], [])[0]
             if signals in ready:
                 if not os.read(signals, CHUNK):
                     return
-                wire.send(RESIZE, SIZE.pack(*size()))
+                send(connection, RESIZE, SIZE.pack(*size()))
             if 0 in ready:
                 data = os.read(0, CHUNK)
                 now = time.monotonic()
@@ -189,5 +181,5 @@ def pass_on(wire: Wire, signals: int, left: threading.Event) -> None:
                 if not data or (len(escapes) == TIMES and now - escapes[0] < WITHIN):
                     left.set()
                     break
-                wire.send(INPUT, data)
-    wire.shut()
+                send(connection, INPUT, data)
+    shut(connection)

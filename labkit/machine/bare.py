@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import IO
 
 from ..errors import LabError, WaitTimeout
-from ..holding import DEFAULT_SIGNALS
 from .folder import LabFolder
 from .host import LOG
 from .processor import on_one_processor
+from .signals import DEFAULT_SIGNALS
 from .uml import INIT, MEMORY_BYTES, boot_command, require_uml, write_inner_view
 from .view import view_of
 from .xstate import xstate_library

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import IO
 
 from ..errors import LabError, WaitTimeout, shortage
-from ..holding import DEFAULT_SIGNALS
 from .ids import IdMaps, write_maps
 from .processor import on_one_processor
 from .ready import readable
+from .signals import DEFAULT_SIGNALS
 from .temporary import announced, ended
 
 # bubblewrap dies with the *thread* that started it (prctl(2), PR_SET_PDEATHSIG), so one thread that lives as long as

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import IO, Protocol
 
-from ..errors import BadInput, LabError, LabkitError, NoLinux, shortage
+from ..errors import BadInput, LabClosed, LabError, LabkitError, NoLinux, shortage
 from .bare import BareUmlLinux
 from .bwrap import way_out
 from .folder import CALLS, LabFolder
@@ -110,7 +110,7 @@ def open_machine(linux: Linux, folder: LabFolder) -> Opened:
     try:
         link = Link(
             machine.stdin, machine.stdout, timeout=linux.start_timeout, log=lambda: folder.read(LOG),
-            folder=folder.path / CALLS, seen_as=f"{FOLDER}/{CALLS}",
+            folder=folder.path / CALLS, seen_as=f"{FOLDER}/{CALLS}", given_up=folder.given_up.is_set,
         )  # fmt: skip
     except BaseException:
         machine.stop()
@@ -145,7 +145,7 @@ def attempt(linux: Linux, folder: LabFolder, needs: Collection[str], *, stop_ear
         opened = open_machine(linux, folder)
         for need in needs:
             result.checks.append(probe(opened.link, need, linux.name))
-            if stop_early and not result.checks[-1].worked:
+            if folder.given_up.is_set() or (stop_early and not result.checks[-1].worked):
                 break
     except LabkitError as error:
         result.words, result.way_out = error.words or error.tried, error.way_out
@@ -156,7 +156,7 @@ def attempt(linux: Linux, folder: LabFolder, needs: Collection[str], *, stop_ear
             opened.stop()
         raise
     result.seconds = time.monotonic() - began
-    if opened and not result.works:
+    if opened and (folder.given_up.is_set() or not result.works):
         with contextlib.suppress(OSError, LabError):
             opened.stop()
         opened = None
@@ -164,7 +164,7 @@ def attempt(linux: Linux, folder: LabFolder, needs: Collection[str], *, stop_ear
 
 
 def choose(needs: Iterable[str], folder: LabFolder, *, trusted: bool = True) -> Opened:
-    """Open the first candidate that can do what is needed. Raises NoLinux with what each one said.
+    """Open the first candidate that can do what is needed. Raises NoLinux with what each one said, LabClosed when it is given up.
 
     Where what runs in the lab is not `trusted`, only a Linux of its own inside a view will do.
     """
@@ -176,6 +176,8 @@ def choose(needs: Iterable[str], folder: LabFolder, *, trusted: bool = True) -> 
         result, opened = attempt(linux, folder, tried, stop_early=True)
         if opened:
             return opened
+        if folder.given_up.is_set():
+            raise LabClosed("The lab was closed while it opened.")
         attempts.append(result)
         if any(check.need in WISHED and not check.worked for check in result.checks):
             queue.append((linux, [need for need in asked if need not in WISHED]))  # where no other has it

@@ -5,7 +5,8 @@ from __future__ import annotations
 import secrets
 import shutil
 import tempfile
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import BadInput, LabError
@@ -42,10 +43,14 @@ INIT_SCRIPT = '#!/bin/sh\nexec service {service} "$@"\n'
 
 @dataclass(frozen=True)
 class LabFolder:
-    """One lab's folder on the host (`path`, seen in the lab as /lab) and its learner's home (`home`, seen as ~)."""
+    """One lab's folder on the host (`path`, seen in the lab as /lab) and its learner's home (`home`, seen as ~).
+
+    `given_up` is set when nobody wants the lab any more, so that it need not go on opening.
+    """
 
     path: Path
     home: Path
+    given_up: threading.Event = field(default_factory=threading.Event, compare=False)
 
     @classmethod
     def create(cls, name: str, home: Path | None) -> LabFolder:

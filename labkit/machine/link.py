@@ -30,11 +30,16 @@ MAX_BYTES = 3_500
 # The most that one message from the lab may claim to hold, so that a broken stream cannot take the memory here.
 MAX_ANSWER = 64 * 1024 * 1024
 CLOSE_TIMEOUT = 10.0
+# How often the wait for a Linux that begins looks whether anybody still wants it, seconds.
+LOOK_EVERY = 0.05
 WRITE_TIMEOUT = 30.0
 # How long the lab may take to begin with a call that itself may take any time, seconds.
 TAKEN_TIMEOUT = 75.0
 SILENT_LAB = "close the lab and open it again (run its cell again)"
 SILENT = "it said nothing, as when processes or memory are short: look at `ulimit -u`, `free` and `df /dev/shm`"
+# The module that runs commands in a lab, how long one may take unless it is said, and how much longer than its command an
+# answer may take: the serial line of User-Mode Linux, a busy machine. Seconds.
+PROCESSES, COMMAND_TIMEOUT, SLACK = "labkit.inside.processes", 60.0, 15.0
 SERVE = "from labkit.machine.agent import serve_calls\nserve_calls(channel)"
 
 
@@ -54,13 +59,28 @@ class BoundedIO(Popen2IO):
         super().write(data)
 
 
-def await_ready(stdout: IO[bytes], timeout: float, log: Callable[[], str]) -> None:
+def finish(stream: Iterator[Any], on_item: Callable[[Any], object] = lambda item: None) -> Any:
+    """Run an iterator of `Link.stream` to its end, giving its items to `on_item`, and return its result."""
+    try:
+        while True:
+            on_item(next(stream))
+    except StopIteration as stop:
+        return stop.value
+    finally:
+        stream.close()  # type: ignore[attr-defined]
+
+
+def await_ready(stdout: IO[bytes], timeout: float, log: Callable[[], str], given_up: Callable[[], bool] = lambda: False) -> None:
     """Read `stdout` until the agent says that it is ready. Raises LabError with the log's words otherwise."""
     deadline = time.monotonic() + timeout
     line = b""
     while not line.endswith(READY):
         left = deadline - time.monotonic()
-        ready = left > 0 and readable(stdout, left)
+        ready = left > 0 and readable(stdout, min(left, LOOK_EVERY))
+        if given_up():
+            raise LabClosed("The lab was closed while its Linux began.")
+        if not ready and left > 0:
+            continue
         # One byte at a time: what follows the line belongs to execnet.
         byte = stdout.read(1) if ready else b""
         if not byte:
@@ -74,13 +94,22 @@ class Link:
     """Calls into the lab over one pair of pipes, and a folder for large arguments."""
 
     def __init__(
-        self, stdin: IO[bytes], stdout: IO[bytes], *, timeout: float, log: Callable[[], str], folder: Path, seen_as: str
+        self,
+        stdin: IO[bytes],
+        stdout: IO[bytes],
+        *,
+        timeout: float,
+        log: Callable[[], str],
+        folder: Path,
+        seen_as: str,
+        given_up: Callable[[], bool] = lambda: False,
     ) -> None:
         """Wait at most `timeout` seconds for the agent. Raises LabError, for which `log()` gives the words of its Linux.
 
-        Large arguments are written to `folder`, which the lab sees as `seen_as`.
+        Large arguments are written to `folder`, which the lab sees as `seen_as`. The waiting ends, with LabClosed, when
+        `given_up()` is true.
         """
-        await_ready(stdout, timeout, log)
+        await_ready(stdout, timeout, log, given_up)
         self._log, self._seen_as = log, seen_as
         self._streams, self._sending = (stdin, stdout), threading.Lock()
         self._numbers, self._sent, self._taken = itertools.count(1), 0, 0

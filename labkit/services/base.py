@@ -7,10 +7,11 @@ import shlex
 import signal
 from typing import Any, NoReturn, Self
 
-from ..commands import PROCESSES, listener
 from ..errors import BadInput, CommandFailed, ConfigRejected, MissingProgram, NotRunning, PortTaken, ServiceError, WaitTimeout
 from ..lab import Lab
+from ..machine.link import PROCESSES
 from ..machine.view import HOME
+from ..recording import listener
 
 FIRST_TIMEOUT, STOP_TIMEOUT = 2.0, 10.0
 

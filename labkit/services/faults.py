@@ -19,9 +19,10 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 
-from ..commands import PROCESSES, Process
 from ..errors import BadInput, ServiceError
 from ..inside.stand_in import READY
+from ..lab import Process
+from ..machine.link import PROCESSES
 from ..machine.view import LABKIT
 from .base import Service, quoted
 from .drop import PacketDrop

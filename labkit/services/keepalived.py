@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ..commands import Process
 from ..errors import BadInput, ConfigRejected, MissingProgram, ServiceError, WaitTimeout
-from ..lab import Lab
+from ..lab import Lab, Process
 from .base import Service, explain, split_address
 from .ipvs import ASSIGNMENT, IPVS, delete_service, require_weight
 

@@ -16,8 +16,8 @@ from measuring import CONFIG, NGINX
 from table import Row
 
 from labkit import BackendPool, Dnsmasq, DummyInterface, Lab, Nginx, VirtualService, attempts, dns, settled, traffic
-from labkit.door.listing import family
-from labkit.door.listing import memory as memory_of
+from labkit.door.callers import family
+from labkit.door.callers import memory as memory_of
 
 RECORDS = "no-resolv\nno-hosts\n" + "".join(f"host-record=my-awesome-highload-app.local,127.0.0.{n}\n" for n in (1, 2))
 VIP = "http://192.168.100.1/"

@@ -95,17 +95,6 @@ def test_close_ends_a_command_of_another_thread(own_lab: LabFactory, linux: str)
     assert [type(error) for error in caught] == [LabClosed]
 
 
-def test_lab_that_nobody_holds_is_closed(tmp_path: Path, linux: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a file is: when its last name is gone, also while it opens, it ends and its folder goes."""
-    monkeypatch.setenv("LABKIT_LINUX", linux)
-    used, opening = (Lab(name, home=tmp_path / "home", current=False) for name in ("used", "opening"))
-    used.run("true")
-    places = [place for lab in (used, opening) for place in (lab.folder.path, lab.door.path) if place]
-    assert len(places) == 4 and all(place.exists() for place in places)
-    del used, opening
-    eventually(lambda: not any(place.exists() for place in places), "the labs that nobody holds are closed")
-
-
 def test_two_labs_do_not_meet(own_lab: LabFactory, linux: str, tmp_path: Path) -> None:
     """The same ports in two labs are two machines' ports, and their homes, /tmp and processes are apart."""
     labs = [own_lab(linux, home=tmp_path / name, name=name) for name in ("one", "two")]
@@ -151,8 +140,9 @@ def test_unknown_need_is_told_and_leaves_nothing(tmp_path: Path, linux: str, mon
     assert not any(os.path.exists(folder) for folder in folders)
 
 
-def test_newest_lab_is_the_current_one(own_lab: LabFactory, tmp_path: Path) -> None:
-    """The magics use the lab that was opened last."""
-    for home in ("a", "b"):
-        lab = own_lab("host", home=tmp_path / home)
-        assert Lab.current is lab
+def test_lab_of_the_same_name_takes_the_place_of_the_older(own_lab: LabFactory, tmp_path: Path, linux: str) -> None:
+    """The magics use the lab that was opened last, and one of its name that was opened before ends, used or opening."""
+    labs = [own_lab(linux, name=name, home=tmp_path / name, wait=name == "same") for name in ("same", "other", "other", "same")]
+    assert [lab.closed for lab in labs] == [True, True, False, False]
+    assert Lab.current is labs[3]
+    assert not any(place.exists() for lab in labs[:2] for place in (lab.folder.path, lab.door.path) if place)

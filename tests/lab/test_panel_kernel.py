@@ -80,12 +80,3 @@ def test_notebook_that_is_run_twice_has_one_lab(kernel: tuple[KernelManager, Blo
     assert not running([first])
     assert said(client, OPEN) == "['in_a_kernel']\n"
     assert said(client, "print(Out[max(Out)])") == "<Lab in_a_kernel: closed>\n"
-
-
-def test_panel_of_before_does_not_keep_its_lab(kernel: tuple[KernelManager, BlockingKernelClient], tmp_path: Path) -> None:
-    """Once another panel has taken its place, the lab of a panel ends with its last name; widgets that stay do not hold it."""
-    _, client = kernel
-    first = psutil.Process(int(said(client, FIRST)))
-    said(client, BEGIN.format(home=str(tmp_path / "work")).replace("in_a_kernel", "another"))
-    eventually(lambda: said(client, OPEN.replace("gc;", "gc; gc.collect();")) == "['another']\n", "the end of the first lab")
-    eventually(lambda: not running([first]), "the end of its machine")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from labkit.commands import Result
+from labkit.lab import Result
 from labkit.machine.folder import LabFolder
 from labkit.machine.view import View
 

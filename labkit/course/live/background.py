@@ -8,9 +8,9 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
-from ...commands import finish
 from ...errors import LabkitError
 from ...lab import Lab
+from ...machine.link import finish
 from .layers import Layer
 
 EVERY = 1.0  # seconds from one look to the next, and

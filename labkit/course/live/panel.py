@@ -11,9 +11,9 @@ from typing import Any
 
 from IPython.display import display
 
-from ...commands import heard_by
 from ...errors import BadInput, LabkitError
 from ...lab import Lab
+from ...recording import heard_by
 from ...services.base import Service
 from ...services.faults import Faults
 from ...services.http_server import WELL, BackendPool

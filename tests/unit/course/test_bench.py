@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from labkit.commands import Result
 from labkit.course import bench
 from labkit.course.bench import Bench, copy_work, lines_of, shell_of
 from labkit.course.cause import Line
@@ -17,6 +16,7 @@ from labkit.course.check import check_work, run_check
 from labkit.course.verdict import COULD_NOT_RUN, passed
 from labkit.errors import BadInput, CallFailed, MeasureError, WaitTimeout
 from labkit.inside.typed import LEFT
+from labkit.lab import Result
 
 
 @pytest.fixture

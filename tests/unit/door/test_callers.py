@@ -3,49 +3,43 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
-from labkit.door.callers import OpenLab, pick
-from labkit.door.listing import age, as_text, family, memory, row, rows
+from labkit.door.callers import OpenLab, age, as_text, family, memory, pick, rows
 from labkit.errors import BadInput
 
 LABS = [OpenLab(Path("a"), "10", "one"), OpenLab(Path("b"), "10.2", "two"), OpenLab(Path("c"), "11", "two")]
 
 
-@pytest.mark.parametrize(("wanted", "door"), [("one", "a"), ("one:10", "a"), ("two:10.2", "b"), ("two:11", "c")])
-def test_lab_is_found_by_name_or_id(wanted: str, door: str) -> None:
-    """A name that is the only one of its kind is enough; else the id decides."""
-    assert pick(LABS, wanted).door == Path(door)
-
-
-def test_only_lab_needs_no_name() -> None:
-    """Where one lab is open, it is meant."""
-    assert pick(LABS[:1], None) is LABS[0]
+@pytest.mark.parametrize(
+    ("labs", "wanted", "door"),
+    [(LABS, "one", "a"), (LABS, "one:10", "a"), (LABS, "two:10.2", "b"), (LABS, "two:11", "c"), (LABS[:1], None, "a")],
+)
+def test_lab_is_found_by_name_or_id(labs: list[OpenLab], wanted: str | None, door: str) -> None:
+    """A name that is the only one of its kind is enough; else the id decides. The only lab needs no name."""
+    assert pick(labs, wanted).door == Path(door)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "words"),
+    ("labs", "wanted", "words"),
     [
-        ("three", "No lab is called three"),
-        ("two:12", "No lab is called two:12"),
-        ("two", "2 labs are"),
-        (None, "No lab was named"),
+        (LABS, "three", "No lab is called three"),
+        (LABS, "two:12", "No lab is called two:12"),
+        (LABS, "two", "2 labs are"),
+        (LABS, None, "No lab was named"),
+        ([], "one", "No lab is open"),
     ],
 )
-def test_unclear_name_lists_what_is_open(wanted: str | None, words: str) -> None:
-    """An unknown or ambiguous name is BadInput, and the way out has what can be typed instead."""
+def test_unclear_name_lists_what_is_open(labs: list[OpenLab], wanted: str | None, words: str) -> None:
+    """An unknown or ambiguous name is BadInput, whose way out has what can be typed instead; without any lab, how to open one."""
     with pytest.raises(BadInput, match=words) as caught:
-        pick(LABS, wanted)
-    assert caught.value.way_out == "open: one, two:10.2, two:11"
-
-
-def test_no_lab_at_all_says_how_to_open_one() -> None:
-    """Without any lab the way out is to open one."""
-    with pytest.raises(BadInput, match="No lab is open") as caught:
-        pick([], "one")
-    assert "Lab(" in caught.value.way_out
+        pick(labs, wanted)
+    assert caught.value.way_out.startswith("open: one, two:10.2, two:11" if labs else "open one: run the cell with `Lab(…)`")
 
 
 @pytest.mark.parametrize(
@@ -57,24 +51,31 @@ def test_age_is_for_people(seconds: float | None, text: str) -> None:
     assert age(seconds) == text
 
 
-def test_memory_is_a_share_of_the_resident_size() -> None:
-    """The proportional set size of this process is above nothing and not above its resident pages."""
+def test_memory_is_that_of_the_kernel_and_counts_a_shared_one_once() -> None:
+    """The proportional set size of this process, which a second handle on it does not double; nothing for one that has ended."""
     found = memory(family(os.getpid()))
-    assert found is not None
-    assert 1_000_000 < found < 10_000_000_000
+    (line,) = (line for line in Path("/proc/self/smaps_rollup").read_text().splitlines() if line.startswith("Pss:"))
+    assert found == pytest.approx(int(line.split()[1]) * 1024, rel=0.2)
+    with subprocess.Popen(["sleep", "1000"]) as child:
+        one = psutil.Process(child.pid)
+        assert memory([one, psutil.Process(child.pid)]) == memory([one])
+        child.kill()
+        child.wait()
+        assert (memory([one]), family(child.pid)) == (0, [])
 
 
 def test_lab_whose_first_process_is_gone_has_ended() -> None:
     """A lab that died by itself says so and has no memory; one that does not answer is listed too."""
-    dead = row(OpenLab(Path("a"), "10", "one", "host", since=100.0, first=2**22 + 1, shell=True), 160.0)
-    assert dead == {"name": "one", "id": "10", "linux": "ended", "seconds": 60.0, "memory": 0, "shell": True}
-    assert row(OpenLab(Path("a"), "10"), 160.0)["linux"] == "silent"
+    dead, silent = rows([OpenLab(Path("a"), "10", "one", "host", since=time.time() - 60, first=2**22 + 1, shell=True), LABS[1]])
+    assert 60 <= dead.pop("seconds") < 600
+    assert dead == {"name": "one", "id": "10", "linux": "ended", "memory": 0, "shell": True}
+    assert (silent["linux"], silent["seconds"]) == ("silent", None)
 
 
 def test_table_has_a_line_for_each_lab_by_name() -> None:
     """Name, id, Linux, age and memory, in columns; without labs one sentence."""
     assert as_text([]) == "No lab is open."
-    lines = as_text(rows(reversed(LABS))).splitlines()  # type: ignore[arg-type]
+    lines = as_text(rows(reversed(LABS))).splitlines()
     assert lines[0].split() == ["NAME", "ID", "LINUX", "AGE", "MEMORY"]
     assert [line.split()[0] for line in lines[1:]] == ["one", "two", "two"]
     assert as_text([{"name": "n", "id": "1", "linux": "uml", "seconds": 5, "memory": None}]).splitlines()[1].endswith("?")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from labkit.commands import finish
 from labkit.inside.processes import LATE_LIMIT, exists, late_words, poll, run, send_signal, start, stop
+from labkit.machine.link import finish
 from labkit.wait import wait_until
 
 

@@ -15,8 +15,7 @@ from typing import Any
 
 import pytest
 
-from labkit.inside import sessions
-from labkit.inside.processes import exists
+from labkit.inside import terminal as sessions
 from labkit.inside.terminal import command, environment, shell
 from labkit.wait import wait_until
 
@@ -67,13 +66,6 @@ def typist(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Typist]:
     typist.thread.join(30)
 
 
-def test_shell_greets_and_prompts(typist: Typist) -> None:
-    """The first lines say where one is, what exit does and where commands count; the prompt names the lab."""
-    typist.sees("You are root in the lab unit (here). `exit` leaves it, and it runs on.")
-    typist.sees("task file or a %%lab cell")
-    typist.sees("unit\x1b[0m:")
-
-
 @pytest.mark.parametrize(("typed", "code"), [("exit 3\n", 3), ("\x04", 0), ("kill -KILL $$\n", 128 + signal.SIGKILL)])
 def test_code_is_the_shells(typist: Typist, typed: str, code: int) -> None:
     """exit, the end of input and a signal give the code that a shell gives for them."""
@@ -82,34 +74,15 @@ def test_code_is_the_shells(typist: Typist, typed: str, code: int) -> None:
     assert typist.code() == code
 
 
-def test_size_is_the_callers_and_follows_it(typist: Typist) -> None:
-    """The terminal has the size it was opened with, and then the one it is given; programs are told."""
-    typist.type("trap 'echo new $(stty size)' WINCH; stty size; PS1='PRO''MPT '\n")
-    typist.sees("24 80")
-    typist.sees("PROMPT ")  # until then what was run last is told, and not the shell
-    sessions.resize(typist.number, 50, 132)
-    typist.type("\n")
-    typist.sees("new 50 132")
-
-
 def test_shell_owns_its_terminal(typist: Typist) -> None:
-    """It leads a session with job control, its input is the terminal, and that erases whole characters."""
-    typist.type("echo F''LAGS $- $(tty) $(ps -o sid= -p $$) $$ $(stty -a | grep -o '[-]*iutf8') E''ND\n")
+    """It leads a session with job control; the terminal erases whole characters and has the size it is given."""
+    sessions.resize(typist.number, 50, 132)
+    typist.type("echo F''LAGS $- $(tty) $(ps -o sid= -p $$) $$ $(stty -a | grep -o '[-]*iutf8') $(stty size) E''ND\n")
     typist.sees("END\r\n")
-    flags, terminal, session, pid, erase = re.search(r"FLAGS (.*) END", typist.text)[1].split()
+    flags, terminal, session, pid, erase, *size = re.search(r"FLAGS (.*) END", typist.text)[1].split()
     assert {"i", "m"} <= set(flags)
     assert terminal.startswith("/dev/pts/")
-    assert (session, erase) == (pid, "iutf8")
-
-
-def test_interrupt_reaches_the_program_and_not_the_shell(typist: Typist) -> None:
-    """Ctrl-C ends what runs in the foreground; the shell goes on."""
-    typist.type("sleep 1000\n")
-    master = sessions.sessions[typist.number].master
-    wait_until(lambda: exists(os.tcgetpgrp(master), "sleep"), reason="sleep in the foreground", timeout=30)
-    typist.type("\x03")
-    typist.type("echo after $?\n")
-    typist.sees("after 130")
+    assert (session, erase, size) == (pid, "iutf8", ["50", "132"])
 
 
 def test_output_waits_for_who_passes_it_on() -> None:
@@ -202,25 +175,21 @@ def test_terminal_type_is_one_that_is_known(term: str, taken: str) -> None:
     assert environment({"TERM": term})["TERM"] == taken
 
 
-def test_command_without_a_terminal_keeps_streams_and_code() -> None:
-    """The first item is empty; then the output of both streams as it comes, and the code as a shell gives it."""
-    stream = command(next(_numbers), ["/bin/sh", "-c", "echo out; echo err >&2; kill -TERM $$"])
-    items = []
+@pytest.mark.parametrize(
+    ("script", "hangs_up", "kinds", "code"),
+    [
+        ("echo out; echo err >&2; kill -TERM $$", False, ["stderr", "stdout", "stdout"], 128 + signal.SIGTERM),
+        ("echo out; exec sleep 1000", True, ["cancelled", "stdout", "stdout"], 128 + signal.SIGKILL),
+    ],
+)
+def test_command_without_a_terminal(script: str, hangs_up: bool, kinds: list[str], code: int) -> None:
+    """The first item is empty, then both streams come; the code is a shell's. Who goes away from a silent command ends it."""
+    number = next(_numbers)
+    stream, items = command(number, ["/bin/sh", "-c", script]), []
     with pytest.raises(StopIteration) as stop:
         while True:
             items.append(next(stream))
-    assert items[0] == ("stdout", "")
-    assert sorted(items[1:]) == [("stderr", "err\n"), ("stdout", "out\n")]
-    assert stop.value.value == 128 + signal.SIGTERM
-
-
-def test_command_without_a_terminal_can_be_hung_up() -> None:
-    """Who goes away from a silent command ends it."""
-    number = next(_numbers)
-    stream = command(number, ["/bin/sh", "-c", "echo $$; exec sleep 1000"])
-    assert next(stream) == ("stdout", "")
-    end = os.pidfd_open(int(next(stream)[1]))
-    sessions.hang_up(number)
-    assert [kind for kind, _ in stream] == ["cancelled"]
-    assert not alive(end)
-    os.close(end)
+            if items[-1] == ("stdout", "out\n") and hangs_up:
+                sessions.hang_up(number)
+    assert (items[0], sorted(kind for kind, _ in items), stop.value.value) == (("stdout", ""), kinds, code)
+    assert number not in sessions.sessions

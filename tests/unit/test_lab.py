@@ -1,0 +1,230 @@
+"""The parts of labkit.lab that need no machine, and the life of a lab on one that does nothing."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from labkit import lab as module
+from labkit.errors import BadInput, CallFailed, LabClosed, LabError
+from labkit.lab import Lab, Result, argv_and_text, close_all
+from labkit.machine import choose
+from labkit.machine.link import finish
+
+
+@pytest.mark.parametrize("name", ["", " ", "a b", "a/b", "..//x", "x" * 41, "a\nb", "a\n", "$(id)", "a;b"])
+def test_bad_name_is_refused_before_anything_is_made(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that cannot be part of a folder's name is BadInput, and no folder is made."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(BadInput, match="no name for a lab"):
+        Lab(name, home=tmp_path / "home")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_command_is_for_the_shell_or_as_it_is() -> None:
+    """A str goes to the shell as it is; a list is run as it is, and shown as one would type it."""
+    assert argv_and_text("echo 'a b' | cat") == (["/bin/bash", "-c", "echo 'a b' | cat"], "echo 'a b' | cat")
+    assert argv_and_text(["echo", "a b", "$HOME", ""]) == (["echo", "a b", "$HOME", ""], "echo 'a b' '$HOME' ''")
+
+
+@pytest.mark.parametrize(("code", "end"), [(0, ""), (7, "\n(ended with code 7)")])
+def test_result_reads_as_a_terminal_shows_it(code: int, end: str) -> None:
+    """As text it is its output, stderr last; in a notebook the command stands above, and a code that is not 0 below."""
+    result, said = Result("curl x", code, "page\n", "err\n", 0.1), list[str]()
+    result._repr_pretty_(SimpleNamespace(text=said.append), False)
+    assert (str(result), said) == ("page\nerr\n", [f"$ curl x\npage\nerr{end}"])
+
+
+def numbers(closed: list[bool]) -> Iterator[int]:
+    """Yield 1 and 2, return 3, and note that it was closed."""
+    try:
+        yield 1
+        yield 2
+        return 3
+    finally:
+        closed.append(True)
+
+
+def test_finish_gives_items_and_result_and_closes_the_stream_when_an_item_is_refused() -> None:
+    """An error of the receiving function (an interrupt, say) closes the stream, which cancels the call."""
+    items, closed = list[int](), list[bool]()
+    assert (finish(numbers(closed), items.append), items, closed) == (3, [1, 2], [True])
+    with pytest.raises(ZeroDivisionError):
+        finish(numbers(closed), lambda item: item / 0)
+    assert closed == [True, True]
+
+
+class Machine:
+    """What `choose` returns, as far as these tests need it; its only call fails after an item, when `before` was called."""
+
+    linux = SimpleNamespace(name="none", title="no Linux")
+
+    def __init__(self) -> None:
+        self.link, self.before, self.stopped = self, lambda: None, 0
+
+    def stream(self, *_arguments: object) -> Iterator[Any]:
+        yield 1
+        self.before()
+        raise CallFailed("it failed in the lab: OSError: Function not implemented", kind="OSError", words="Traceback")
+
+    def stop(self) -> None:
+        self.stopped += 1
+
+
+@pytest.fixture
+def machines(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Machine]]:
+    """Labs get these machines; all are closed after the test."""
+    machines: list[Machine] = []
+
+    def open_one(*_arguments: object, **_options: object) -> Machine:
+        machines.append(Machine())
+        return machines[-1]
+
+    monkeypatch.setattr(module, "choose", open_one)
+    monkeypatch.setattr(Lab, "current", None)
+    monkeypatch.setattr(Lab, "_all", [])
+    yield machines
+    close_all()
+
+
+@pytest.mark.parametrize("closes", [True, False])
+def test_call_that_fails_because_the_lab_closes_says_so(machines: list[Machine], tmp_path: Path, closes: bool) -> None:
+    """A program that is being ended may fail in any way; that is not the caller's error. Other errors reach it."""
+    with Lab("own", home=tmp_path / "home") as lab:
+        stream = lab.stream("any:thing")
+        assert next(stream) == 1
+        machines[0].before = lab.close if closes else lambda: None
+        with pytest.raises(LabClosed if closes else CallFailed, match="is closed" if closes else "not implemented"):
+            next(stream)
+
+
+def test_lab_of_the_same_name_takes_the_place_of_the_older(machines: list[Machine], tmp_path: Path) -> None:
+    """So a notebook that is run twice leaves one lab; others, and labs that are not the magics', stay open."""
+    labs = [Lab(name, home=tmp_path, current=current) for name, current in [("a", True), ("b", True), ("a", False), ("a", True)]]
+    assert [lab.closed for lab in labs] == [True, False, False, False]
+    assert Lab.current is labs[3]
+    assert not labs[0].folder.path.exists()
+
+
+def test_two_that_close_at_once_end_it_once(machines: list[Machine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`labkit stop` and the notebook may close the same lab: one of them does, and both see its end."""
+    lab = Lab("own", home=tmp_path / "home")
+    assert lab.linux
+    other = threading.Thread(target=lab.close)
+
+    class Slow(Future[None]):
+        """Made by whoever closes it first, in the middle of which the other comes."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            if not other.ident:
+                other.start()
+                other.join(0.5)
+
+    monkeypatch.setattr(module, "Future", Slow)
+    lab.close()
+    other.join(30)
+    assert machines[0].stopped == 1
+
+
+def test_one_that_cannot_be_closed_does_not_keep_the_others(
+    machines: list[Machine], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the end of the process each lab is closed, and what one of them said is printed."""
+    labs = [Lab(name, home=tmp_path) for name in "abc"]
+    assert all(lab.linux for lab in labs)
+    monkeypatch.setattr(machines[0], "stop", lambda: 1 / 0)
+    close_all()
+    assert [machine.stopped for machine in machines] == [0, 1, 1]
+    assert (capsys.readouterr().err, all(lab.closed for lab in labs), Lab._all) == ("division by zero\n", True, [])
+
+
+def test_interrupt_while_a_lab_is_made_leaves_none(
+    machines: list[Machine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The interrupt is raised, and the lab that got no name is closed."""
+    made = module.LabFolder.create
+
+    def interrupted(*arguments: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return made(*arguments)
+
+    monkeypatch.setattr(module.LabFolder, "create", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Lab("own", home=tmp_path / "home")
+    assert (Lab._all, [machine.stopped for machine in machines]) == ([], [1])
+
+
+def test_lab_without_a_thread_leaves_no_folder(machines: list[Machine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where none can be started, the error has the words of Python, and nothing is left."""
+
+    def no_thread(*_arguments: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(Lab, "_in_thread", no_thread)
+    with pytest.raises(LabError, match="No thread can be started") as caught:
+        Lab("own", home=tmp_path / "home")
+    assert "new thread" in caught.value.words and caught.value.way_out
+    assert (Lab._all, [*tmp_path.glob("labkit-*/own-*")]) == ([], [])
+
+
+class NeverReady:
+    """A Linux that starts and never says that it is ready."""
+
+    name, title, start_timeout = "host", "never ready", 500.0
+
+    def __init__(self) -> None:
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def start(self, _folder: object) -> Any:
+        process = subprocess.Popen(["sleep", "1000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        self.processes.append(process)
+        return SimpleNamespace(pid=process.pid, stdin=process.stdin, stdout=process.stdout, stop=lambda: self.stop(process))
+
+    def stop(self, process: subprocess.Popen[bytes]) -> None:
+        process.kill()
+        process.wait()
+
+
+def interrupted(lab: Lab) -> None:
+    """Use the lab in a `with`, whose wait for the lab is interrupted."""
+    threading.Timer(0.2, signal.pthread_kill, [threading.get_ident(), signal.SIGINT]).start()
+    with pytest.raises(KeyboardInterrupt), lab:
+        raise AssertionError("it is never ready")
+
+
+@pytest.mark.parametrize("end", [Lab.close, interrupted])
+def test_lab_that_is_closed_does_not_go_on_opening(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: Callable[[Lab], object]
+) -> None:
+    """Closing it, or an interrupt of a `with`, ends a Linux that boots and tries no other; who waits for it is told."""
+    linuxes = [NeverReady(), NeverReady()]
+    monkeypatch.setattr(choose, "candidates", lambda: linuxes)
+    rescue = threading.Timer(30, lambda: [linux.stop(process) for linux in linuxes for process in linux.processes])
+    rescue.start()  # so that waiting for the boot is a failure
+    lab = Lab("own", home=tmp_path / "home", current=False)
+    said: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            lab.run("true")
+        except LabClosed as error:
+            said.append(error)
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    end(lab)
+    waiting.join(60)
+    assert rescue.is_alive(), "it waited for the boot"
+    rescue.cancel()
+    assert ([len(linux.processes) for linux in linuxes], len(said)) == ([1, 0], 1)
+    assert linuxes[0].processes[0].returncode is not None and not lab.folder.path.exists()
