@@ -73,6 +73,13 @@ def command(step: str, *arguments: str) -> Outcome:
     return Outcome(step, passed=int(status == 0), failed=int(status != 0))
 
 
+def imports() -> Outcome:
+    """Look for imports that run upward between the floors of labkit, or into what is not in a lab (pyproject.toml)."""
+    run = [*DEFAULT_SIGNALS, Path(sys.executable).with_name("lint-imports"), "--no-cache", "--no-logo"]
+    status = subprocess.run(run, cwd=TOP, check=False).returncode
+    return Outcome("imports", passed=int(status == 0), failed=int(status != 0))
+
+
 def pytest(step: str, *arguments: str | Path) -> Outcome:
     """Run pytest and count from its own record; an exit status that the record does not explain is a failure too."""
     with tempfile.TemporaryDirectory() as folder:
@@ -134,6 +141,7 @@ def steps(chosen: str) -> dict[str, Callable[[], Outcome]]:
         "ruff check": lambda: command("ruff check", "ruff", "check", "."),
         "ruff format": lambda: command("ruff format", "ruff", "format", "--check", "."),
         "mypy": lambda: command("mypy", "mypy", "labkit"),
+        "imports": imports,
         "pytest": lambda: pytest(
             "pytest", "-n", WORKERS, "--dist", "loadfile", "--no-loadscope-reorder", *quick, *left_out, "tests"
         ),
