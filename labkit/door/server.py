@@ -9,12 +9,11 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import LabClosed, LabError, LabkitError
-from ..inside.terminal import WINDOW
 from ..machine.link import finish
 from ..machine.view import FOLDER, HOME
 from ..recording import FILE, Record
@@ -126,68 +125,47 @@ class Door:
         elif request["do"] == "shell":
             self._terminal(caller, request)
         elif request["do"] == "run":
-            self._command(caller, request)
+            self._session(caller, next(_sessions), "command", ["/bin/bash", "-c", str(request["command"])])
 
     def _terminal(self, caller: socket.socket, request: dict[str, Any]) -> None:
-        """Open a shell at a terminal in the lab for the caller, until it ends or the caller goes away.
-
-        A caller that asks for it is recorded, and shown at the end what was.
-        """
-        lab, number, passed_on = self._lab, next(_sessions), 0
+        """Open a shell at a terminal in the lab for the caller, who may ask that what is typed is recorded."""
+        lab, number = self._lab, next(_sessions)
         rows, columns = (min(max(int(request[key]), 1), 0xFFFF) for key in ("rows", "columns"))
         values = {key: str(request["variables"][key])[:100] for key in (*PASSED_ON, LEAVING) if key in request["variables"]}
         values |= {"LABKIT_LAB": lab.name, "LABKIT_WHERE": "the running kernel" if lab.linux == "host" else "User-Mode Linux"}
         if recorded := bool(request.get("record")):
             lab.typed.begin(number)
             values |= {"LABKIT_RECORD": f"{FOLDER}/{FILE}", "LABKIT_TERMINAL": str(number), "LABKIT_SCRIPT": f"task{lab.task}.sh"}
+        self._session(caller, number, "shell", rows, columns, values, recorded=recorded)
 
-        def deliver(data: bytes) -> None:
-            nonlocal passed_on
-            lab.typed.take()
-            place.send(caller, OUTPUT, data)
-            passed_on += len(data)
-            if passed_on >= WINDOW // 2:
-                lab.call(f"{TERMINAL}:more", number, passed_on)
-                passed_on = 0
+    def _session(self, caller: socket.socket, number: int, kind: str, *arguments: object, recorded: bool = False) -> None:
+        """Give the caller what a session prints until it ends, what was recorded, and its exit code.
 
-        def session() -> Iterator[Any]:
-            try:
-                stream = lab.stream(f"{TERMINAL}:shell", number, rows, columns, values, HOME, timeout=None)
-                code = yield from stream  # type: ignore[func-returns-value]
-                if recorded:
-                    lab.typed.take()
-                    yield lab.typed.shown(number).replace("\n", "\r\n").encode()
-                return code
-            finally:
-                lab.typed.take()
-
-        self._pass_on(caller, number, session(), deliver)
-
-    def _command(self, caller: socket.socket, request: dict[str, Any]) -> None:
-        """Run one command in the lab for the caller, without input; its output goes out as it comes."""
-        number, argv = next(_sessions), ["/bin/bash", "-c", str(request["command"])]
-
-        def deliver(item: tuple[str, str]) -> None:
-            place.send(caller, OUTPUT if item[0] == "stdout" else ERRORS, item[1].encode())
-
-        stream = self._lab.stream(f"{TERMINAL}:command", number, argv, HOME, timeout=None)
-        self._pass_on(caller, number, stream, deliver)
-
-    def _pass_on(self, caller: socket.socket, number: int, stream: Iterator[Any], deliver: Callable[[Any], None]) -> None:
-        """Give the caller what a session prints, and its exit code at last; what the caller types goes the other way."""
+        What the caller types goes the other way; when the caller goes away, the session ends.
+        """
+        lab, code = self._lab, None
         typing = threading.Thread(target=self._type_in, args=(caller, number), name="labkit-door-typing", daemon=True)
         try:
-            next(stream)  # empty: the session is there
+            lab.call(f"{TERMINAL}:{kind}", number, *arguments, HOME)
             place.say(caller, REPLY, None)
             typing.start()
-            place.say(caller, CODE, finish(stream, deliver))
+            while code is None:
+                out, err, code = finish(lab.stream(f"{TERMINAL}:read", number, timeout=None))
+                lab.typed.take()
+                place.send(caller, OUTPUT, out)
+                place.send(caller, ERRORS, err)
+            if recorded:
+                place.send(caller, OUTPUT, lab.typed.shown(number).replace("\n", "\r\n").encode())
+            place.say(caller, CODE, code)
         except LabClosed as error:
-            if not self._lab.closed:
+            if not lab.closed:
                 raise
-            said = f"The lab {self._lab.name} was closed, and with it everything in it."
+            said = f"The lab {lab.name} was closed, and with it everything in it."
             raise LabClosed(said, way_out="open it again: run the cell with `Lab(…)` again") from error
         finally:
-            stream.close()  # type: ignore[attr-defined]
+            with contextlib.suppress(LabkitError):
+                lab.call(f"{TERMINAL}:end", number)
+            lab.typed.take()
             place.shut(caller, socket.SHUT_RD)  # what has been sent still arrives
             if typing.ident:
                 typing.join(PATIENCE)

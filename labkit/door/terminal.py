@@ -10,7 +10,6 @@ import signal
 import socket
 import sys
 import termios
-import threading
 import time
 import tty
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from typing import Any
 
 from ..errors import BadInput, LabError
 from .callers import ANSWER_TIMEOUT, OpenLab, entered
-from .place import CODE, ERRORS, FAILURE, INPUT, LEAVING, OUTPUT, PASSED_ON, RESIZE, SIZE, raise_failure, receive, send, shut
+from .place import CODE, ERRORS, FAILURE, INPUT, LEAVING, OUTPUT, PASSED_ON, RESIZE, SIZE, raise_failure, receive
 
 CHUNK = 4096
 # The key that leaves a lab that does not answer: ^] three times within a second, as machinectl(1) has it.
@@ -43,27 +42,24 @@ def shell(lab: OpenLab, *, record: bool = False, leaving: str = "leaves it, and 
     variables = {name: os.environ[name] for name in PASSED_ON if name in os.environ} | {LEAVING: leaving}
     request = {"do": "shell", "rows": rows, "columns": columns, "variables": variables, "record": record}
     with inside(lab, request) as connection:
-        screen = Screen()
-        with raw(), typing(connection) as left:
-            try:
-                code = show(connection, screen)
-            except BaseException:
+        screen, code = Screen(), None
+        try:
+            with raw() as signals:
+                code = converse(connection, screen, signals)
+        finally:
+            if code is None:
                 screen.restore()
-                raise
         if code is None:
-            screen.restore()
-            if left.is_set():
-                raise LabError(f"Left the shell; the lab {lab.name} runs on.")
-            raise LabError("The process of the lab has ended, and the lab with it.", way_out="run the notebook's cells again")
+            raise LabError(f"Left the shell; the lab {lab.name} runs on.")
     return code
 
 
 def command(lab: OpenLab, text: str) -> int:
     """Run one command in the lab without a terminal, and return its exit code. Raises LabError."""
     with inside(lab, {"do": "run", "command": text}) as connection:
-        code = show(connection, Screen())
-    if code is None:
-        raise LabError("The process of the lab has ended, and the lab with it.")
+        screen, code = Screen(), None
+        while code is None:
+            code = show(connection, screen)
     return code
 
 
@@ -114,72 +110,62 @@ class Screen:
 
 
 def show(connection: socket.socket, screen: Screen) -> int | None:
-    """Show what comes until the exit code does, and return it; None when the connection ends before. Raises LabError."""
-    while True:
-        kind, data = receive(connection)
-        if kind in (OUTPUT, ERRORS):
-            screen.show(data, 1 if kind == OUTPUT else 2)
-        elif kind == FAILURE:
-            raise_failure(data)
-        else:
-            return int(json.loads(data)) if kind == CODE else None
+    """Show the next message; return the exit code when it has come. Raises LabError: what the lab says, or that it has ended."""
+    kind, data = receive(connection)
+    if kind in (OUTPUT, ERRORS):
+        screen.show(data, 1 if kind == OUTPUT else 2)
+        return None
+    if kind == FAILURE:
+        raise_failure(data)
+    if kind != CODE:
+        raise LabError("The process of the lab has ended, and the lab with it.", way_out="run the notebook's cells again")
+    return int(json.loads(data))
 
 
 @contextlib.contextmanager
-def raw() -> Iterator[None]:
-    """The terminal of standard input passes every key on, and is as before afterwards, also after SIGTERM and SIGHUP."""
+def raw() -> Iterator[int]:
+    """The terminal of standard input passes every key on, and is as before afterwards, also after SIGTERM and SIGHUP.
+
+    What it gives is a pipe in which a byte arrives at a signal, as when the window's size has changed.
+    """
     before = termios.tcgetattr(0)
-    ends = (signal.SIGTERM, signal.SIGHUP)
-    handlers = {number: signal.signal(number, lambda number, _frame: sys.exit(128 + number)) for number in ends}
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    wakeup = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    handlers = {
+        number: signal.signal(number, lambda number, _: sys.exit(128 + number)) for number in (signal.SIGTERM, signal.SIGHUP)
+    }
+    handlers[signal.SIGWINCH] = signal.signal(signal.SIGWINCH, lambda _number, _frame: None)
     try:
         tty.setraw(0, termios.TCSANOW)
-        yield
+        yield reading
     finally:
         with contextlib.suppress(termios.error):
             termios.tcsetattr(0, termios.TCSANOW, before)
         for number, handler in handlers.items():
             signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def typing(connection: socket.socket) -> Iterator[threading.Event]:
-    """While it is open, a thread passes on what is typed and the window's size; the event is set when that was ended here."""
-    left = threading.Event()
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    # A signal's number arrives in the pipe; the handler itself has nothing to do.
-    handler = signal.signal(signal.SIGWINCH, lambda _number, _frame: None)
-    wakeup = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    thread = threading.Thread(target=pass_on, args=(connection, reading, left), daemon=True)
-    thread.start()
-    try:
-        yield left
-    finally:
         signal.set_wakeup_fd(wakeup)
-        signal.signal(signal.SIGWINCH, handler)
-        os.close(writing)
-        shut(connection)
-        thread.join(10)
         os.close(reading)
+        os.close(writing)
 
 
-def pass_on(connection: socket.socket, signals: int, left: threading.Event) -> None:
-    """Send what is typed and, at a signal, the window's size, until the pipe of the signals is closed or input ends."""
-    escapes: list[float] = []
-    with contextlib.suppress(OSError):
-        send(connection, RESIZE, SIZE.pack(*size()))  # it may have changed meanwhile
-        while True:
-            ready = select.select([0, signals], [], [])[0]
-            if signals in ready:
-                if not os.read(signals, CHUNK):
-                    return
-                send(connection, RESIZE, SIZE.pack(*size()))
-            if 0 in ready:
-                data = os.read(0, CHUNK)
-                now = time.monotonic()
-                escapes = [*escapes, *[now] * data.count(ESCAPE)][-TIMES:] if not data.strip(ESCAPE) else []
-                if not data or (len(escapes) == TIMES and now - escapes[0] < WITHIN):
-                    left.set()
-                    break
-                send(connection, INPUT, data)
-    shut(connection)
+def converse(connection: socket.socket, screen: Screen, signals: int) -> int | None:
+    """Show what the lab prints and send what is typed, until the exit code comes; None when that was ended here."""
+    unsent, escapes = [RESIZE + SIZE.pack(*size())], list[float]()  # the size may have changed meanwhile
+    while True:
+        files = [connection.fileno(), signals, *([] if unsent else [0])]
+        ready, room, _ = select.select(files, files[:1] if unsent else [], [])
+        if files[0] in ready and (code := show(connection, screen)) is not None:
+            return code
+        if room:
+            with contextlib.suppress(ConnectionError):  # its last words are still to be read
+                connection.send(unsent[0])
+            del unsent[0]
+        if signals in ready and os.read(signals, CHUNK):
+            unsent.append(RESIZE + SIZE.pack(*size()))
+        if 0 in ready:
+            data, now = os.read(0, CHUNK), time.monotonic()
+            escapes = [*escapes, *[now] * data.count(ESCAPE)][-TIMES:] if not data.strip(ESCAPE) else []
+            if not data or (len(escapes) == TIMES and now - escapes[0] < WITHIN):
+                return None
+            unsent.append(INPUT + data)

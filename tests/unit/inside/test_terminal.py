@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from labkit.inside import terminal as sessions
-from labkit.inside.terminal import command, environment, shell
 from labkit.wait import wait_until
 
 PROMPT = {"TERM": "xterm", "LABKIT_LAB": "unit", "LABKIT_WHERE": "here", "LABKIT_LEAVING": "leaves it, and it runs on"}
@@ -24,25 +23,21 @@ _numbers = itertools.count(1000)
 
 
 class Typist:
-    """Runs a session's generator in a thread, keeps what it yields, and passes every byte on at once unless told not to."""
+    """Reads a session in a thread, and keeps what it prints, unless told not to read."""
 
-    def __init__(self, *, passes_on: bool = True, cancel_fd: int = -1) -> None:
+    def __init__(self, *, reads: bool = True) -> None:
         self.number, self.text, self.codes = next(_numbers), "", queue.SimpleQueue[Any]()
-        self.passes_on = passes_on
-        self.stream = shell(self.number, 24, 80, PROMPT, cancel_fd=cancel_fd)
-        assert next(self.stream) == b""
+        sessions.shell(self.number, 24, 80, PROMPT)
         self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
+        if reads:
+            self.thread.start()
 
     def _run(self) -> None:
-        try:
-            while True:
-                data = next(self.stream)
-                self.text += data.decode(errors="replace")
-                if self.passes_on:
-                    sessions.more(self.number, len(data))
-        except StopIteration as stop:
-            self.codes.put(stop.value)
+        code = None
+        while code is None:
+            out, _, code = sessions.read(self.number)
+            self.text += out.decode(errors="replace")
+        self.codes.put(code)
 
     def type(self, text: str) -> None:
         data = text.encode()
@@ -85,17 +80,28 @@ def test_shell_owns_its_terminal(typist: Typist) -> None:
     assert (session, erase, size) == (pid, "iutf8", ["50", "132"])
 
 
-def test_output_waits_for_who_passes_it_on() -> None:
-    """Of a flood no more than the window is yielded until some of it has been passed on."""
-    typist = Typist(passes_on=False)
-    typist.type("yes\n")
-    wait_until(lambda: len(typist.text) >= sessions.WINDOW, reason="a full window", timeout=30)
-    assert len(typist.text) <= sessions.WINDOW + 16 * 1024
-    before = len(typist.text)
-    sessions.more(typist.number, sessions.WINDOW)
-    wait_until(lambda: len(typist.text) > before, reason="more of it", timeout=30)
+def test_output_waits_for_who_reads_it() -> None:
+    """Of a flood one call returns no more than CHUNK bytes; a session that is ended leaves no file descriptor."""
+    before = len(os.listdir("/proc/self/fd"))
+    typist = Typist(reads=False)
+    typist.type("exec yes\n")
+    for _ in range(5):
+        out, err, code = sessions.read(typist.number)
+        assert (0 < len(out) <= sessions.CHUNK, err, code) == (True, b"", None)
+    assert sessions.end(typist.number) == 128 + signal.SIGHUP
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_shell_that_does_not_go_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that ignores the end of its terminal, and closes it, is over when its time is."""
+    monkeypatch.setattr(sessions, "GRACE", 0.3)
+    typist = Typist()
+    session = sessions.sessions[typist.number]
+    typist.type("trap '' HUP; exec sleep 1000 <&- >&- 2>&-\n")
+    wait_until(lambda: session.out in session.shut, reason="the closed terminal", timeout=30)
+    assert sessions.write(typist.number, b"abc") == 3
     sessions.hang_up(typist.number)
-    assert typist.code() == 128 + signal.SIGHUP
+    assert typist.code() == 128 + signal.SIGKILL
 
 
 def test_hanging_up_ends_the_shell_and_its_jobs(typist: Typist) -> None:
@@ -117,19 +123,6 @@ def alive(pidfd: int) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-def test_caller_that_goes_away_hangs_up() -> None:
-    """When the cancelling pipe's other end is closed, the shell ends, and no file descriptor of its own is left."""
-    before = len(os.listdir("/proc/self/fd"))
-    reading, writing = os.pipe()
-    typist = Typist(cancel_fd=reading)
-    typist.sees("unit")
-    os.close(writing)
-    assert typist.code() == 128 + signal.SIGHUP
-    typist.thread.join(30)
-    os.close(reading)
-    assert len(os.listdir("/proc/self/fd")) == before
 
 
 READER = """
@@ -163,8 +156,8 @@ def test_calls_for_a_session_that_is_over_do_nothing() -> None:
     """What comes late, for a shell that has just ended, is dropped."""
     assert sessions.write(1, b"abc") == 3
     sessions.resize(1, 24, 80)
-    sessions.more(1, 10)
     sessions.hang_up(1)
+    assert sessions.end(1) == 0
 
 
 @pytest.mark.parametrize(
@@ -172,24 +165,47 @@ def test_calls_for_a_session_that_is_over_do_nothing() -> None:
 )
 def test_terminal_type_is_one_that_is_known(term: str, taken: str) -> None:
     """A TERM without a description in the lab becomes xterm-256color, so that editors work."""
-    assert environment({"TERM": term})["TERM"] == taken
+    assert sessions.environment({"TERM": term})["TERM"] == taken
 
 
 @pytest.mark.parametrize(
-    ("script", "hangs_up", "kinds", "code"),
+    ("script", "hangs_up", "wanted"),
     [
-        ("echo out; echo err >&2; kill -TERM $$", False, ["stderr", "stdout", "stdout"], 128 + signal.SIGTERM),
-        ("echo out; exec sleep 1000", True, ["cancelled", "stdout", "stdout"], 128 + signal.SIGKILL),
+        ("echo out; echo err >&2; kill -TERM $$", False, (b"out\n", b"err\n", 128 + signal.SIGTERM)),
+        ("seq 1 30000; exit 4", False, ("".join(f"{n}\n" for n in range(1, 30001)).encode(), b"", 4)),
+        ("exec 2>&-; echo out; exec sleep 1000", True, (b"out\n", b"", 128 + signal.SIGKILL)),
     ],
 )
-def test_command_without_a_terminal(script: str, hangs_up: bool, kinds: list[str], code: int) -> None:
-    """The first item is empty, then both streams come; the code is a shell's. Who goes away from a silent command ends it."""
-    number = next(_numbers)
-    stream, items = command(number, ["/bin/sh", "-c", script]), []
-    with pytest.raises(StopIteration) as stop:
-        while True:
-            items.append(next(stream))
-            if items[-1] == ("stdout", "out\n") and hangs_up:
-                sessions.hang_up(number)
-    assert (items[0], sorted(kind for kind, _ in items), stop.value.value) == (("stdout", ""), kinds, code)
+def test_command_without_a_terminal(script: str, hangs_up: bool, wanted: tuple[bytes, bytes, int]) -> None:
+    """Both streams come whole, and the code is a shell's. Who goes away from a silent command ends it."""
+    number, code, text = next(_numbers), None, [b"", b""]
+    sessions.command(number, ["/bin/sh", "-c", script])
+    sessions.resize(number, 24, 80)
+    assert sessions.write(number, b"abc") == 3
+    while code is None:
+        *parts, code = sessions.read(number)
+        text = [before + part for before, part in zip(text, parts, strict=True)]
+        if hangs_up and text[0]:
+            sessions.hang_up(number)
+    assert (*text, code) == wanted
     assert number not in sessions.sessions
+
+
+def test_server_that_a_command_leaves_can_go_on_printing(tmp_path: Path) -> None:
+    """It does not die of writing to a pipe that nobody reads any more."""
+    number = next(_numbers)
+    script = f"(while ! [ -e {tmp_path}/go ]; do sleep 0.05; done; echo late; touch {tmp_path}/there) &"
+    sessions.command(number, ["/bin/sh", "-c", script])
+    assert sessions.read(number) == (b"", b"", 0)
+    (tmp_path / "go").touch()
+    wait_until((tmp_path / "there").exists, reason="what it does after it has printed", timeout=30)
+
+
+def test_program_that_cannot_be_run_is_an_error_and_leaves_nothing() -> None:
+    """As one that is not there, or a folder that is none."""
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(OSError, match="nobody"):
+        sessions.command(next(_numbers), ["/nobody"])
+    with pytest.raises(OSError, match="nowhere"):
+        sessions.shell(next(_numbers), 24, 80, PROMPT, "/nowhere")
+    assert len(os.listdir("/proc/self/fd")) == before
