@@ -24,9 +24,15 @@ WORK_HELP = f"the folder of the work (default: the one changed last of {', '.joi
 def open_notebooks(options: argparse.Namespace) -> int:
     """Become JupyterLab on the notebooks; its terminals find the command `labkit`."""
     from .course.jupyter import jupyter_command, surroundings
-    from .course.report import folder_to_open, have_solutions, notebooks_in
+    from .course.report import INSTALLED, folder_to_open, have_solutions, notebooks_in
 
     named = [Path(word) for word in options.words[:1] if not word.startswith("-")]
+    here = Path.cwd()
+    if INSTALLED.is_dir() and not named and not notebooks_in(here):
+        from .course.release import release
+
+        print(f"the notebooks are copied to {here}", file=sys.stderr)
+        release(here)
     folder = folder_to_open(*named).resolve()
     solved = have_solutions(notebooks_in(folder))
     if solved:
@@ -188,7 +194,9 @@ def release(options: argparse.Namespace) -> int:
 
     for path in run(options.to):
         print(path)
-    print(f"{options.to / 'README.md'} says how it is used; {options.to / 'lab'} open begins")
+    starter = options.to / "lab"
+    begin = f"{starter} open" if starter.is_file() else f"labkit open {options.to}"
+    print(f"{options.to / 'README.md'} says how it is used; {begin} begins")
     return 0
 
 

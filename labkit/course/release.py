@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from jinja2 import Template
 
 from ..errors import BadInput
 from ..magics import NEEDS
 from ..magics import STUB as WORK
-from .report import COURSE, find
+from .report import COURSE, INSTALLED, find
 from .writing import prepare_folder, write_file, writing
 
 STUB = "# write here"
@@ -24,8 +25,9 @@ SOLUTION = re.compile(r"### BEGIN SOLUTION\n(.*?)### END SOLUTION", re.DOTALL)
 REFERENCE, ASKED = "reference", "asked"
 # A cell that takes what runs, whoever started it.
 TAKES = re.compile(r"^(\w+) = \w+\.running\(", re.M)
-# What the edition needs beside its notebooks, as it lies in the checkout; and what a learner reads first.
-STARTER = ("lab", "requirements.lock", "binder/apt.txt", "labkit", "LICENSE")
+# What the edition needs beside its notebooks, as it lies in the checkout (nothing where pip installed labkit); and what a
+# learner reads first.
+STARTER = () if INSTALLED.is_dir() else ("lab", "requirements.lock", "binder/apt.txt", "labkit", "LICENSE")
 README = Path(__file__).with_name("templates") / "edition" / "README.md"
 
 
@@ -105,7 +107,8 @@ def learners_edition(path: Path) -> Any:
 def release(to: Path) -> list[Path]:
     """Write the learner's edition into the folder `to` and return its notebooks. Raises BadInput rather than overwrite one.
 
-    Beside them lie a README and all that `./lab open` needs on a fresh machine: the start script, its lists and labkit.
+    Beside them lie a README and, from a checkout, all that `./lab open` needs on a fresh machine: the start script, its lists
+    and labkit.
     """
     what, way_out = "The learner's edition", "name another folder with --to"
     notebooks = {to / path.name: path for path in find()}
@@ -116,7 +119,7 @@ def release(to: Path) -> list[Path]:
     for target, path in notebooks.items():
         write_file(what, target, f"{nbformat.writes(learners_edition(path))}\n", way_out)
     with writing(what, to, way_out):
-        shutil.copy(README, to)
+        (to / README.name).write_text(Template(README.read_text()).render(lab="./lab" if STARTER else "labkit"))
         for name in STARTER:
             (to / name).parent.mkdir(exist_ok=True)
             if (COURSE / name).is_dir():

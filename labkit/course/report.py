@@ -19,9 +19,10 @@ from ..machine.signals import ignore_here_only
 from .html import to_html
 from .writing import prepare_folder, write_file
 
-COURSE = Path(__file__).resolve().parents[2]
-# In the learner's edition the notebooks lie beside labkit.
-NOTEBOOKS = COURSE / "notebooks" if (COURSE / "notebooks").is_dir() else COURSE
+# The notebooks lie in labkit where pip installed it (pyproject.toml), beside it in a checkout and in the learner's edition.
+INSTALLED = Path(__file__).resolve().parents[1] / "notebooks"
+COURSE = INSTALLED.parents[1]
+NOTEBOOKS = next((place for place in (INSTALLED, COURSE / "notebooks") if place.is_dir()), COURSE)
 CELL_TIMEOUT = 180
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -72,7 +73,7 @@ def find(numbers: Sequence[str] = ()) -> list[Path]:
     """The notebooks whose names begin with one of `numbers`, all without any. Raises BadInput for one that is not there."""
     every = notebooks_in(NOTEBOOKS)
     if not every:
-        way_out = "run `./lab` in a checkout of the course's repository: labkit that pip has installed comes without them"
+        way_out = "run `./lab` in a checkout of the course's repository, or install labkit as a whole: pip install ."
         raise BadInput(f"There are no notebooks in {NOTEBOOKS}.", way_out=way_out)
     unknown = [number for number in numbers if not any(path.name.startswith(f"{number}_") for path in every)]
     if unknown:
