@@ -26,7 +26,7 @@ Then you break it on purpose | lab/faults::client_sees lab/works::work_is_judged
 | `2_dns` | readme::notebooks_are lab/dns_answers::two_hundred lab/dns_answers::digs_own_output
 | `3_ipvs` | readme::notebooks_are lab/ipvs_traffic::hundred_requests lab/ipvs::helper_and_typed
 | `4_nginx` | readme::notebooks_are lab/captures::exactly_seven lab/captures::every_exchange
-| `5_compare` | readme::notebooks_are lab/keepalived::failover_shows lab/keepalived::wrk_counts show/failovers::bars_stand
+| `5_compare` | readme::notebooks_are lab/keepalived::failover_shows lab/keepalived::wrk_counts show/marks::seconds_are_bars
 On Debian 12 or later | fresh/fresh::the_two_commands lab_script::installs_what
 # sets itself up, runs the notebooks | fresh/fresh::the_two_commands lab/report::all_notebooks
 # runs the tests | fresh/fresh::the_two_commands lab_script::tests_install_their_own
@@ -114,6 +114,8 @@ In the lab you are root | lab/candidates::candidate_opens lab/machine::home_is l
 When the notebook's kernel ends | lab/killed::ended_process lab/lifecycle::lab_of_the_same lab/panel_kernel::notebook_that_is_run_twice
 User-Mode Linux is kept on one processor | lab/candidates::user_mode_linux_is_kept
 need their line in `/etc/subuid` | lab/refused::ordinary_user_with_sub lab/refused::ordinary_user_without lab/refused::what_the_doctor
+`pip install .` brings | wheel::wheel_has_all
+In an empty folder `labkit open` | wheel::installed_labkit
 **conda** | packaging::environment_yml
 **Docker and a hub** | readme::files_that packaging::installers_read
 The image holds the learner's edition | packaging::image_of_learners
@@ -126,7 +128,7 @@ To refresh the notebooks' outputs | lab/report::all_notebooks lab/report::commit
 # Times of one machine, limits, advice, and what was not tried.
 UNTESTED = """It takes two to four minutes; Twenty works take about; What that proves; What it does not prove; somebody who edits it with labkit's own code
 A submission is not trusted.; A lab is a *view*; there it runs about three times as fast; What this isolation is for; It shares the kernel
-conda-forge was not reachable; Its packages and its environment were set up by hand; **Binder**; Not tried: it builds; Not tried for want; **Windows**; **macOS**; BSD-3-Clause."""
+The system packages still; conda-forge was not reachable; Its packages and its environment were set up by hand; **Binder**; Not tried: it builds; Not tried for want; **Windows**; **macOS**; BSD-3-Clause."""
 ROWS = [tuple(line.rsplit(" | ", 1)) for line in PROVEN.strip().splitlines()]
 
 
