@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import ast
+import json
+import os
 import re
 import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any
 from unittest.mock import patch
 
 from IPython.core.getipython import get_ipython
 from IPython.core.interactiveshell import InteractiveShell
 
-from .errors import LabkitError, NotRunning
+from .errors import LabkitError, NotRunning, WaitTimeout
 from .lab import COMMAND_TIMEOUT, Lab
 from .recording import listener
+from .wait import wait_until
 
 # Programs that need a terminal, which a cell is not; `top -b` prints and ends.
 FOR_A_TERMINAL = re.compile(
@@ -24,6 +31,8 @@ NEEDS = "# needs your solution above"
 BACKGROUND = re.compile(r"(?<![&<>|])&(?![&>])")
 # How long such a command may rest before it counts as begun, and take until then at the most, seconds.
 QUIET, BEGIN_TIMEOUT = 1.0, 15.0
+# What a kernel that was restarted needs, by JupyterLab's own name.
+RUN_ABOVE = "In the menu: Run, Run All Above Selected Cell."
 LATE_WORDS = "labkit.inside.processes:late_words"
 
 
@@ -43,7 +52,7 @@ def lab_magic(line: str, cell: str | None = None) -> None:
     """
     current = Lab.current
     if current is None or current.closed:
-        print("No lab is open. Open one first: lab = Lab(…)", file=sys.stderr)
+        print(f"No lab is open in this kernel: the cell above with `lab = Lab(…)` opens one. {RUN_ABOVE}", file=sys.stderr)
         return
     command = line if cell is None else cell
     if found := FOR_A_TERMINAL.match(command):
@@ -88,7 +97,11 @@ def unreadable(lab: Lab, cell: str) -> str:
 
 
 def prepared(lines: list[str]) -> list[str]:
-    """Return the lines of a cell as IPython is to read them: comments above %%lab are left out, a cell that NEEDS is calm."""
+    """Return the lines of a cell as IPython is to read them.
+
+    Comments above %%lab are left out, a cell that NEEDS is calm, and labkit is loaded already, so nothing says that it is.
+    """
+    lines = ["\n" if line.strip() == "%load_ext labkit" else line for line in lines]
     code = next((number for number, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")), len(lines))
     if lines and lines[0].startswith(NEEDS):
         return ["%%once_done\n", *lines]
@@ -106,9 +119,11 @@ def once_done(_line: str, cell: str) -> None:
     first, _, rest = cell.partition("\n")
     needed = first.removeprefix(NEEDS).strip(" :").split(", ")
     if missing := [name for name in needed if name and name not in shell.user_ns]:
-        why = "Not done yet" if as_given(shell) else "Not run"
         names = ", ".join(f"`{name}`" for name in missing)
-        print(f"{why}: this cell needs your solution above ({names}); after a restart, run all from the first.")
+        if as_given(shell):
+            print(f"Not done yet: this cell needs your solution above ({names}).")
+        else:
+            print(f"Not run: this cell needs {names} of the cells above. {RUN_ABOVE}")
         return
     lines: list[str] = []
 
@@ -134,11 +149,55 @@ def as_given(shell: InteractiveShell) -> bool:
     return bool(cells) and all(not line.strip() or line.lstrip().startswith("#") for line in cells[-1].splitlines())
 
 
+def unknown_name(
+    shell: InteractiveShell, kind: type[NameError], error: NameError, trace: TracebackType, tb_offset: int | None = None
+) -> None:
+    """Show a NameError; where another cell of the notebook makes the name, one sentence instead of a traceback."""
+    name = error.name or ""
+    cell = next((cell for cell in other_cells(shell) if name in made(cell)), None) if kind is NameError else None
+    if cell:
+        line = next(line for line in cell.splitlines() if line.strip() and not line.startswith(("#", "%")))
+        words = f"`{name}` is not there: the cell that makes it (`{line}` …) has not run to its end in this kernel. {RUN_ABOVE}"
+        error._render_traceback_ = lambda: [words]  # type: ignore[attr-defined]
+    shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
+
+
+def other_cells(shell: InteractiveShell) -> list[str]:
+    """Return the code cells of this kernel's notebook, as it was saved last, but the one that runs; [] where none is known."""
+
+    def cells() -> list[Any] | None:
+        try:  # the name is JupyterLab's; a kernel works beside its notebook
+            found: list[Any] = json.loads(Path(Path(os.environ["JPY_SESSION_NAME"]).name).read_bytes())["cells"]
+            return found
+        except ValueError:  # it is being saved
+            return None
+
+    try:
+        saved = wait_until(cells, reason="the saved notebook", timeout=1) or []
+        code = ["".join(cell["source"]) for cell in saved if cell["cell_type"] == "code"]
+    except (KeyError, TypeError, OSError, WaitTimeout):
+        return []
+    now = shell.history_manager.input_hist_raw[-1]  # type: ignore[union-attr]
+    return [cell for cell in code if cell.strip() != now.strip()]
+
+
+def made(code: str) -> set[str]:
+    """Return the names that the Python in a cell sets, imports or defines."""
+    try:
+        nodes = list(ast.walk(ast.parse("\n".join(line for line in code.splitlines() if not line.startswith("%")))))
+    except SyntaxError:
+        return set()
+    stored = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    imported = {node.asname or node.name for node in nodes if isinstance(node, ast.alias)}
+    return stored | imported | {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+
+
 def load_ipython_extension(shell: InteractiveShell | None = None) -> None:
     """Make %lab and %%lab known, and what lets a cell wait for a solution (`%load_ext labkit`)."""
     shell = shell or get_ipython()
     if shell is not None:
         shell.register_magic_function(lab_magic, "line_cell", "lab")  # type: ignore[arg-type]
         shell.register_magic_function(once_done, "cell", "once_done")  # type: ignore[arg-type]
+        shell.set_custom_exc((NameError,), unknown_name)
         if prepared not in shell.input_transformers_cleanup:
             shell.input_transformers_cleanup.insert(0, prepared)

@@ -24,7 +24,13 @@ WORKERS = "3"  # on 2 cores: some tests wait, for a time-out or a page
 # How many may fail beside others and be run again; more is no accident of a busy machine.
 FEW = 10
 # What takes long and seldom breaks, of the machine that works are judged on and of the installation: run with the works.
-GUARDS = ["tests/lab/test_typed.py", "tests/lab/test_known_machine.py", "tests/test_lab_script.py", "tests/test_wheel.py"]
+GUARDS = [
+    "tests/lab/test_typed.py",
+    "tests/lab/test_known_machine.py",
+    "tests/lab/test_learner_browser.py",
+    "tests/test_lab_script.py",
+    "tests/test_wheel.py",
+]
 # Long tests of files whose others run with every `./lab test`; each skips there.
 SLOW = [
     "tests/lab/test_hostile.py::test_right_report_among_hostile_ones_gets_its_points",

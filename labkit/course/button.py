@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +20,19 @@ from .html import filled
 from .submission import read
 from .verdict import Verdicts
 
+# Only the page knows which notebooks have changes that are not saved: it writes their names into a field of the form.
+LOOK = """\
+setInterval(() => {
+  const field = element.closest(".labkit-report")?.querySelector(".labkit-unsaved input");
+  const tabs = document.querySelectorAll(".lm-DockPanel-tabBar .lm-TabBar-tab.jp-mod-dirty .lm-TabBar-tabLabel");
+  const names = [...tabs].map(one => one.textContent).join("/");
+  if (field && field.value !== names) {
+    field.value = names;
+    field.dispatchEvent(new Event("input", {bubbles: true}));
+    field.dispatchEvent(new Event("change", {bubbles: true}));
+  }
+}, 500);
+"""
 JUDGING = "Judging your work in fresh labs, as the teacher's machine will, about 20 seconds"
 
 
@@ -42,6 +56,9 @@ def report_form(work: str | Path = "work", *, to: str | Path = NAME) -> widgets.
     group = widgets.Text(description="Group")
     button = widgets.Button(description="Make my report", button_style="primary")
     said = widgets.Output()
+    look, tabs = widgets.Output(layout={"display": "none"}), widgets.Text(layout={"display": "none"})
+    look.outputs = ({"output_type": "display_data", "data": {"application/javascript": LOOK}, "metadata": {}},)
+    tabs.add_class("labkit-unsaved")
     warned: list[str] = []
 
     def say(page: str) -> None:
@@ -59,7 +76,7 @@ def report_form(work: str | Path = "work", *, to: str | Path = NAME) -> widgets.
         button.disabled = True
         try:
             stories = stories_in(Path.cwd())
-            if (words := unsaved(stories)) and words != warned:
+            if (words := unsaved(stories, tabs.value.split("/"))) and not set(words) <= set(warned):
                 warned[:] = words
                 say(filled("unsaved.html.j2", words=words))
                 return
@@ -74,7 +91,9 @@ def report_form(work: str | Path = "work", *, to: str | Path = NAME) -> widgets.
 
     button.on_click(make)
     sentence("Save the notebooks first: the report shows them as they were saved last.")
-    return widgets.VBox([widgets.HBox([name, group]), button, said])
+    form = widgets.VBox([widgets.HBox([name, group], layout={"flex_flow": "row wrap"}), button, said, tabs, look])
+    form.add_class("labkit-report")
+    return form
 
 
 def told(file: Path, notes: list[str]) -> str:
@@ -88,10 +107,11 @@ def told(file: Path, notes: list[str]) -> str:
     )  # fmt: skip
 
 
-def unsaved(stories: Mapping[int, Any]) -> list[str]:
-    """Return a sentence for each notebook that does not seem to be saved as it was run last.
+def unsaved(stories: Mapping[int, Any], tabs: Sequence[str] = ()) -> list[str]:
+    """Return a sentence for each notebook that does not seem to be saved as it is now.
 
-    Of this kernel's own notebook the saved numbers of cells tell; of others, that nothing of what they printed is there.
+    Of this kernel's own notebook the saved numbers of cells tell, because the form itself changes it. Of others, that they are
+    among the `tabs` with changes, or that nothing of what they printed is there.
     """
     words = []
     own = Path(os.environ.get("JPY_SESSION_NAME", "")).name
@@ -100,6 +120,9 @@ def unsaved(stories: Mapping[int, Any]) -> list[str]:
         counts = [cell.get("execution_count") or 0 for cell in notebook.cells if cell.cell_type == "code"]
         if shell is not None and own.startswith(f"{task}_") and max(counts, default=0) < shell.execution_count - 1:
             words.append(f"{own} was not saved since its last cells were run.")
-        elif not any(counts):
+            continue
+        if named := [tab for tab in tabs if tab != own and re.fullmatch(rf"{task}_.*\.ipynb", tab)]:
+            words.append(f"{named[0]} has changes that are not saved.")
+        if not any(counts):
             words.append(f"Notebook {task} was saved without what its cells show: run it and save it.")
     return words

@@ -132,7 +132,8 @@ def lacking(bench: Bench) -> str:
         return f"this machine has no {' and no '.join(missing)}; way out: apt-get install {packages}"
     printed = [line.strip() for lines in bench.said.values() for one in lines for line in one.printed.splitlines()]
     # What a script says itself, on purpose, is no word of a program's.
-    typed = "".join(bench.script_text(f"task{task}.sh") for task in bench.said)
+    scripts = [name for task in bench.said if (bench.lab.home / (name := f"task{task}.sh")).is_file()]
+    typed = "".join(bench.script_text(name) for name in scripts)
     line = next((line for line in printed if shortage(line) and line not in typed), "")
     return f"a program of the work met a shortage: {line.strip()[:SHOWN]}; way out: {shortage(line)}" if line else ""
 

@@ -7,10 +7,24 @@ import runpy
 import sys
 from pathlib import Path
 
+from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpec, KernelSpecManager
+
 from ..machine.signals import DEFAULT_SIGNALS, ignore_here_only
 
-# Settings of Jupyter for whoever works on the learner's edition: nbgrader's tools for teachers are not on the screen.
+# Settings of Jupyter for whoever works on the learner's edition, on a hub too: nbgrader's tools for teachers are not on the
+# screen, and kernels are those below.
 LEARNER = Path(__file__).with_name("templates") / "learner"
+
+
+class Kernels(KernelSpecManager):
+    """Kernels that know labkit before their first cell: one that was restarted says which cells to run (magics.py)."""
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        """Return how a kernel is started; this environment's own Python loads labkit."""
+        spec = super().get_kernel_spec(kernel_name)
+        if kernel_name == NATIVE_KERNEL_NAME:
+            spec.argv = [*spec.argv, "--ext=labkit"]
+        return spec
 
 
 def path_with_labkit() -> str:

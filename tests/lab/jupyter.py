@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -21,7 +22,11 @@ TOP = Path(__file__).resolve().parents[2]
 NOTEBOOK, TOKEN = "1_backends", "of-this-test-only"
 MINUTES = 60_000  # milliseconds: Playwright's unit
 PATIENCE = 120  # seconds
-QUIET = '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}'
+# No questions about news, and every cell is in the page, also where nobody looks.
+SETTINGS = {
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
+    "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none", "scrollPastEnd": False},
+}
 
 
 def free_port() -> int:
@@ -40,11 +45,12 @@ def copy_notebooks(folder: Path) -> Path:
 
 @contextmanager
 def jupyterlab(
-    notebooks: Path, *, before: tuple[str, ...] = (), command: Sequence[str] = (), cwd: Path | None = None
+    notebooks: Path, *, before: tuple[str, ...] = (), command: Sequence[str] = (), cwd: Path | None = None, base: str = ""
 ) -> Iterator[str]:
     """The address of a JupyterLab on `notebooks`, with settings of its own beside them, started by the command `before`.
 
-    With `command`, which is run in the folder `cwd`, JupyterLab is what that starts when given options.
+    With `command`, which is run in the folder `cwd`, JupyterLab is what that starts when given options. With `base`, all its
+    addresses begin with that, as on a hub.
     """
     port, own = free_port(), notebooks.parent
     environment = {**os.environ, "JUPYTERLAB_SETTINGS_DIR": str(own / "settings"), "PATH": path_with_labkit()}
@@ -52,9 +58,10 @@ def jupyterlab(
         environment[name] = str(own / name.lower())
     overrides = own / "jupyter_config_dir" / "labconfig"
     overrides.mkdir(parents=True)
-    (overrides / "default_setting_overrides.json").write_text(QUIET)
+    (overrides / "default_setting_overrides.json").write_text(json.dumps(SETTINGS))
     options = ["--no-browser", "--allow-root", f"--ServerApp.port={port}", "--ServerApp.ip=127.0.0.1"]
-    options.append(f"--IdentityProvider.token={TOKEN}")
+    options += [f"--IdentityProvider.token={TOKEN}", f"--ServerApp.base_url={base}/"]
+    address = f"http://127.0.0.1:{port}{base}"
     command = [*command, *options] if command else [*before, *jupyter_command(notebooks, *options)]
     with open(own / "log", "w") as log:
         server = subprocess.Popen(command, cwd=cwd, env=environment, stdout=log, stderr=log)
@@ -63,12 +70,12 @@ def jupyterlab(
         def answers() -> bool:
             assert server.poll() is None, (own / "log").read_text()
             try:
-                return bool(urllib.request.urlopen(f"http://127.0.0.1:{port}/api?token={TOKEN}", timeout=30).status == 200)
+                return bool(urllib.request.urlopen(f"{address}/api?token={TOKEN}", timeout=30).status == 200)
             except OSError:
                 return False
 
         wait_until(answers, reason="JupyterLab", timeout=240, interval=0.5)
-        yield f"http://127.0.0.1:{port}"
+        yield address
     finally:
         server.terminate()
         server.wait(60)
@@ -77,13 +84,21 @@ def jupyterlab(
 def notebook_in(browser: Browser, jupyter: str) -> Page:
     """The notebook in a window, all its cells run."""
     page = browser.new_page(viewport={"width": 960, "height": 1090})
-    page.set_default_timeout(MINUTES)
-    page.goto(f"{jupyter}/lab/tree/{NOTEBOOK}.ipynb?token={TOKEN}")
-    expect(page.get_by_text("Python 3 (ipykernel) | Idle").first).to_be_visible(timeout=3 * MINUTES)
-    page.keyboard.press("Control+b")  # no list of files beside it
+    open_in(page, jupyter, f"{NOTEBOOK}.ipynb")
     choose(page, "Run", "Run All Cells")
     expect(page.get_by_role("button", name="Make my report")).to_be_visible(timeout=5 * MINUTES)
     return page
+
+
+def open_in(page: Page, jupyter: str, path: str) -> None:
+    """Open a notebook in a window, and nothing that was open before beside it, and wait for its kernel."""
+    page.set_default_timeout(MINUTES)
+    page.goto(f"{jupyter}/lab/tree/{path}?token={TOKEN}&reset")
+    expect(page.get_by_text("Python 3 (ipykernel) | Idle").first).to_be_visible(timeout=3 * MINUTES)
+    beside = page.locator("#jp-left-stack")
+    expect(beside).to_be_visible()
+    page.keyboard.press("Control+b")
+    expect(beside).to_be_hidden()
 
 
 def choose(page: Page, *names: str) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
+from nbformat.v4 import new_code_cell, new_notebook
 
 from labkit.errors import BadInput, LabkitError, NotRunning
 from labkit.lab import Lab
@@ -157,9 +160,7 @@ def test_cell_that_needs_a_solution(shell: InteractiveShell, current: Lab, capsy
     shell.run_cell(STUB, store_history=True)
     error, out = run(shell, f"{NEEDS}: pool, nginx\nprint('ran')", capsys)
     assert error is None
-    assert out == (
-        "Not done yet: this cell needs your solution above (`pool`, `nginx`); after a restart, run all from the first.\n"
-    )
+    assert out == ("Not done yet: this cell needs your solution above (`pool`, `nginx`).\n")
     shell.user_ns |= {"pool": 1, "nginx": 2}
     assert run(shell, f"{NEEDS}: pool, nginx\nprint('ran')", capsys) == (None, "ran\n")
     assert run(shell, f"{NEEDS}: pool, nginx\n%lab echo ran", capsys) == (None, "ran\n")
@@ -176,6 +177,35 @@ def test_not_done_yet_is_said_only_while_the_stub_is_as_it_was_given(
     shell.run_cell(f"{STUB}\nx = 1", store_history=True)
     error, out = run(shell, f"{NEEDS}\n{GONE}", capsys)
     assert isinstance(error, NotRunning) and "Not done yet" not in out and "Way out: start it" in out
+
+
+def test_name_that_an_earlier_cell_makes_is_one_sentence_about_that_cell(
+    shell: InteractiveShell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After a restart a missing name is no traceback: its cell is named, and it is not this one."""
+    monkeypatch.chdir(tmp_path)
+    maker = "# it begins here\n%lab true\nfrom x import y as unknown\n"
+    nbformat.write(new_notebook(cells=[new_code_cell("un = known = = 1"), new_code_cell(maker)]), "a.ipynb")
+    error, out = run(shell, "unknown", capsys)
+    assert isinstance(error, NameError) and "Traceback" in out  # another front end does not tell which notebook it is
+    monkeypatch.setenv("JPY_SESSION_NAME", "/from/the/server/a.ipynb")
+    for cell in ("unknown", f"{NEEDS}\nunknown"):
+        error, out = run(shell, cell, capsys)
+        assert isinstance(error, NameError)
+        assert out == (
+            "`unknown` is not there: the cell that makes it (`from x import y as unknown` …) has not run to its end in this "
+            "kernel. In the menu: Run, Run All Above Selected Cell.\n"
+        )
+    assert "Traceback" in run(shell, "known", capsys)[1]  # no cell can make it
+    own = "later = later + 1"
+    nbformat.write(new_notebook(cells=[new_code_cell(own)]), "a.ipynb")
+    shell.run_cell(own, store_history=True)
+    assert "Traceback" in capsys.readouterr().out  # nobody else makes it
+
+
+def test_extension_that_is_loaded_again_says_nothing(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    """The first cell of a notebook may be run again, also in a kernel that has loaded labkit by itself."""
+    assert run(shell, "%load_ext labkit\nprint('ran')", capsys) == (None, "ran\n")
 
 
 def test_cell_that_is_not_kept_says_so(shell: InteractiveShell, own_lab: LabFactory, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import sys
 from pathlib import Path
 
 import pytest
+from traitlets.utils.importstring import import_item
 
 from labkit.cli import main
 from labkit.course.jupyter import LEARNER, jupyter_command, path_with_labkit, surroundings
@@ -47,3 +49,10 @@ def test_path_begins_with_this_environment(monkeypatch: pytest.MonkeyPatch) -> N
     """The command `labkit` of the running Python comes first, also where there is no PATH."""
     monkeypatch.delenv("PATH")
     assert path_with_labkit().split(":")[0] == str(Path(sys.executable).parent)
+
+
+def test_learners_kernels_load_labkit() -> None:
+    """A kernel on the learner's edition knows %lab before its first cell, so that one that was restarted can say what to run."""
+    settings = json.loads((LEARNER / "jupyter_server_config.json").read_text())
+    kernels = import_item(settings["ServerApp"]["kernel_spec_manager_class"])()
+    assert kernels.get_kernel_spec("python3").argv[-1] == "--ext=labkit"

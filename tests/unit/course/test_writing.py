@@ -177,6 +177,11 @@ def test_notebook_that_ran_on_after_it_was_saved_is_named(monkeypatch: pytest.Mo
     for counted, words in ((5, []), (6, ["1_backends.ipynb was not saved since its last cells were run."])):
         monkeypatch.setattr(button, "get_ipython", lambda counted=counted: SimpleNamespace(execution_count=counted))
         assert button.unsaved(saved) == words
+    saved[2] = new_notebook(cells=[new_code_cell("1", execution_count=4)])
+    assert button.unsaved(saved, ["1_backends.ipynb", "2_dns.ipynb", "README.md"]) == [
+        *words,
+        "2_dns.ipynb has changes that are not saved.",
+    ]
 
 
 def test_hand_in_prints_points_and_what_is_missing(
