@@ -125,6 +125,8 @@ class Learner:
         cell.locator(".cm-content").click()
         self.page.keyboard.press("Control+Enter")
         expect(prompt).to_have_text(re.compile(rf"^(?!{before})\[\d+\]:"), timeout=2 * MINUTES)
+        # The number comes with the kernel's reply; all that the cell has printed is there once the kernel is idle.
+        expect(self.page.get_by_text("Python 3 (ipykernel) | Idle").first).to_be_visible(timeout=MINUTES)
         return printed(self.code[number])
 
     def run_all(self, *, first: int = 1) -> list[Any]:
