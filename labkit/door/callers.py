@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from ..errors import BadInput, LabError
 from . import place
 
@@ -113,8 +111,10 @@ def stop(lab: OpenLab) -> None:
             raise LabError(f"The process of the lab {lab.name} ({lab.id}) cannot be reached.", words=str(error)) from None
 
 
-def family(first: int) -> list[psutil.Process]:
-    """Return the process `first` and all that it has started, without those that have ended."""
+def family(first: int) -> list[Any]:
+    """Return psutil's process `first` and all that it has started, without those that have ended."""
+    import psutil  # a third of the time in which a shell's command starts, which has no need of it
+
     try:
         process = psutil.Process(first)
         every = [process, *process.children(recursive=True)]
@@ -123,12 +123,14 @@ def family(first: int) -> list[psutil.Process]:
         return []
 
 
-def memory(processes: Sequence[psutil.Process]) -> int | None:
+def memory(processes: Sequence[Any]) -> int | None:
     """Return their proportional set size, bytes (proc(5), smaps_rollup, Pss); None where one may not be looked into.
 
     Processes that share one address space (kcmp(2), KCMP_VM), as some of User-Mode Linux do, each show the whole of it; it is
     counted once.
     """
+    import psutil
+
     total, counted = 0, list[int]()
     for process in processes:
         if KCMP and any(ctypes.CDLL(None).syscall(KCMP, process.pid, other, KCMP_VM, 0, 0) == 0 for other in counted):

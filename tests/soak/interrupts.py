@@ -10,7 +10,7 @@ import time
 from random import Random
 
 from labkit.errors import LabkitError
-from labkit.lab import Lab
+from labkit.lab import Lab, close_all
 
 from .work import new_lab, some_work
 
@@ -83,7 +83,7 @@ def storm(linux: str, chance: Random, number: int) -> str:
 
 
 def storm_while_opening(linux: str, chance: Random, number: int) -> str:
-    """A storm from before the lab is there: what has a name is closed, what has none closes by itself, and nothing is left."""
+    """A storm from before the lab is there: whether it has got a name or not, it is closed, and nothing is left."""
     os.setpgid(0, 0)
     blow = Storm(chance, group=number % 2 == 1, pause=chance.choice([0.01, 0.05, 0.15]))
     lab = None
@@ -98,8 +98,8 @@ def storm_while_opening(linux: str, chance: Random, number: int) -> str:
     except KeyboardInterrupt:
         pass
     blow.end()
-    Lab.current = None
     if lab is None:
+        close_all()
         return "interrupted before it had a name"
     assert lab.run("echo alive").stdout == "alive\n"
     lab.close()
