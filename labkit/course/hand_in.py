@@ -16,7 +16,7 @@ from ..errors import BadInput
 from ..machine.temporary import own_folder
 from .check import check_work
 from .document import TITLES, document, versions
-from .html import to_html
+from .export import to_html
 from .submission import MAX_PAGE, as_block, build, pack_work, read, unpack
 from .verdict import Verdicts
 from .writing import prepare_file, write_file

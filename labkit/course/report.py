@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from ..errors import BadInput, CourseError, tail
 from ..machine.signals import ignore_here_only
-from .html import to_html
+from .export import to_html
 from .writing import prepare_folder, write_file
 
 # The notebooks lie in labkit where pip installed it (pyproject.toml), beside it in a checkout and in the learner's edition.

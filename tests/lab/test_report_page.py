@@ -19,10 +19,10 @@ from playwright.sync_api import Browser, Page
 from works import right
 
 from labkit.course.by_hand import give, read_by_hand
+from labkit.course.export import to_html
 from labkit.course.feedback import ANSWERS, INDEX, write_pages
 from labkit.course.grade import MEASURED, Given, Grade, pairs
 from labkit.course.hand_in import hand_in, stories_in
-from labkit.course.html import to_html
 from labkit.course.requirements import REQUIREMENTS
 from labkit.course.submission import altered, read
 from labkit.course.verdict import BY_HAND, Finding, could_not_run, failed, passed, verdict

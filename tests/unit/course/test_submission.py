@@ -16,7 +16,7 @@ from hostile_pages import START, page, sealed
 from nbformat.v4 import new_notebook
 
 from labkit.course.bench import copy_work
-from labkit.course.html import to_html
+from labkit.course.export import to_html
 from labkit.course.submission import (
     BLOCK,
     MAX_WORK,
