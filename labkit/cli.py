@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from .errors import BadInput, CourseError, LabError, LabkitError, plain, shortage
 
 if TYPE_CHECKING:
-    from .course.grade import Grade
+    from .grading.grade import Grade
 
 # Where the notebooks write a work, seen from where one may stand: beside them, in the checkout, and where reports are.
 PLACES = ("work", "notebooks/work", "reports/work", ".")
@@ -23,13 +23,13 @@ WORK_HELP = f"the folder of the work (default: the one changed last of {', '.joi
 
 def open_notebooks(options: argparse.Namespace) -> int:
     """Become JupyterLab on the notebooks; its terminals find the command `labkit`."""
-    from .course.jupyter import jupyter_command, surroundings
-    from .course.report import INSTALLED, folder_to_open, have_solutions, notebooks_in
+    from .author.jupyter import jupyter_command, surroundings
+    from .author.report import INSTALLED, folder_to_open, have_solutions, notebooks_in
 
     named = [Path(word) for word in options.words[:1] if not word.startswith("-")]
     here = Path.cwd()
     if INSTALLED.is_dir() and not named and not notebooks_in(here):
-        from .course.release import release
+        from .author.release import release
 
         print(f"the notebooks are copied to {here}", file=sys.stderr)
         release(here)
@@ -43,13 +43,13 @@ def open_notebooks(options: argparse.Namespace) -> int:
 
 def report(options: argparse.Namespace) -> int:
     """Run notebooks and write their reports."""
-    from .course.report import report as run
+    from .author.report import report as run
 
     runs = run(options.numbers, options.out, save=options.save)
     for done in runs:
         print(done.report)
     if not options.numbers:
-        from .course.hand_in import NAME, hand_in
+        from .homework.hand_in import NAME, hand_in
 
         stories = {int(done.name[0]): done.notebook for done in runs}
         print(hand_in(options.out / "work", options.out / NAME, name=options.name, group=options.group, stories=stories))
@@ -58,8 +58,8 @@ def report(options: argparse.Namespace) -> int:
 
 def hand_in(options: argparse.Namespace) -> int:
     """Write the one file to hand in, from a folder of work."""
-    from .course.hand_in import hand_in as run
-    from .course.hand_in import stories_in, summary
+    from .homework.hand_in import hand_in as run
+    from .homework.hand_in import stories_in, summary
 
     work = work_of(options)
     # The notebooks lie beside their work.
@@ -93,14 +93,14 @@ def work_of(options: argparse.Namespace) -> Path:
 
 def unpack(options: argparse.Namespace) -> int:
     """Give the work in a report back as files."""
-    from .course.submission import altered, read
-    from .course.submission import unpack as run
+    from .homework.submission import altered, read
+    from .homework.submission import unpack as run
 
     data = read(options.file)
     for path in run(data, options.to):
         print(plain(str(path)))
     if options.evidence:
-        from .course.evidence import write_evidence
+        from .judge.evidence import write_evidence
 
         for path in write_evidence(data["evidence"], options.evidence):
             print(path)
@@ -111,12 +111,12 @@ def unpack(options: argparse.Namespace) -> int:
 
 def grade(options: argparse.Namespace) -> int:
     """Grade reports."""
-    from .course.batch import grade_files, reports_in
-    from .course.by_hand import give, read_by_hand
-    from .course.feedback import ANSWERS, INDEX, write_pages
-    from .course.grade import row_names
-    from .course.table import as_text, to_csv
-    from .course.writing import prepare_file, prepare_folder, writing
+    from .grading.batch import grade_files, reports_in
+    from .grading.by_hand import give, read_by_hand
+    from .grading.feedback import ANSWERS, INDEX, write_pages
+    from .grading.grade import row_names
+    from .grading.table import as_text, to_csv
+    from .writing import prepare_file, prepare_folder, writing
 
     # Whatever cannot be written is told now, and not after hours.
     if options.csv:
@@ -150,7 +150,7 @@ def grade(options: argparse.Namespace) -> int:
 
 def by_hand_of(options: argparse.Namespace) -> Path | None:
     """Where the points are that a person gives: where one says, else in the folder of the batch."""
-    from .course.by_hand import NAME
+    from .grading.by_hand import NAME
 
     folder = options.html or (options.csv and options.csv.parent)
     return options.by_hand or (folder / NAME if folder else None)
@@ -158,7 +158,7 @@ def by_hand_of(options: argparse.Namespace) -> Path | None:
 
 def rescued(grades: Sequence[Grade], error: LabkitError) -> LabkitError:
     """Return the error of grades that cannot be written where they were to, which says where they are now."""
-    from .course.table import to_csv
+    from .grading.table import to_csv
 
     try:
         kept = Path(tempfile.mkdtemp(prefix="labkit-grades-")) / "grades.csv"
@@ -179,8 +179,8 @@ def notes_of(options: argparse.Namespace) -> Path | None:
 
 def check(options: argparse.Namespace) -> int:
     """Judge a work; 0 all passed, 1 something failed, 2 something could not run."""
-    from .course.check import check_work
-    from .course.hand_in import check_as_graded
+    from .homework.hand_in import check_as_graded
+    from .judge.check import check_work
 
     judge = check_as_graded if options.as_graded else check_work
     verdicts = judge(work_of(options), options.task or (1, 2, 3, 4))
@@ -190,7 +190,7 @@ def check(options: argparse.Namespace) -> int:
 
 def release(options: argparse.Namespace) -> int:
     """Write the learner's edition."""
-    from .course.release import release as run
+    from .author.release import release as run
 
     for path in run(options.to):
         print(path)

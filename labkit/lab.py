@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from .door.server import Door
-from .errors import BadInput, CallFailed, CommandFailed, CommandTimeout, LabClosed, LabError, WaitTimeout, shortage
+from .errors import BadInput, CallFailed, CommandFailed, CommandTimeout, LabClosed, LabError, WaitTimeout, shortage, wait_until
 from .machine.choose import Opened, choose
 from .machine.folder import LabFolder, write_below
 from .machine.link import COMMAND_TIMEOUT, PROCESSES, SLACK, finish
 from .machine.signals import held_back
 from .machine.view import FOLDER, HANDED_IN, HOME
 from .recording import Record, Script, listener
-from .wait import wait_until
 
 Command = str | Sequence[str]
 # How long a lab may take to open or to close, seconds: more than all candidates together may, each within its own limits.

@@ -15,10 +15,9 @@ from unittest.mock import patch
 from IPython.core.getipython import get_ipython
 from IPython.core.interactiveshell import InteractiveShell
 
-from .errors import LabkitError, NotRunning, WaitTimeout
+from .errors import LabkitError, NotRunning, WaitTimeout, wait_until
 from .lab import COMMAND_TIMEOUT, Lab
 from .recording import listener
-from .wait import wait_until
 
 # Programs that need a terminal, which a cell is not; `top -b` prints and ends.
 FOR_A_TERMINAL = re.compile(

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from labkit.course.submission import BLOCK, as_block, digests
+from labkit.homework.submission import BLOCK, as_block, digests
 
 
 def bomb(size: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 
 from labkit.cli import parser
-from labkit.course.requirements import REQUIREMENTS
+from labkit.judge.check import REQUIREMENTS
 
 TOP = Path(__file__).resolve().parents[1]
 README = (TOP / "README.md").read_text(encoding="utf-8")
@@ -40,13 +40,13 @@ Ubuntu has no `user-mode-linux` | lab_script::installs_what unit/machine/doctor:
 the first call also installs a profile | lab_script::ubuntu_gets lab_script::a_user_is_told_the_lines
 writes the learner's edition with a README | lab/release::tools_for_teachers lab/release::open_in_the_edition lab/release::edition_says_how
 and what would help: `./lab doctor` | unit/machine/doctor::what_would_help lab/refused::what_the_doctor_advises
-| `./lab open | readme::each_command unit/course/jupyter::open_becomes lab/release::open_never_serves
+| `./lab open | readme::each_command unit/author/jupyter::open_becomes lab/release::open_never_serves
 | `./lab report | readme::each_command lab/report::all_notebooks lab/report::failing_notebook
-| `./lab check | readme::each_command lab/works::work_is_judged unit/course/writing::check_as_graded
-| `./lab hand-in | readme::each_command unit/course/writing::page_has_points unit/course/writing::what_is_judged
-| `./lab grade | readme::each_command unit/course/grade::claims_name lab/hostile::right_report
-| `./lab unpack | readme::each_command unit/course/submission::work_comes_back unit/course/evidence::evidence_is_written
-| `./lab release --to DIR` | | readme::each_command lab/release::solutions_and_outputs unit/course/release::edition_does_not_answer
+| `./lab check | readme::each_command lab/works::work_is_judged unit/writing::check_as_graded
+| `./lab hand-in | readme::each_command unit/writing::page_has_points unit/writing::what_is_judged
+| `./lab grade | readme::each_command unit/grading/grade::claims_name lab/hostile::right_report
+| `./lab unpack | readme::each_command unit/homework/submission::work_comes_back unit/judge/evidence::evidence_is_written
+| `./lab release --to DIR` | | readme::each_command lab/release::solutions_and_outputs unit/author/release::edition_does_not_answer
 | `./lab shell NAME | readme::each_command lab/shell::shell_is_in_the_lab lab/shell_ends::command_runs_without lab/shell_record::what_is_typed
 | `./lab shell --task N | readme::each_command lab/shell_record::task_is_worked_on
 | `./lab ps | readme::each_command lab/door::open_lab_is_listed
@@ -60,11 +60,11 @@ A lab is the machine that you know | lab/known_machine::what_is_typed lab/as_typ
 as the packages lay them (a fresh copy | unit/machine/folder::etc_is_as lab/machine::configuration_of_nginx
 What works when it is typed | lab/known_machine::what_is_typed lab/as_typed::work_is_judged
 `systemctl` there is a stand-in | lab/known_machine::what_is_typed
-A script is run by bash as it was typed | unit/course/bench::shell_of_a_script lab/typed::script_for_sh lab/typed::what_stays lab/typed::server_on_the_last
+A script is run by bash as it was typed | unit/judge/bench::shell_of_a_script lab/typed::script_for_sh lab/typed::what_stays lab/typed::server_on_the_last
 No verdict rests on what a configuration says | lab/works::work_is_judged lab/as_typed::work_is_judged
 A check starts from a fresh lab | lab/works::work_is_left lab/works::work_is_judged lab/as_typed::work_is_judged
-Every verdict names the requirement | unit/course/verdict::json_has lab/works::work_is_judged
-The answer to question 2.3 | unit/course/verdict::only_what_passed
+Every verdict names the requirement | unit/judge/verdict::json_has lab/works::work_is_judged
+The answer to question 2.3 | unit/judge/verdict::only_what_passed
 Each notebook but the last has a live panel | readme::notebooks_are lab/panel_browser::other_faults lab/panel_browser::backend_is lab/panel::nginx_panel lab/panel::ipvs_panel lab/panel::dns_panel
 In code: `Faults(pool).freeze("backend2")` | lab/faults::client_sees lab/faults::lab_closes_with_a_frozen
 Every fault shows the native command | lab/faults::faults_are_shown lab/faults::shown_commands
@@ -78,25 +78,25 @@ An editor's line becomes a comment | lab/shell_record::what_an_editor unit/recor
 A line that begins with a space | lab/shell_record::what_is_typed unit/recording::entries
 `terminal_button()` in a notebook opens | lab/jupyterlab::terminal_of_jupyterlab lab/shell_record::task_is_worked_on
 Only the user who opened a lab can enter it | lab/door::door_is_this_users unit/door/place::folder_that_another lab/shell_ends::lab_for_the
-`submission.html` opens anywhere | lab/report_page::page_asks_nobody unit/course/writing::page_has_points
-Inside it is the work itself as JSON | unit/course/submission::work_comes_back unit/course/writing::what_is_judged
-says where the report claims something else | unit/course/grade::claims_name lab/hostile::right_report
-are shown as a pair | unit/course/similar::white_space unit/course/grade::copies_are_a_pair
-FILE may be a folder or a pattern | unit/course/grade::folder_and_pattern
-writes a page for each work and `index.html` | unit/course/feedback::list_leads unit/course/writing::batch_goes_on unit/course/feedback::all_answers_stand
-Points that you give stand in `by_hand.csv` | unit/course/by_hand::line_says unit/course/writing::points_by_hand
+`submission.html` opens anywhere | lab/report_page::page_asks_nobody unit/writing::page_has_points
+Inside it is the work itself as JSON | unit/homework/submission::work_comes_back unit/writing::what_is_judged
+says where the report claims something else | unit/grading/grade::claims_name lab/hostile::right_report
+are shown as a pair | unit/grading/similar::white_space unit/grading/grade::copies_are_a_pair
+FILE may be a folder or a pattern | unit/grading/grade::folder_and_pattern
+writes a page for each work and `index.html` | unit/grading/feedback::list_leads unit/writing::batch_goes_on unit/grading/feedback::all_answers_stand
+Points that you give stand in `by_hand.csv` | unit/grading/by_hand::line_says unit/writing::points_by_hand
 `answers.html` saves one | lab/report_page::points_of_answers
-2.3 are added, those for another requirement | unit/course/by_hand::what_is_given unit/course/by_hand::bad_line_is
-Each run reads it | unit/course/writing::points_by_hand
-writes is UTF-8 with commas | unit/course/grade::table_holds_no_formula
-An interrupted batch goes on | unit/course/grade::interrupted_batch unit/course/writing::batch_goes_on
-FILE may also be a course's export | unit/course/grade::export_of_a_course
-is never a grade | unit/course/grade::fault_of_the_machine lab/grading::guest_that_is_killed lab/grading::shortage_that unit/course/check::missing_program unit/course/check::shortage unit/course/grade::full_disk
-is said before grading begins | unit/course/writing::bad_path
-Digests show which file | unit/course/submission::edited_piece unit/course/submission::every_edit
+2.3 are added, those for another requirement | unit/grading/by_hand::what_is_given unit/grading/by_hand::bad_line_is
+Each run reads it | unit/writing::points_by_hand
+writes is UTF-8 with commas | unit/grading/grade::table_holds_no_formula
+An interrupted batch goes on | unit/grading/grade::interrupted_batch unit/writing::batch_goes_on
+FILE may also be a course's export | unit/grading/grade::export_of_a_course
+is never a grade | unit/grading/grade::fault_of_the_machine lab/grading::guest_that_is_killed lab/grading::shortage_that unit/judge/check::missing_program unit/judge/check::shortage unit/grading/grade::full_disk
+is said before grading begins | unit/writing::bad_path
+Digests show which file | unit/homework/submission::edited_piece unit/homework/submission::every_edit
 Its commands run only on bubblewrap | lab/isolation::work_of_others lab/hostile::hostile_work unit/machine/cell::cell_writes_only
 What it leaves in the background | lab/works::what_a_script_leaves
-Nothing of it is imported or rendered | lab/hostile::hostile_work unit/course/feedback::markup unit/course/feedback::page_acts
+Nothing of it is imported or rendered | lab/hostile::hostile_work unit/grading/feedback::markup unit/grading/feedback::page_acts
 tshark reads its capture in a view | unit/machine/cell::reader_of unit/measure/capture::capture_of_strangers
 Linux that can do what the notebook needs | unit/machine/choose::first_that unit/machine/choose::probe_says unit/machine/choose::candidates_come
 | bubblewrap + the running kernel | lab/candidates::candidate_opens kernels/kernels::course_on
@@ -121,6 +121,13 @@ In an empty folder `labkit open` | wheel::installed_labkit
 The image holds the learner's edition | packaging::image_of_learners
 User-Mode Linux keeps its memory in a file | lab/refused::seccomp_filter lab/refused::no_folder lab/refused::shared_memory
 `labkit/` is layered one way | unit/public_names::layers_import
+The contracts of import-linter | unit/public_names::layers_import
+The learner's: `lab.py` | unit/public_names::layers_import
+The course's: `judge/` | unit/public_names::layers_import
+The teacher's: `grading/` | unit/public_names::layers_import
+A requirement, its points and its check | unit/judge/verdict::points_of
+Then come works that must pass | lab/works::table_is
+A new one is about ten lines | lab/works::example_of_the_readme
 a Unix socket for each | lab/door::door_is_this_users
 the tests and their last results in | readme::files_that
 To refresh the notebooks' outputs | lab/report::all_notebooks lab/report::committed
@@ -128,12 +135,13 @@ To refresh the notebooks' outputs | lab/report::all_notebooks lab/report::commit
 # Times of one machine, limits, advice, and what was not tried.
 UNTESTED = """It takes two to four minutes; Twenty works take about; What that proves; What it does not prove; somebody who edits it with labkit's own code
 A submission is not trusted.; A lab is a *view*; there it runs about three times as fast; What this isolation is for; It shares the kernel
-The system packages still; conda-forge was not reachable; Its packages and its environment were set up by hand; **Binder**; Not tried: it builds; Not tried for want; **Windows**; **macOS**; BSD-3-Clause."""
+The system packages still; conda-forge was not reachable; Its packages and its environment were set up by hand; **Binder**; Not tried: it builds; Not tried for want; **Windows**; **macOS**; `pre-commit install` lets; A task's points are the sum; A new task has a module; BSD-3-Clause."""
 ROWS = [tuple(line.rsplit(" | ", 1)) for line in PROVEN.strip().splitlines()]
 
 
 def sentences(text: str) -> list[str]:
     """Return the sentences of a page: of its paragraphs and lists, the rows of its tables, the lines of its commands."""
+    text = re.sub(r"^```python$.*?^```$", "", text, flags=re.M | re.S)  # lab/works::example_of_the_readme
     text = re.sub(r"^(#|!\[|```$).*$|^\|.*\n(?=\|-)|^\|[-|]+$", "", text, flags=re.M)
     parts = re.split(r"\n\s*\n|\n(?=[|-]|\./lab)", text)
     return [one for part in parts for one in re.split(r"(?<=[.!?])\s+(?=[A-Z`*])", " ".join(part.split())) if one]

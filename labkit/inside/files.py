@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 
 LIMIT = 8 * 1024 * 1024
@@ -56,3 +57,13 @@ def write(path: str, text: str) -> None:
 def remove(path: str) -> None:
     """Delete a file. Raises OSError."""
     os.remove(path)
+
+
+# RFC 863: the discard service.
+DISCARD = 9
+
+
+def mark(text: str) -> None:
+    """Send `text` in one datagram to the lab's loopback."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(text.encode(), ("127.0.0.1", DISCARD))

@@ -1,14 +1,63 @@
-"""The first candidate: the view over the running kernel, in namespaces of its own."""
+"""What IPVS on the running kernel needs: the kernel's module, and programs that speak to it by socket options.
+
+Generic netlink's IPVS commands are refused in every user namespace but the first (GENL_ADMIN_PERM), root or not. IPVS's older
+interface, setsockopt(2), is allowed there. ipvsadm and keepalived take it by themselves where generic netlink is not to be had,
+so a lab on the running kernel is told that it has none. What only netlink can do (services for IPv6) is refused there.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import socket
+import struct
 
 from .bwrap import Sandbox
 from .folder import LabFolder
 from .ids import find_id_maps
-from .seccomp import no_generic_netlink
 from .view import machine_arguments, view_of
+
+# linux/netlink.h, linux/genetlink.h: the protocol, its controller's family and command, and the attribute for a family's name.
+NETLINK_GENERIC, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_NAME = 16, 16, 3, 2
+# linux/audit.h and the kernel's tables of system calls: a machine's name as a filter sees it, and its number of socket(2).
+MACHINES = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}
+# linux/filter.h: load a word, go on or skip when it is not equal, return. linux/seccomp.h: the two answers.
+LOAD, SKIP_UNLESS, RETURN = 0x20, 0x15, 0x06
+ERRNO, ALLOW = 0x00050000, 0x7FFF0000
+# Loading a module takes a tenth of a second.
+TIMEOUT = 10.0
+
+
+def load_ipvs() -> None:
+    """Ask the running kernel for IPVS: it then loads ip_vs by its alias, for anybody who asks. Where it has none, do nothing."""
+    name = struct.pack("=HH8s", 4 + len(b"IPVS\0"), CTRL_ATTR_FAMILY_NAME, b"IPVS\0")
+    body = struct.pack("=BBH", CTRL_CMD_GETFAMILY, 1, 0) + name
+    header = struct.pack("=IHHII", 16 + len(body), GENL_ID_CTRL, 1, 1, 0)  # NLM_F_REQUEST
+    with contextlib.suppress(OSError), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_GENERIC) as kernel:
+        kernel.settimeout(TIMEOUT)
+        kernel.bind((0, 0))
+        kernel.send(header + body)
+        kernel.recv(65536)
+
+
+def no_generic_netlink(machine: str) -> bytes:
+    """Return a seccomp filter under which socket(AF_NETLINK, any, NETLINK_GENERIC) fails with EPROTONOSUPPORT.
+
+    It is made of rows of classic BPF (seccomp(2)) over struct seccomp_data: the number of the call at 0, the machine at 4, the
+    arguments from 16. Empty for a machine that is not in MACHINES.
+    """
+    if machine not in MACHINES:
+        return b""
+    audited, call = MACHINES[machine]
+    wanted = [(4, audited), (0, call), (16, socket.AF_NETLINK), (32, NETLINK_GENERIC)]
+    rows: list[tuple[int, int, int, int]] = []
+    for offset, value in wanted:
+        rows.append((LOAD, 0, 0, offset))
+        rows.append((SKIP_UNLESS, 0, 2 * len(wanted) - len(rows), value))  # to the last row
+    rows += [(RETURN, 0, 0, ERRNO | errno.EPROTONOSUPPORT), (RETURN, 0, 0, ALLOW)]
+    return b"".join(struct.pack("=HBBI", *row) for row in rows)
+
 
 LOG = "linux.log"
 # What the running kernel shares with every lab: read-only, so that root in a lab started by root cannot change it.

@@ -21,7 +21,7 @@ from execnet.xspec import XSpec
 
 from ..errors import BadInput, CallFailed, LabClosed, LabError, WaitTimeout, shortage
 from .agent import READY
-from .ready import readable, writable
+from .temporary import readable, writable
 
 # A serial line of User-Mode Linux loses bytes when more than its buffer (N_TTY_BUF_SIZE, 4,096) is sent in one go: 4,000
 # arrive, 8,000 do not (measured). So one message is under way at a time, and arguments that take more bytes than this travel

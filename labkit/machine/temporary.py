@@ -1,10 +1,4 @@
-"""Where labkit's temporary folders are made: in one folder of this process, which goes when the process ends in any way.
-
-A shell waits for the end of a pipe that only this process holds open, and then deletes the folder, so that also kill -9
-leaves nothing. It has a session of its own: what ends a notebook's process group does not end it. It also ends the process
-groups that it was told of and that this process has not ended: a bubblewrap that is killed between making its sandbox and
-letting it run leaves the sandbox's first process waiting for ever.
-"""
+"""Waits for a file to be ready, with a limit; unlike select(2), poll(2) also takes numbers above 1,023."""
 
 from __future__ import annotations
 
@@ -15,8 +9,26 @@ import subprocess
 import tempfile
 import threading
 from pathlib import Path
+from typing import IO
 
 from ..errors import LabError
+
+
+def readable(file: int | IO[bytes], timeout: float) -> bool:
+    """True when `file` can be read, or has ended, within `timeout` seconds."""
+    return _ready(file, select.POLLIN, timeout)
+
+
+def writable(file: int | IO[bytes], timeout: float) -> bool:
+    """True when a pipe takes 4,096 bytes (PIPE_BUF, pipe(7)) at once, or has ended, within `timeout` seconds."""
+    return _ready(file, select.POLLOUT, timeout)
+
+
+def _ready(file: int | IO[bytes], event: int, timeout: float) -> bool:
+    poll = select.poll()
+    poll.register(file, event)
+    return bool(poll.poll(timeout * 1000))
+
 
 # What still writes there when this process ends is ending too: for ten seconds the shell tries again.
 JANITOR = """

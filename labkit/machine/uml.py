@@ -1,21 +1,94 @@
-"""The other candidates: User-Mode Linux, a Linux kernel that runs as an ordinary process, inside a view or alone.
-
-In the guest the same view is made by the guest's own bubblewrap, so a lab looks the same on both Linuxes.
-"""
+"""Builds the ptrace wrapper that User-Mode Linux needs on CPUs with a large extended state, once, on such CPUs only."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import io
+import os
 import shlex
 import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
-from ..errors import LabError
-from .bwrap import Sandbox
+from ..errors import LabError, WaitTimeout
+from .bwrap import Sandbox, on_one_processor
 from .folder import LabFolder
 from .host import LOG
 from .ids import IdMaps
+from .signals import DEFAULT_SIGNALS
+from .temporary import own_folder
 from .view import FOLDER, LABKIT, View, environment, etc_from_host, machine_arguments, own, system, view_of
-from .xstate import XSTATE_LIBRARY, xstate_library
+
+SOURCE = Path(__file__).with_name("xstate.c")
+XSTATE_LIBRARY = "/opt/xstate.so"
+COMPILE_TIMEOUT = 120.0
+# The CPU flags (proc(5), /proc/cpuinfo) of extensions whose state lies beyond linux.uml's 2,696 bytes.
+LARGE_STATE_FLAGS = frozenset({"amx_tile", "apx"})
+
+
+def needs_wrapper(cpuinfo: str) -> bool:
+    """True when the text of /proc/cpuinfo shows a CPU whose extended state is too large for linux.uml 6.1."""
+    flags = next((line.partition(":")[2].split() for line in cpuinfo.splitlines() if line.startswith("flags")), [])
+    return not LARGE_STATE_FLAGS.isdisjoint(flags)
+
+
+def cache_folder() -> Path:
+    """Where built files are kept between labs (XDG Base Directory Specification), or with this process only.
+
+    Without HOME, or with one that cannot be written to, it is the temporary folder of this process.
+    """
+    with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: a user without a home
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        folder = Path(base) / "labkit"
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return folder
+    return own_folder()
+
+
+def build(folder: Path) -> Path:
+    """Compile the wrapper into `folder`, unless it is there, and return it. Raises LabError without a compiler."""
+    library = folder / f"xstate-{hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]}.so"
+    if library.exists():
+        return library
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if not compiler:
+        raise LabError(
+            "This CPU needs a small wrapper for User-Mode Linux, and no C compiler is here.",
+            way_out="apt-get install gcc libc6-dev",
+        )
+    part = library.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        command = [compiler, "-O2", "-shared", "-fPIC", "-o", str(part), str(SOURCE)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=COMPILE_TIMEOUT)
+        if done.returncode:
+            raise LabError(
+                "The wrapper for User-Mode Linux does not compile.", words=done.stderr, way_out="apt-get install libc6-dev"
+            )
+        part.replace(library)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        way_out = "free space there, or set XDG_CACHE_HOME to a folder that you can write to"
+        raise LabError(
+            f"The wrapper for User-Mode Linux cannot be built in {folder}.", words=str(error), way_out=way_out
+        ) from None
+    finally:
+        part.unlink(missing_ok=True)
+    return library
+
+
+def xstate_library() -> Path | None:
+    """The built wrapper on CPUs that need it, None on others."""
+    if not needs_wrapper(Path("/proc/cpuinfo").read_text()):
+        return None
+    return build(cache_folder())
+
 
 PROGRAM = "linux.uml"
 MODULES = Path("/usr/lib/uml/modules")
@@ -90,3 +163,90 @@ def uml_arguments(view: View, library: Path | None) -> list[str]:
     args += ["--dev", "/dev", "--proc", "/proc", "--remount-ro", "/proc", "--setenv", "TMPDIR", "/tmp", "--"]
     preload = XSTATE_LIBRARY if library else None
     return [*args, *boot_command(f"{LABKIT}/labkit/machine/{INIT}", FOLDER, preload, limited=view.copy_home)]
+
+
+STOP_TIMEOUT = 10.0
+
+
+class BareMachine:
+    """A running linux.uml under its warden: `stdin` and `stdout` are its serial line."""
+
+    def __init__(self, command: list[str], *, log: Path) -> None:
+        """Start `command` under a warden; its stderr goes to `log`."""
+        lifeline, self._lifeline = os.pipe()
+        script = str(Path(__file__).with_name("warden.py"))
+        warden = [*DEFAULT_SIGNALS, sys.executable, "-I", "-S", script, str(lifeline), *command]
+        try:
+            with log.open("ab") as stderr, on_one_processor():
+                self._process = subprocess.Popen(
+                    warden, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, pass_fds=(lifeline,),
+                    bufsize=0, env={**os.environ, "TMPDIR": memory_folder()}, process_group=0,
+                )  # fmt: skip
+        except BaseException:
+            os.close(self._lifeline)
+            raise
+        finally:
+            os.close(lifeline)
+        self.pid = self._process.pid
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self.stdin: IO[bytes] = io.BufferedWriter(self._process.stdin)
+        self.stdout: IO[bytes] = self._process.stdout
+
+    def stop(self) -> None:
+        """End every process of it and wait until they are gone; its streams are left to who reads them."""
+        if self._lifeline >= 0:
+            os.close(self._lifeline)
+            self._lifeline = -1
+        try:
+            self._process.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired as error:
+            raise WaitTimeout(f"Waited {STOP_TIMEOUT:g} s for the end of User-Mode Linux.", words=str(error)) from None
+
+
+def memory_folder() -> str:
+    """A folder for the guest's memory: linux.uml maps a file there, executable, which a noexec mount refuses."""
+    tried = []
+    for folder in ("/dev/shm", tempfile.gettempdir()):
+        if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+            tried.append(f"{folder} cannot be written to")
+        elif os.statvfs(folder).f_flag & os.ST_NOEXEC:
+            tried.append(f"{folder} is mounted noexec")
+        elif free_bytes(folder) < MEMORY_BYTES:  # a guest whose memory cannot grow ends by SIGBUS; Docker gives 64 MiB
+            tried.append(f"{folder} has {free_bytes(folder) >> 20} MiB free")
+        else:
+            return folder
+    raise LabError(
+        f"No folder for the memory of User-Mode Linux, {MEMORY_BYTES >> 20} MiB.", words="\n".join(tried),
+        way_out="set TMPDIR to a folder with that much space, not mounted noexec (in Docker: `--shm-size 1g`)",
+    )  # fmt: skip
+
+
+def free_bytes(folder: str) -> int:
+    """What this user can still write below `folder`, bytes."""
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
+
+
+class BareUmlLinux:
+    """User-Mode Linux alone."""
+
+    name = "uml"
+    title = "User-Mode Linux alone"
+    start_timeout = 60.0
+
+    def start(self, folder: LabFolder) -> BareMachine:
+        """Boot the lab's own Linux and start its agent in it. Raises LabError when it cannot be started."""
+        require_uml()
+        if not shutil.which("bwrap"):
+            raise LabError(
+                "bubblewrap (`bwrap`) is not installed; the guest makes its view with it.", way_out="apt-get install bubblewrap"
+            )
+        path = str(folder.path)
+        if any(letter.isspace() or letter == '"' for letter in path):  # what a boot line has between words, and around some
+            way_out = "set TMPDIR to a folder without spaces and quotes in its name"
+            raise LabError(f"A boot line cannot name {path}.", way_out=way_out)
+        write_inner_view(folder, replace(view_of(folder), folder=path))
+        init = folder.path / INIT
+        shutil.copy(Path(__file__).with_name(INIT), init)
+        library = xstate_library()
+        return BareMachine(boot_command(str(init), path, str(library) if library else None), log=folder.path / LOG)

@@ -13,12 +13,11 @@ from typing import Any, Self
 
 import pandas as pd
 
-from ..errors import BadInput, MeasureError, WaitTimeout
-from ..inside.mark import DISCARD
+from ..errors import BadInput, MeasureError, WaitTimeout, wait_until
+from ..inside.files import DISCARD
 from ..lab import Lab, Process
 from ..machine.temporary import own_folder
 from ..machine.view import FOLDER
-from ..wait import wait_until
 from .exchanges import read_exchanges, read_syns
 from .packets import read_packets
 
@@ -73,7 +72,7 @@ class Capture:
                 raise MeasureError(
                     f"`{process.command}` ended.", words=process.log, way_out="is the interface there? `%lab ip link`"
                 )
-            self.lab.call("labkit.inside.mark:mark", token)
+            self.lab.call("labkit.inside.files:mark", token)
             came = came[-len(token) :] + self._grown()
             return token.encode() in came
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from table import Row
 
-from labkit.course.batch import grade_files
-from labkit.course.submission import as_block, build
+from labkit.grading.batch import grade_files
+from labkit.homework.submission import as_block, build
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the tests' works
 from hostile_pages import page

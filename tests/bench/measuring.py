@@ -12,8 +12,8 @@ from pathlib import Path
 from table import Row, at_least, at_most, in_turn, seconds
 
 from labkit import BackendPool, Capture, Lab, Nginx, attempts, traffic
-from labkit.measure.attempts import LOG_FORMAT
 from labkit.measure.capture import PORTS
+from labkit.measure.counters import LOG_FORMAT
 from labkit.measure.exchanges import HTTP_FIELDS, decode_options, read_exchanges, tshark
 from labkit.measure.packets import patient_capture
 

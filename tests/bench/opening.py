@@ -14,8 +14,7 @@ from pathlib import Path
 from table import Row, at_most, in_turn, not_measured
 
 from labkit import BackendPool, DummyInterface, Lab, VirtualService, traffic
-from labkit.machine.uml import MEMORY_BYTES, MODULES, PROGRAM
-from labkit.machine.xstate import xstate_library
+from labkit.machine.uml import MEMORY_BYTES, MODULES, PROGRAM, xstate_library
 
 USER = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
 UNSHARE = ["unshare", *USER, "--net", "--pid", "--fork", "--mount-proc", "python3", "-c", "pass"]

@@ -12,7 +12,7 @@ import pytest
 from labkit.errors import NoLinux
 from labkit.lab import Lab
 from labkit.machine import choose
-from labkit.machine.needs import PROBES
+from labkit.machine.choose import PROBES
 from labkit.services.http_server import BackendPool
 from labkit.services.ipvs import DummyInterface, VirtualService
 

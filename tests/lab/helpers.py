@@ -13,14 +13,12 @@ from typing import Any
 import psutil
 import pytest
 
+from labkit.errors import wait_until
 from labkit.lab import Lab
 from labkit.machine import choose
-from labkit.machine.bare import BareUmlLinux
 from labkit.machine.host import HostLinux
-from labkit.machine.uml import UmlLinux
-from labkit.services.dnsmasq import Dnsmasq
-from labkit.services.nginx import Nginx
-from labkit.wait import wait_until
+from labkit.machine.uml import BareUmlLinux, UmlLinux
+from labkit.services.daemons import Dnsmasq, Nginx
 
 CANDIDATES = {"host": HostLinux, "uml": UmlLinux, "bare": BareUmlLinux}
 # Long enough for a busy machine: a test that fails is slow, one that passes is not.

@@ -15,8 +15,8 @@ from pathlib import Path
 from jupyter_client.blocking.client import BlockingKernelClient
 from playwright.sync_api import Browser, Page, expect
 
-from labkit.course.jupyter import jupyter_command, path_with_labkit
-from labkit.wait import wait_until
+from labkit.author.jupyter import jupyter_command, path_with_labkit
+from labkit.errors import wait_until
 
 TOP = Path(__file__).resolve().parents[2]
 NOTEBOOK, TOKEN = "1_backends", "of-this-test-only"

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from labkit.course.check import check_work
-from labkit.course.verdict import PASSED
+from labkit.judge.check import check_work
+from labkit.judge.verdict import PASSED
 from labkit.machine import choose
 
 pytestmark = pytest.mark.lab

@@ -8,7 +8,7 @@ import pytest
 
 from labkit.errors import NotRunning, PortTaken, ServiceError
 from labkit.lab import Lab
-from labkit.measure.sockets import sockets
+from labkit.measure.counters import sockets
 from labkit.services.faults import Faults
 from labkit.services.http_server import PAGES, Backend, BackendPool
 

@@ -11,7 +11,7 @@ import pytest
 
 from labkit.errors import NoLinux
 from labkit.lab import Lab
-from labkit.machine import xstate
+from labkit.machine import uml as xstate
 
 from .helpers import CANDIDATES, LabFactory, running
 

@@ -11,12 +11,12 @@ import pytest
 
 from labkit.errors import LabClosed, MeasureError
 from labkit.lab import Lab
-from labkit.measure.attempts import LOG_FORMAT, attempts
 from labkit.measure.capture import Capture
+from labkit.measure.counters import LOG_FORMAT, attempts
 from labkit.measure.exchanges import EXCHANGES, SYNS
 from labkit.measure.traffic import traffic
+from labkit.services.daemons import Nginx
 from labkit.services.http_server import BackendPool
-from labkit.services.nginx import Nginx
 
 from .helpers import LabFactory, eventually, named, pids
 

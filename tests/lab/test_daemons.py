@@ -6,11 +6,9 @@ import pytest
 
 from labkit.errors import ConfigRejected, NotRunning, ServiceError
 from labkit.lab import Lab
-from labkit.measure.attempts import attempts
-from labkit.measure.sockets import sockets
+from labkit.measure.counters import attempts, sockets
 from labkit.services.base import Daemon
-from labkit.services.dnsmasq import Dnsmasq
-from labkit.services.nginx import Nginx
+from labkit.services.daemons import Dnsmasq, Nginx
 
 from .helpers import ANSWER, DNSMASQ, NGINX, SERVICES, LabFactory, eventually, named
 

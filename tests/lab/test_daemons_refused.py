@@ -9,10 +9,9 @@ import pytest
 from labkit.errors import ConfigRejected, LabkitError, MissingProgram, PortTaken
 from labkit.lab import Lab
 from labkit.machine import view
-from labkit.measure.sockets import sockets
+from labkit.measure.counters import sockets
 from labkit.services.base import Daemon
-from labkit.services.dnsmasq import Dnsmasq
-from labkit.services.nginx import Nginx
+from labkit.services.daemons import Dnsmasq, Nginx
 
 from .helpers import ANSWER, DNSMASQ, NGINX, SERVICES, LabFactory, eventually, named
 

@@ -9,7 +9,7 @@ import pytest
 from labkit.errors import LabkitError, MeasureError
 from labkit.lab import Lab
 from labkit.measure.dns import COLUMNS, NAME, dig, dns
-from labkit.services.dnsmasq import Dnsmasq
+from labkit.services.daemons import Dnsmasq
 
 pytestmark = pytest.mark.lab
 BOTH = ("127.0.0.1", "127.0.0.2")

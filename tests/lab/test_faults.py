@@ -91,7 +91,7 @@ def test_share_of_answers_is_500(lab: Lab, faults: Faults) -> None:
 def test_nobody_is_refused_while_a_slow_server_comes_and_goes(lab: Lab, faults: Faults) -> None:
     """Under traffic, the change to a slow server and back loses no request: it takes the listening socket over."""
     rows: list[tuple[Any, ...]] = []
-    stream = lab.stream("labkit.inside.http_load:requests", "127.0.0.1", 8082, "/", 100_000, 1, 30.0, 0.01, False)
+    stream = lab.stream("labkit.inside.http:requests", "127.0.0.1", 8082, "/", 100_000, 1, 30.0, 0.01, False)
 
     def some_more() -> None:
         until = len(rows) + 20
@@ -213,8 +213,8 @@ def test_lab_closes_with_a_frozen_server(own_lab: LabFactory, linux: str) -> Non
 def test_linux_without_the_means_says_so(lab: Lab, faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where neither nft nor tc works, unplugging names both programs' words and the way out; the server stays well."""
     nothing = ["lk-no-such-program add"], ["true"]
-    monkeypatch.setattr("labkit.services.drop.nft_commands", lambda *_: nothing)
-    monkeypatch.setattr("labkit.services.drop.netem_commands", lambda *_: nothing)
+    monkeypatch.setattr("labkit.services.faults.nft_commands", lambda *_: nothing)
+    monkeypatch.setattr("labkit.services.faults.netem_commands", lambda *_: nothing)
     with pytest.raises(ServiceError, match="cannot be dropped in this lab"):
         faults.unplug("backend2")
     assert faults.state["backend2"] == "well" and errors(lab, SECOND, 1) == [None]

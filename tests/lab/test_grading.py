@@ -15,11 +15,11 @@ import pytest
 from hostile_pages import page
 from works import right
 
-from labkit.course.batch import Notes, grade_files
-from labkit.course.check import check_work
-from labkit.course.grade import NOT_MEASURED, Grade
-from labkit.course.submission import as_block, build
-from labkit.course.verdict import BY_HAND, COULD_NOT_RUN, PASSED
+from labkit.grading.batch import Notes, grade_files
+from labkit.grading.grade import NOT_MEASURED, Grade
+from labkit.homework.submission import as_block, build
+from labkit.judge.check import check_work
+from labkit.judge.verdict import BY_HAND, COULD_NOT_RUN, PASSED
 from labkit.machine import choose
 
 from .helpers import PATIENCE, eventually, mentioning, running

@@ -17,12 +17,12 @@ from hostile import NOTHING, SPIES, WORKS, Hostile
 from hostile_pages import page
 from works import right
 
-from labkit.course.batch import grade_files
-from labkit.course.check import check_work
-from labkit.course.submission import as_block, build
-from labkit.course.verdict import BY_HAND, Verdicts
+from labkit.grading.batch import grade_files
+from labkit.homework.submission import as_block, build
+from labkit.judge.check import check_work
+from labkit.judge.verdict import BY_HAND, Verdicts
 from labkit.lab import Lab
-from labkit.machine.cell import cell_command
+from labkit.machine.view import cell_command
 
 from .helpers import eventually
 

@@ -9,7 +9,7 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from labkit.course.submission import read
+from labkit.homework.submission import read
 from labkit.machine.view import HOME
 
 from .chromium import chromium
@@ -143,7 +143,7 @@ def test_interrupt_and_restart_end_the_sending(page: Page, notebooks: Path) -> N
 def test_closed_tab_ends_the_sending(windows: tuple[Browser, str], notebooks: Path) -> None:
     """Some time after its tab was closed (here 12 s instead of 150) the panel sleeps: nothing is sent, no thread runs."""
     page, kernel = sending(windows), kernel_of(notebooks)
-    said(kernel, "from labkit.course.live import background; background.PATIENCE = 12")
+    said(kernel, "from labkit.panel import background; background.PATIENCE = 12")
     eventually(lambda: "labkit-send" in said(kernel, THREADS), "the sender")
     page.close(run_before_unload=False)
     eventually(lambda: said(kernel, THREADS) == "[]\n", "the panel's sleep")

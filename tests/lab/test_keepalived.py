@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from labkit.compare.failover import failover
+from labkit.compare.load import throughput, wrk
 from labkit.errors import ConfigRejected, MeasureError
 from labkit.lab import Lab
-from labkit.measure.failover import failover
-from labkit.measure.load import throughput, wrk
 from labkit.measure.traffic import traffic
 from labkit.services.http_server import BackendPool
 from labkit.services.ipvs import DummyInterface, VirtualService

@@ -19,13 +19,13 @@ import pytest
 from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
 from works import RIGHT
 
-from labkit.course.batch import grade_files
-from labkit.course.feedback import INDEX, write_pages
-from labkit.course.hand_in import hand_in, stories_in
-from labkit.course.release import SOLUTION, release
-from labkit.course.report import NOTEBOOKS
+from labkit.author.release import SOLUTION, release
+from labkit.author.report import NOTEBOOKS
+from labkit.errors import wait_until
+from labkit.grading.batch import grade_files
+from labkit.grading.feedback import INDEX, write_pages
+from labkit.homework.hand_in import hand_in, stories_in
 from labkit.magics import NEEDS
-from labkit.wait import wait_until
 
 from .chromium import chromium, violations
 from .jupyter import MINUTES, choose, jupyterlab, open_in

@@ -16,7 +16,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from labkit.errors import BadInput, LabkitError, NotRunning
 from labkit.lab import Lab
 from labkit.magics import NEEDS, STUB
-from labkit.services.dnsmasq import Dnsmasq
+from labkit.services.daemons import Dnsmasq
 from labkit.services.http_server import BackendPool
 
 from .helpers import LabFactory, eventually, pids

@@ -12,14 +12,13 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from labkit.course.live import background
-from labkit.course.live.panel import Panel, panel
 from labkit.errors import BadInput
 from labkit.lab import Lab
-from labkit.services.dnsmasq import Dnsmasq
+from labkit.panel import background
+from labkit.panel.panel import Panel, panel
+from labkit.services.daemons import Dnsmasq, Nginx
 from labkit.services.http_server import BackendPool
 from labkit.services.ipvs import VirtualService
-from labkit.services.nginx import Nginx
 
 from .helpers import DNSMASQ, LabFactory, eventually
 

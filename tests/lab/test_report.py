@@ -9,11 +9,11 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from labkit.author import report as module
+from labkit.author.report import NOTEBOOKS, find, report
 from labkit.cli import main, parser
-from labkit.course import report as module
-from labkit.course.report import NOTEBOOKS, find, report
-from labkit.course.submission import read
 from labkit.errors import BadInput, CourseError
+from labkit.homework.submission import read
 
 pytestmark = pytest.mark.lab
 LOADS = re.compile(r"""(?:src|href)\s*=\s*["']?(?:https?:)?//|@import|url\(\s*["']?https?:""", re.I)

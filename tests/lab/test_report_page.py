@@ -18,14 +18,14 @@ from nbformat.v4 import new_output
 from playwright.sync_api import Browser, Page
 from works import right
 
-from labkit.course.by_hand import give, read_by_hand
-from labkit.course.export import to_html
-from labkit.course.feedback import ANSWERS, INDEX, write_pages
-from labkit.course.grade import MEASURED, Given, Grade, pairs
-from labkit.course.hand_in import hand_in, stories_in
-from labkit.course.requirements import REQUIREMENTS
-from labkit.course.submission import altered, read
-from labkit.course.verdict import BY_HAND, Finding, could_not_run, failed, passed, verdict
+from labkit.grading.by_hand import give, read_by_hand
+from labkit.grading.feedback import ANSWERS, INDEX, write_pages
+from labkit.grading.grade import MEASURED, Given, Grade, pairs
+from labkit.homework.export import to_html
+from labkit.homework.hand_in import hand_in, stories_in
+from labkit.homework.submission import altered, read
+from labkit.judge.check import REQUIREMENTS
+from labkit.judge.verdict import BY_HAND, Finding, could_not_run, failed, passed, verdict
 
 from .chromium import chromium, violations
 

@@ -11,8 +11,8 @@ import pexpect
 import pytest
 
 from labkit.cli import work_of
-from labkit.course.check import check_work
-from labkit.course.verdict import PASSED
+from labkit.judge.check import check_work
+from labkit.judge.verdict import PASSED
 from labkit.lab import Lab
 from labkit.recording import HEAD
 

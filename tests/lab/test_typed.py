@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from labkit.course.bench import lines_of, shell_of
-from labkit.course.cause import Line
+from labkit.judge.bench import lines_of, shell_of
+from labkit.judge.cause import Line
 from labkit.lab import Lab
-from labkit.machine.cell import cell_command
-from labkit.machine.view import HOME
+from labkit.machine.view import HOME, cell_command
 
 pytestmark = pytest.mark.lab
 
@@ -21,7 +20,7 @@ pytestmark = pytest.mark.lab
 def ended(lab: Lab) -> Iterator[None]:
     """What a script leaves running ends with its test."""
     yield
-    lab.call("labkit.course.checks.inside:end_helpers", [])
+    lab.call("labkit.inside.judge:end_helpers", [])
 
 
 def typed(lab: Lab, script: str, *, timeout: float = 40.0) -> tuple[list[Line], str]:
@@ -82,7 +81,7 @@ def test_server_on_the_last_line(lab: Lab, first: str) -> None:
         _, how = typed(lab, f"{first}python3 -m http.server 8181")
         assert how == ""
         assert lab.run("curl -s -o /dev/null -w '%{http_code}' localhost:8181", check=False).stdout == "200"
-        lab.call("labkit.course.checks.inside:end_helpers", [])
+        lab.call("labkit.inside.judge:end_helpers", [])
 
 
 def test_script_for_sh_is_run_by_sh(lab: Lab) -> None:

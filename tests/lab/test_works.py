@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -17,10 +18,9 @@ import works_task3
 import works_task4
 from works import RIGHT, Change, Work, right
 
-from labkit.course import bench
-from labkit.course.check import check_work
-from labkit.course.requirements import REQUIREMENTS
-from labkit.course.verdict import COULD_NOT_RUN, FAILED, Check, Finding, Verdicts, passed
+from labkit.judge import bench
+from labkit.judge.check import REQUIREMENTS, check_work
+from labkit.judge.verdict import COULD_NOT_RUN, FAILED, Check, Finding, Verdicts, passed
 from labkit.machine import choose
 
 pytestmark = pytest.mark.lab
@@ -131,6 +131,20 @@ def test_check_that_times_out_could_not_run(tmp_path: Path, monkeypatch: pytest.
     rows = {row.requirement: row for row in judged(right("right", 1), tmp_path, "host", monkeypatch)}
     assert (rows["1.4"].verdict, rows["1.4"].points) == (COULD_NOT_RUN, 0)
     assert "0.5 s" in rows["1.4"].hint
+
+
+def test_example_of_the_readme_is_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The README's requirement is registered by its ten lines, judged after the others, and passed by a right work."""
+    (example,) = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[2] / "README.md").read_text(), re.S)
+    before = dict(REQUIREMENTS)
+    try:
+        exec(example, {})
+        rows = {row.requirement: row for row in judged(right("right", 1), tmp_path, "host", monkeypatch)}
+        assert list(rows) == ["1.1", "1.2", "1.3", "1.4", "1.5"]
+        assert (rows["1.5"].verdict, rows["1.5"].of) == ("passed", 0) and rows["1.5"].evidence.startswith("Server: SimpleHTTP")
+    finally:
+        REQUIREMENTS.clear()
+        REQUIREMENTS.update(before)
 
 
 @pytest.mark.parametrize("linux", ["host", "uml"])

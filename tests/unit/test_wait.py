@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from labkit.errors import WaitTimeout
-from labkit.wait import wait_until
+from labkit.errors import WaitTimeout, wait_until
 
 
 class Clock:

@@ -15,7 +15,6 @@ PROCESSES = {"run", "check_call", "check_output", "call"}
 # The warden lives as long as the notebook does, a stand-in as long as the server whose place it takes; a process's state is
 # asked for without waiting; pyshark's end is waited for by asyncio.wait_for; a terminal waits for who types in it.
 WITHOUT = {
-    "machine/ready.py: select.poll",
     "machine/temporary.py: select.poll",
     "measure/packets.py: process.wait",
     "machine/warden.py: select.select",

@@ -12,10 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from labkit.inside import http_load
-from labkit.inside.fetch import fetch
-from labkit.inside.http_get import PAGE_LIMIT, connect
-from labkit.inside.http_load import Row, error_name, one_request, requests
+from labkit.inside import http as http_load
+from labkit.inside.http import PAGE_LIMIT, Row, connect, error_name, fetch, one_request, requests
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labkit.inside.network import interfaces, row_of
+from labkit.inside.sockets import interfaces, row_of
 
 
 def test_row_of_a_dummy_interface() -> None:

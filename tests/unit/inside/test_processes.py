@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from labkit.errors import wait_until
 from labkit.inside.processes import LATE_LIMIT, exists, late_words, poll, run, send_signal, start, stop
 from labkit.machine.link import finish
-from labkit.wait import wait_until
 
 
 def run_shell(script: str, timeout: float = 30.0, **options: int) -> tuple[int, str, str]:

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from labkit.errors import wait_until
 from labkit.inside import terminal as sessions
-from labkit.wait import wait_until
 
 PROMPT = {"TERM": "xterm", "LABKIT_LAB": "unit", "LABKIT_WHERE": "here", "LABKIT_LEAVING": "leaves it, and it runs on"}
 _numbers = itertools.count(1000)

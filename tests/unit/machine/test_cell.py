@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from labkit.machine.cell import CAPABILITIES, ENTER, ETC, SHARED, cell_command
-from labkit.machine.view import FOLDER, HOME, LABKIT, SITE, reading_command
+from labkit.machine.view import CAPABILITIES, ENTER, ETC, FOLDER, HOME, LABKIT, SHARED, SITE, cell_command, reading_command
 
 COMMAND = cell_command(["sh", "task1.sh"])
 

@@ -12,13 +12,24 @@ import pytest
 
 from labkit.errors import BadInput, LabError, NoLinux
 from labkit.machine import choose as choosing
-from labkit.machine import needs
-from labkit.machine.bare import BareUmlLinux
-from labkit.machine.choose import FORCE, Attempt, Check, attempt, candidates, choose, probe
+from labkit.machine import choose as needs
+from labkit.machine.choose import (
+    FORCE,
+    IMPLIED,
+    MODULES,
+    PROBES,
+    Attempt,
+    Check,
+    all_needs,
+    attempt,
+    candidates,
+    choose,
+    probe,
+    remedy,
+)
 from labkit.machine.folder import LabFolder
 from labkit.machine.host import HostLinux
-from labkit.machine.needs import IMPLIED, MODULES, PROBES, all_needs, remedy
-from labkit.machine.uml import UmlLinux
+from labkit.machine.uml import BareUmlLinux, UmlLinux
 
 
 class Fake:

@@ -18,10 +18,9 @@ import pytest
 from execnet.gateway_base import get_execmodel
 
 import labkit
-from labkit.errors import BadInput, CallFailed, LabClosed, LabError, WaitTimeout
+from labkit.errors import BadInput, CallFailed, LabClosed, LabError, WaitTimeout, wait_until
 from labkit.machine import agent
 from labkit.machine.link import MAX_ANSWER, BoundedIO, Link, await_ready, finish
-from labkit.wait import wait_until
 
 RUN = "labkit.inside.processes:run"
 TOP = Path(labkit.__file__).parents[1]

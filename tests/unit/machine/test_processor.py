@@ -9,8 +9,8 @@ from collections import Counter
 import psutil
 import pytest
 
-from labkit.machine import processor
-from labkit.machine.processor import bound_programs, freest, on_one_processor
+from labkit.machine import bwrap as processor
+from labkit.machine.bwrap import bound_programs, freest, on_one_processor
 
 
 def test_what_is_started_meanwhile_stays_on_one_processor() -> None:

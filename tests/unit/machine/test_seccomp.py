@@ -10,7 +10,7 @@ import struct
 
 import pytest
 
-from labkit.machine import seccomp
+from labkit.machine import host as seccomp
 
 NETLINK = socket.AF_NETLINK
 # prctl(2)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from labkit.wait import wait_until
+from labkit.errors import wait_until
 
 SCRIPT = """
 import os, subprocess, sys

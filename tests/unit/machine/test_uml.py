@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from labkit.course import bench
 from labkit.errors import LabError
+from labkit.judge import bench
 from labkit.machine import uml
 from labkit.machine.folder import LabFolder
 from labkit.machine.link import SLACK
-from labkit.machine.uml import boot_command, require_uml, uml_arguments, write_inner_view
+from labkit.machine.uml import XSTATE_LIBRARY, boot_command, require_uml, uml_arguments, write_inner_view
 from labkit.machine.view import FOLDER, HOME, View
-from labkit.machine.xstate import XSTATE_LIBRARY
 
 
 def boot_words(arguments: list[str]) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 
 from labkit.machine.folder import LabFolder
 from labkit.machine.host import SHARED_KERNEL, host_arguments
-from labkit.machine.view import (
+from labkit.machine.view import (  # fmt: skip
     ETC_FROM_HOST,
     FOLDER,
     HOME,
@@ -24,7 +24,7 @@ from labkit.machine.view import (
     environment,
     machine_arguments,
     view_of,
-)  # fmt: skip
+)
 
 BINDS = ("--bind", "--ro-bind", "--ro-bind-try")
 

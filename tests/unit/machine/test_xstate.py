@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from labkit.errors import LabError
-from labkit.machine import xstate
-from labkit.machine.xstate import build, cache_folder, needs_wrapper, xstate_library
+from labkit.machine import uml as xstate
+from labkit.machine.uml import build, cache_folder, needs_wrapper, xstate_library
 
 OLD = "processor\t: 0\nvendor_id\t: GenuineIntel\nflags\t\t: fpu vme sse2 avx avx512f\nbugs\t\t: spectre_v1\n"
 

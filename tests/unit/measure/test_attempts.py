@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from labkit.errors import MeasureError
-from labkit.measure.attempts import COLUMNS, LOG_FORMAT, attempts, parse_attempts
+from labkit.measure.counters import ATTEMPT_COLUMNS as COLUMNS
+from labkit.measure.counters import LOG_FORMAT, attempts, parse_attempts
 
 # Recorded from nginx 1.22: two attempts, one attempt, all upstreams down, an answer of nginx's own.
 RECORDED = """\

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from labkit.measure.decision import Criterion, decide, spread
-from labkit.measure.disruption import COLUMNS
+from labkit.compare.decision import Criterion, decide, spread
+from labkit.compare.failover import COLUMNS
 
 
 def faults(**rows: tuple[int, int, int, int]) -> pd.DataFrame:

@@ -9,9 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from labkit.compare.failover import Failover, disruption, duty, failover, is_name, longest_run, per_second
 from labkit.errors import BadInput
-from labkit.measure.disruption import disruption, duty, longest_run, per_second
-from labkit.measure.failover import Failover, failover, is_name
 from labkit.measure.traffic import frame
 
 PAGE = "<h1>Response from Backend Server 1</h1>"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from labkit.compare.load import compared, parse_wrk, throughput, wrk, wrk_command
 from labkit.errors import BadInput, MeasureError
-from labkit.measure.load import compared, parse_wrk, throughput, wrk, wrk_command
 
 # Words of the real wrk 4.1.0.
 FINE = """\

@@ -8,8 +8,7 @@ import pytest
 
 from labkit.errors import ConfigRejected, MissingProgram, ServiceError
 from labkit.services.base import Daemon
-from labkit.services.dnsmasq import Dnsmasq
-from labkit.services.nginx import Nginx
+from labkit.services.daemons import Dnsmasq, Nginx
 
 EMERG = (
     'nginx: [emerg] unknown directive "sorver" in /root/nginx.conf:2\nnginx: configuration file /root/nginx.conf test failed\n'

@@ -8,8 +8,7 @@ import pytest
 
 from labkit.errors import BadInput
 from labkit.inside.stand_in import is_error
-from labkit.services.drop import netem_commands, nft_commands
-from labkit.services.faults import Faults
+from labkit.services.faults import Faults, netem_commands, nft_commands
 from labkit.services.http_server import BackendPool
 
 

@@ -118,7 +118,7 @@ def test_keepalived_that_is_not_there_is_missing(lab: Any) -> None:
 @pytest.mark.parametrize("alive", [True, False])
 def test_failed_start_says_its_words_and_leaves_nothing(lab: Any, alive: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that ends, or never says that it has started, is stopped, and its log is in the error."""
-    from labkit.wait import wait_until
+    from labkit.errors import wait_until
 
     lab.process = FakeProcess("netlink: Operation not permitted\n", alive=alive)
     monkeypatch.setattr(

@@ -1,0 +1,1 @@
+"""Reports of the notebooks, and the learner's edition."""

@@ -1,0 +1,161 @@
+"""Runs notebooks side by side, each in a kernel of its own, and writes an HTML report of each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbclient.exceptions import CellTimeoutError as CellTimeout
+from tqdm import tqdm
+
+from ..errors import BadInput, CourseError, tail
+from ..homework.export import to_html
+from ..machine.signals import ignore_here_only
+from ..writing import prepare_folder, write_file
+
+# The notebooks lie in labkit where pip installed it (pyproject.toml), beside it in a checkout and in the learner's edition.
+INSTALLED = Path(__file__).resolve().parents[1] / "notebooks"
+COURSE = INSTALLED.parents[1]
+NOTEBOOKS = next((place for place in (INSTALLED, COURSE / "notebooks") if place.is_dir()), COURSE)
+CELL_TIMEOUT = 180
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A notebook that was run: where its report is, itself with its outputs, and what went wrong ("" when nothing did)."""
+
+    name: str
+    report: Path
+    notebook: Any
+    problem: str = ""
+
+
+def notebooks_in(folder: Path) -> list[Path]:
+    """Return the course's notebooks in a folder, in order."""
+    return sorted(folder.glob("[0-9]_*.ipynb"))
+
+
+def have_solutions(notebooks: Iterable[Path]) -> bool:
+    """Return True where a notebook holds a solution: they are the teacher's, and not the learner's edition."""
+    return any(b"### BEGIN SOLUTION" in path.read_bytes() for path in notebooks)
+
+
+def folder_to_open(folder: Path | None = None) -> Path:
+    """Return the folder with the notebooks to open: `folder`, else the current one, the one below it, or this edition's.
+
+    Solutions are never opened from elsewhere: a learner in another folder is told to name one. Raises BadInput.
+    """
+    if folder is not None:
+        if notebooks_in(folder):
+            return folder
+        raise BadInput(
+            f"There are no notebooks of the course in {folder}.", way_out="name the folder that holds 1_backends.ipynb"
+        )
+    for place in (Path.cwd(), Path.cwd() / "notebooks"):
+        if notebooks_in(place):
+            return place
+    if not have_solutions(find()):
+        return NOTEBOOKS
+    raise BadInput(
+        f"There are no notebooks of the course in {Path.cwd()}.",
+        way_out="go to the folder that holds 1_backends.ipynb, or name it: labkit open FOLDER",
+    )
+
+
+def find(numbers: Sequence[str] = ()) -> list[Path]:
+    """The notebooks whose names begin with one of `numbers`, all without any. Raises BadInput for one that is not there."""
+    every = notebooks_in(NOTEBOOKS)
+    if not every:
+        way_out = "run `./lab` in a checkout of the course's repository, or install labkit as a whole: pip install ."
+        raise BadInput(f"There are no notebooks in {NOTEBOOKS}.", way_out=way_out)
+    unknown = [number for number in numbers if not any(path.name.startswith(f"{number}_") for path in every)]
+    if unknown:
+        known = ", ".join(path.stem for path in every)
+        raise BadInput(f"There is no notebook {', '.join(unknown)}.", way_out=f"the notebooks are {known} in {NOTEBOOKS}")
+    return [path for path in every if not numbers or path.name.split("_")[0] in numbers]
+
+
+def failed_cell(notebook: Any) -> int:
+    """The number of the first cell with an error among its outputs, counted from 1 over all cells; 0 without one."""
+    for number, cell in enumerate(notebook.cells, 1):
+        if any(output.output_type == "error" for output in cell.get("outputs", [])):
+            return number
+    return 0
+
+
+async def execute(notebook: Any, folder: Path, on_cell: Callable[[], object]) -> str:
+    """Run all cells of `notebook` with `folder` as the current one; return what went wrong, "" when nothing did."""
+
+    def executed(**_kwargs: object) -> None:
+        on_cell()
+
+    client = NotebookClient(
+        notebook, timeout=CELL_TIMEOUT, kernel_name="python3", resources={"metadata": {"path": str(folder)}},
+        on_cell_executed=executed, coalesce_streams=True, extra_arguments=["--IPKernelApp.log_level=ERROR"],
+    )  # fmt: skip
+    try:
+        await client.async_execute()
+    except CellExecutionError as error:
+        return f"cell {failed_cell(notebook)}: {error.ename}: {tail(error.evalue)}"
+    except CellTimeout as error:
+        return f"a cell took longer than {CELL_TIMEOUT} s: {tail(str(error), 3)}"
+    except (DeadKernelError, RuntimeError) as error:  # RuntimeError: nbclient's kernel did not start in time
+        return f"its kernel does not work: {error}"
+    return ""
+
+
+def without_progress(notebook: Any) -> None:
+    """Take out what does not survive outside a running kernel: progress bars, widget state and times of execution."""
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
+
+
+async def run_one(path: Path, out: Path, bar: Any, save: bool) -> Run:
+    """Run one notebook and write its report, also when it fails."""
+    notebook = nbformat.read(path, as_version=4)
+    bar.total = sum(cell.cell_type == "code" for cell in notebook.cells)
+    problem = await execute(notebook, out, bar.update)
+    without_progress(notebook)
+    if save:
+        nbformat.write(notebook, out / path.name)
+    report = out / f"{path.stem}.html"
+    write_file("A report", report, await asyncio.to_thread(to_html, notebook, path.stem), "name another folder with --out")
+    bar.set_postfix_str("failed" if problem else "done")
+    return Run(path.stem, report, notebook, problem)
+
+
+async def run_all(paths: Sequence[Path], out: Path, save: bool) -> list[Run]:
+    """Run the notebooks side by side with a progress bar each."""
+    bars = [tqdm(desc=f"{path.stem:12}", unit="cell", position=i, disable=None, total=1) for i, path in enumerate(paths)]
+    try:
+        return await asyncio.gather(*(run_one(path, out, bar, save) for path, bar in zip(paths, bars, strict=True)))
+    finally:
+        for bar in bars:
+            bar.close()
+
+
+def report(numbers: Sequence[str] = (), out: Path = Path("reports"), *, save: bool = False) -> list[Run]:
+    """Run the notebooks `numbers` (all without any) and write their reports into `out`; with `save` the executed notebooks too.
+
+    Raises BadInput, and CourseError, which names each notebook, cell and error, after all reports have been written.
+    """
+    ignore_here_only()
+    paths = find(numbers)
+    prepare_folder("A report", out, "name another folder with --out")
+    out = out.resolve()
+    runs = asyncio.run(run_all(paths, out, save))
+    problems = [f"{run.name}, {run.problem}" for run in runs if run.problem]
+    if problems:
+        words = "\n".join([*problems, *(f"written: {run.report}" for run in runs)])
+        raise CourseError(f"{len(problems)} of {len(runs)} notebooks failed.", words=words, way_out="its report shows where")
+    return runs

@@ -1,0 +1,1 @@
+"""All balancers under the same load and the same faults."""

@@ -1,1 +1,0 @@
-"""What is run, judged and handed in."""

@@ -1,0 +1,1 @@
+"""The works of a class, judged again."""

@@ -1,0 +1,197 @@
+"""Grades many reports: a progress bar, notes to go on from after an interruption, and no file that stops the others."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ..errors import BadInput, LabError, shortage
+from ..homework.submission import BLOCK, MAX_PAGE
+from ..judge.check import Stop, finished
+from ..machine.doctor import PROGRAMS
+from ..machine.view import PATH
+from ..services.http_server import PAGES
+from ..writing import prepare_file
+from .feedback import MARK
+from .grade import NOT_MEASURED, Grade, grade_one, pairs, printable, row_names
+
+# What is a report in a folder, and what an export may come as, by the end of its name.
+ENDS, ARCHIVES = (".html", ".htm", ".xhtml"), (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
+# A course, its groups, its learners, their attempts, a zip's own folder: an export is no deeper, and a home folder is.
+DEPTH = 6
+
+
+def reports_in(names: Iterable[Path]) -> list[Path]:
+    """The files that are meant: of a folder its pages and archives, also deeper ones; of a pattern what matches it.
+
+    Each once, in order. What is none of these stays as it is, and becomes a row that says so. labkit's own feedback pages and
+    the backends' pages of an unpacked work are none; what is passed over is said.
+    """
+    found: list[Path] = []
+    for name in names:
+        matching = [name] if exists(name) else [Path(match) for match in sorted(glob.glob(str(name)))]
+        for each in matching or [name]:
+            found += (pages_below(each) if exists(each) and each.is_dir() else []) or [each]
+    return list(dict.fromkeys(found))
+
+
+def exists(name: Path) -> bool:
+    """Return True when there is something of that name; a name that is none on this machine is not there."""
+    try:
+        return os.path.lexists(name)
+    except (OSError, ValueError):
+        return False
+
+
+def pages_below(top: Path) -> list[Path]:
+    """Return the reports and archives below a folder, and say how many other files there are."""
+    found: list[Path] = []
+    other: list[Path] = []
+    for folder, folders, files in os.walk(top):
+        deep = len(Path(folder).relative_to(top).parts)
+        folders[:] = [each for each in folders if not each.startswith((".", "__MACOSX"))] if deep < DEPTH else []
+        for name in files:
+            path = Path(folder, name)
+            if name.startswith("."):
+                continue
+            page = name.lower().endswith(ENDS) and path.parent.name not in PAGES
+            if page and is_feedback(path):
+                continue
+            (found if page or name.lower().endswith(ARCHIVES) else other).append(path)
+    if other:
+        some = ", ".join(printable(path.relative_to(top)) for path in sorted(other)[:3]) + (" …" if len(other) > 3 else "")
+        print(f"{len(other)} files in {printable(top)} are no reports and passed over: {some}", file=sys.stderr)
+    return sorted(found, key=lambda path: path.relative_to(top).parts)
+
+
+def is_feedback(page: Path) -> bool:
+    """Return True for a page that `labkit grade --html` wrote; one that has a report's machine part is a report all the same."""
+    with contextlib.suppress(OSError):
+        if page.is_file() and page.stat().st_size <= MAX_PAGE:
+            text = page.read_bytes()
+            return MARK.encode() in text[:2000] and BLOCK.encode() not in text
+    return False
+
+
+@cache
+def edition() -> str:
+    """What names the judge: a digest of labkit's files and of the programs with which it judges.
+
+    Grades of another one are not taken for its own.
+    """
+    own = [path for path in Path(__file__).resolve().parents[1].rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    programs = [Path(found) for name in sorted(PROGRAMS) if (found := shutil.which(name, path=PATH))]
+    digests = [hashlib.sha256(path.name.encode() + b"\0" + path.read_bytes()).digest() for path in (*sorted(own), *programs)]
+    return hashlib.sha256(b"".join(digests)).hexdigest()[:16]
+
+
+class Notes:
+    """The grades so far, a line of JSON each, so that an interrupted batch goes on where it stopped."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+
+    def known(self) -> dict[str, Grade]:
+        """The grades that this judge has made, by the digest of their file; what was not measured is not among them."""
+        found: dict[str, Grade] = {}
+        for line in self._lines():
+            try:
+                note = json.loads(line)
+                if note["edition"] != edition():
+                    continue
+                grade = Grade(**note["grade"])
+                if grade.state != NOT_MEASURED:
+                    found[note["digest"]] = grade
+            except (ValueError, KeyError, TypeError):
+                continue  # the line that an interruption cut off
+        return found
+
+    def _lines(self) -> Iterator[str]:
+        try:
+            if self._path is not None and self._path.is_file():
+                yield from self._path.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError as error:
+            raise BadInput(f"{self._path} cannot be read.", words=str(error), way_out="name another file with --notes") from None
+
+    def add(self, digest: str, grade: Grade) -> None:
+        """Note one more. What cannot be noted is said, once; the batch goes on."""
+        if self._path is None:
+            return
+        note = {"digest": digest, "edition": edition(), "grade": asdict(grade)}
+        try:
+            with self._path.open("a", encoding="utf-8") as file:  # on a line of its own, also after one that was cut off
+                file.write("\n" + json.dumps(note) + "\n")
+        except OSError as error:
+            print(f"{self._path} cannot be written: {error}; should this batch be interrupted, it begins again", file=sys.stderr)
+            self._path = None
+
+
+def file_digest(page: Path) -> str:
+    """What names a file's content: its SHA-256, or its path when it cannot be a report."""
+    try:
+        if page.is_file() and page.stat().st_size <= MAX_PAGE:
+            with page.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError):
+        pass
+    return f"unreadable {page}"
+
+
+def grade_files(pages: Sequence[Path], *, jobs: int = 1, notes: Path | None = None) -> list[Grade]:
+    """Grade reports, `jobs` at once (each runs two labs), with a progress bar; grades in `notes` are not made again.
+
+    Raises BadInput for no files or impossible jobs; a file that cannot be graded is a row that says why.
+    """
+    if not pages or not 1 <= jobs <= 64:
+        raise BadInput("There is nothing to grade, or jobs is not from 1 to 64.", way_out="labkit grade FILE… --jobs 1")
+    if notes:
+        prepare_file("The notes of the batch", notes, "name another file with --notes")
+    book = Notes(notes)
+    known = book.known()
+    names = dict(zip(pages, row_names(pages), strict=True))
+    digests = {page: file_digest(page) for page in pages}
+    # A copy for each page: two may have the same content.
+    grades = {page: Grade(**asdict(known[digests[page]]) | {"file": names[page]}) for page in pages if digests[page] in known}
+    if grades:
+        print(f"{len(grades)} of {len(pages)} are known from {notes} (--fresh grades them again)", file=sys.stderr)
+    grades |= grade_rest({page: names[page] for page in pages if page not in grades}, len(pages), jobs, book, digests)
+    result = [grades[page] for page in pages]
+    pairs(result)
+    return result
+
+
+def grade_rest(rest: Mapping[Path, str], of: int, jobs: int, book: Notes, digests: Mapping[Path, str]) -> dict[Path, Grade]:
+    """Grade the pages that are not known yet, by their rows' names, noting each; `of` is how many there are with the known ones.
+
+    An interrupt ends the labs at once; a work that was under way is not noted. Raises LabError when no thread is to be had.
+    """
+    grades = {}
+    stop = Stop()
+    bar = tqdm(total=of, initial=of - len(rest), unit="work", disable=None)
+    with bar, ThreadPoolExecutor(jobs) as pool:
+        try:
+            waiting = {pool.submit(grade_one, page, name=name, stop=stop): page for page, name in rest.items()}
+            for done in finished(waiting):
+                page = waiting[done]
+                grades[page] = done.result(0)
+                book.add(digests[page], grades[page])
+                bar.update()
+        except BaseException as error:
+            pool.shutdown(wait=False, cancel_futures=True)
+            stop.now()
+            if isinstance(error, RuntimeError) and (way_out := shortage(str(error))):
+                raise LabError("No thread can be started to grade.", words=str(error), way_out=way_out) from None
+            raise
+    return grades

@@ -1,0 +1,144 @@
+"""The feedback pages: one for each grade, with what was measured beside what is claimed, and lists of all for the teacher."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from ..html import PAGES, filled
+from ..judge.check import REQUIREMENTS
+from ..judge.verdict import BY_HAND, MARKS, Verdict, Verdicts
+from ..writing import write_file
+from . import by_hand
+from .grade import MEASURED, NOT_MEASURED, Grade
+
+INDEX, ANSWERS = "index.html", "answers.html"
+# Stands at the beginning of every page, so that none is taken for a report.
+MARK = Markup("<!-- labkit feedback -->")
+QUESTION = REQUIREMENTS["2.3"]
+
+
+def page_of(template: str, script: str = "", **values: Any) -> str:
+    """Return a whole page; the only script that may run in it is ours, by its hash."""
+    code, style = (source(name) if name else "" for name in (script, "page.css"))
+    known = f"sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}"
+    return filled(template, mark=MARK, style=Markup(style), script=Markup(code), script_hash=known, **values)
+
+
+def source(name: str) -> str:
+    """Return a style sheet or script of ours, as it is."""
+    assert PAGES.loader is not None
+    return PAGES.loader.get_source(PAGES, name)[0]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A work in a list: its grade, its page, points by task, what did not pass, and what it can be found by."""
+
+    grade: Grade
+    link: str
+    tasks: dict[int, str]
+    wrong: list[str]
+    kinds: list[str]
+
+
+def listed(grade: Grade, name: str) -> Listed:
+    """Return the line of a grade whose page is the file `name`."""
+    verdicts = verdicts_of(grade)
+    parts = {task: verdicts.of_task(task) for task in (1, 2, 3, 4)}
+    kinds = {"any": True, "flagged": bool(grade.flags), "similar": grade.similar, "unmeasured": grade.state != MEASURED}
+    tasks = {task: f"{points_of(grade, part):g}" if part.rows else "–" for task, part in parts.items()}
+    return Listed(grade, quote(name), tasks, verdicts.wrong(), [kind for kind, is_one in kinds.items() if is_one])
+
+
+def points_of(grade: Grade, part: Verdicts) -> float:
+    """Return the points for some verdicts of a grade, those that a person has given in their place."""
+    given = {row.requirement: grade.hand[row.requirement].points for row in part if row.requirement in grade.hand}
+    return sum(row.points if (points := given.get(row.requirement)) is None else points for row in part)
+
+
+def verdicts_of(grade: Grade) -> Verdicts:
+    """Return the verdicts that were measured."""
+    return Verdicts([Verdict(**row) for row in grade.verdicts], grade.linux)
+
+
+def total(grade: Grade, verdicts: Verdicts) -> str:
+    """The points in words, and how far the claim is from them."""
+    away = grade.claimed - grade.measured
+    claim = (
+        "as its report claims"
+        if not away
+        else f"its report claims {grade.claimed}, {abs(away)} {'more' if away > 0 else 'fewer'}"
+    )
+    points = f"{grade.total:g} of {grade.most} points. " if grade.hand else ""
+    return f"{points}Measured: {verdicts.total()}; {claim}."
+
+
+def page(grade: Grade) -> str:
+    """The page as HTML; every text that comes from the submission is escaped."""
+    verdicts = verdicts_of(grade)
+    who = " · ".join(part for part in (grade.name or "(no name)", grade.group, grade.file) if part)
+    return page_of(
+        "feedback.html.j2", grade=grade, who=who, verdicts=verdicts, total=total(grade, verdicts), marks=MARKS, by_hand=BY_HAND,
+        unmeasured=grade.state == NOT_MEASURED,
+    )  # fmt: skip
+
+
+def in_order(grades: Sequence[Grade], names: Sequence[str]) -> list[Listed]:
+    """Return the lines of all grades: works that are the same as another's first, then others to look at, then the rest."""
+    pairs = sorted(zip(grades, names, strict=True), key=lambda pair: (not pair[0].similar, not pair[0].flags))
+    return [listed(grade, name) for grade, name in pairs]
+
+
+def index(grades: Sequence[Grade], names: Sequence[str]) -> str:
+    """The list of all grades, those to look at first; `names` are the files of their pages."""
+    answers = ANSWERS if any(grade.by_hand for grade in grades) else ""
+    open_ones = sum(bool(grade.waiting) for grade in grades)
+    return page_of(
+        "index.html.j2", "index.js", works=in_order(grades, names), flagged=sum(bool(grade.flags) for grade in grades),
+        answers=answers, open_ones=open_ones, requirements=[number for number in REQUIREMENTS if number != QUESTION.number],
+    )  # fmt: skip
+
+
+def answers(grades: Sequence[Grade], names: Sequence[str], hand: Sequence[by_hand.Line] = ()) -> str:
+    """All answers to 2.3 on one page, with a place for points; `names` are the files of the works' own pages.
+
+    The page saves a by_hand.csv, in which the lines of `hand` that it does not show stand as they are.
+    """
+    works = [work for work in in_order(grades, names) if work.grade.by_hand]
+    files = {work.grade.file for work in works}
+    rest = by_hand.as_csv(line for line in hand if line.requirement != QUESTION.number or line.row not in files)
+    columns = ",".join(by_hand.COLUMNS)
+    return page_of(
+        "answers.html.j2", "answers.js", works=works, most=QUESTION.points, index=INDEX, rest=rest, columns=columns,
+        number=QUESTION.number, name=by_hand.NAME,
+    )  # fmt: skip
+
+
+def page_names(grades: Sequence[Grade]) -> list[str]:
+    """Return a file's name for each page: a number, and the letters of every alphabet that the row's name has."""
+    stems = [unicodedata.normalize("NFC", str(Path(grade.file).with_suffix(""))) for grade in grades]
+    stems = [re.sub(r"[^\w-]+", "_", stem)[:60].encode()[:200].decode(errors="ignore") for stem in stems]
+    return [f"{number:03}-{stem}.html" for number, stem in enumerate(stems, 1)]
+
+
+def write_pages(grades: Sequence[Grade], folder: Path, hand: Sequence[by_hand.Line] = ()) -> list[Path]:
+    """Write a page for each grade into `folder`, the list of all, and all answers to 2.3. Raises BadInput."""
+    names = page_names(grades)
+    texts = {
+        **dict(zip(names, map(page, grades), strict=True)),
+        INDEX: index(grades, names),
+        ANSWERS: answers(grades, names, hand),
+    }
+    for name, text in texts.items():
+        write_file("A feedback page", folder / name, text, "name another folder with --html")
+    return [folder / name for name in texts]

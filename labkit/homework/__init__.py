@@ -1,0 +1,1 @@
+"""What is handed in: the work, the verdicts and the executed notebooks as one file."""

@@ -1,0 +1,160 @@
+"""The homework as one document: a notebook made of cover, points, and each task's work, story and verdicts."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from ..html import filled
+from ..judge.verdict import Verdicts
+from ..machine.view import PATH
+
+TITLES = {1: "A pool of backends", 2: "DNS load balancing", 3: "Layer 4 balancing with IPVS", 4: "Layer 7 balancing with nginx"}
+FILES = {
+    1: ("task1.sh", "backend1/index.html", "backend2/index.html"),
+    2: ("task2.sh", "dnsmasq.conf", "answers.md"),
+    3: ("task3.sh",),
+    4: ("task4.sh", "nginx.conf"),
+}
+# What a reader is shown of a file at the most, characters.
+SHOWN = 20_000
+# The cells of a notebook that are no story, and the lines of a cell that are for programs.
+NO_STORY = re.compile(
+    r"^%load_ext labkit|^# NBVAL_CHECK|^lab = Lab\(|\bpanel\(|\breport_form\(|^terminal_button\(|= check\(\d\)"
+    r"|^verdicts(\.points)?$",
+    re.MULTILINE,
+)
+NO_STORY_TAGS = {"asked", "nbval-check-output"}
+FOR_PROGRAMS = re.compile(r"^(?:%%once_done|# NBVAL_\w+|### (?:BEGIN|END) SOLUTION)\n?", re.MULTILINE)
+PROGRAMS = {
+    "nginx": ["nginx", "-v"], "dnsmasq": ["dnsmasq", "--version"], "dig": ["dig", "-v"], "ip": ["ip", "-V"],
+    "tshark": ["tshark", "--version"], "User-Mode Linux": ["linux.uml", "--version"],
+    "curl": ["curl", "--version"], "bubblewrap": ["bwrap", "--version"],
+}  # fmt: skip
+LINUXES = {"host": "the running kernel", "uml": "User-Mode Linux", "none": "none opened"}
+PACKAGES = ("pandas", "matplotlib", "pyshark", "pyroute2", "dnspython", "nbconvert")
+
+
+def versions() -> dict[str, str]:
+    """The versions of this machine's Linux, of Python and its packages, and of each program as its first words say."""
+    found = {"Linux of this machine": platform.release(), "Python": platform.python_version()}
+    found |= {name: importlib.metadata.version(name) for name in PACKAGES}
+    for name, command in PROGRAMS.items():
+        if program := shutil.which(command[0], path=PATH):
+            try:
+                done = subprocess.run(
+                    [program, *command[1:]], capture_output=True, encoding="utf-8", errors="replace", timeout=20, check=False
+                )
+            except (OSError, subprocess.TimeoutExpired) as error:
+                found[name] = str(error)[:100]
+                continue
+            words = next(iter((done.stdout + done.stderr).strip().splitlines()), "")
+            number = re.search(r"\d+\.[\w.+~-]*\w", words)
+            found[name] = number[0] if number else words[:100]
+    return found
+
+
+def shown(template: str, plain: str = "", **values: Any) -> NotebookNode:
+    """A cell without source whose output is one of our templates."""
+    return output_cell(filled(template, **values), plain)
+
+
+def output_cell(page: str, plain: str = "") -> NotebookNode:
+    """A cell without source whose output is a piece of HTML of ours."""
+    cell: NotebookNode = new_code_cell("", outputs=[new_output("display_data", data={"text/html": page, "text/plain": plain})])
+    cell.metadata["transient"] = {"remove_source": True}  # nbconvert's mark for a cell whose input is not shown
+    return cell
+
+
+def text_of(file: Path) -> str:
+    """The text of a file of the work, as much as is shown of it."""
+    if not file.is_file():
+        return "(not there)"
+    text = file.read_text(encoding="utf-8", errors="replace")
+    rest = len(text) - SHOWN
+    return text if rest <= 0 else f"{text[:SHOWN]}\n… {rest:,} more characters"
+
+
+def task_part(task: int, work: Path, verdicts: Verdicts, story: Any | None) -> list[NotebookNode]:
+    """One task: the work's files, the verdicts, and the notebook's story with its figures and tables."""
+    files = [(name, text_of(work / name)) for name in FILES[task]]
+    part = verdicts.of_task(task)
+    cells = [
+        shown("work.html.j2", "\n".join(f"{name}\n{text}" for name, text in files), task=task, title=TITLES[task], files=files),
+        new_markdown_cell("## Verdicts"),
+        output_cell(part._repr_html_(), str(part)),
+    ]
+    if story is not None:
+        cells += [shown("notebook.html.j2", task=task), *told(story)]
+    return cells
+
+
+def told(notebook: Any) -> list[NotebookNode]:
+    """The cells of a notebook that tell its story: without set-up, panel, verdict and form, which the document has once or never.
+
+    A section that held nothing else goes with its text. Headings are a level lower, so that the document has one order of them.
+    """
+    sections: list[list[Any]] = [[]]
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("#"):
+            sections.append([])
+        sections[-1].append(cell)
+    found: list[NotebookNode] = []
+    for section in sections:
+        code = [cell for cell in section if cell.cell_type == "code"]
+        if not code or any(tells(cell) for cell in code):
+            found += [retold(cell) for cell in section if cell.cell_type != "code" or tells(cell)]
+    return found
+
+
+def tells(cell: Any) -> bool:
+    """Return True for a code cell that is a part of the story: it shows something, or the learner wrote it."""
+    if cell.metadata.get("nbgrader", {}).get("solution"):
+        return True
+    return not NO_STORY_TAGS & {*cell.metadata.get("tags", ())} and not NO_STORY.search(cell.source)
+
+
+def retold(cell: Any) -> NotebookNode:
+    """A cell as it stands in the document: titles a level lower, marks for programs taken out."""
+    if cell.cell_type != "code":
+        text: NotebookNode = new_markdown_cell("\n".join(lowered(cell.source)))
+        return text
+    source = FOR_PROGRAMS.sub("", cell.source)
+    code: NotebookNode = new_code_cell(source, outputs=cell.get("outputs", []), metadata=cell.metadata)
+    return code
+
+
+def lowered(markdown: str) -> Iterator[str]:
+    """Yield the lines of a text, its headings a level lower and that of the first level left out; code is left alone."""
+    code = False
+    for line in markdown.splitlines():
+        code ^= line.startswith("```")
+        if code or not line.startswith("#"):
+            yield line
+        elif not line.startswith("# "):
+            yield f"#{line}"
+
+
+def document(
+    work: Path, who: Mapping[str, str], verdicts: Verdicts, stories: Mapping[int, Any], tools: Mapping[str, str]
+) -> NotebookNode:
+    """The whole homework as a notebook, to be exported by nbconvert."""
+    tasks = [(task, title, verdicts.of_task(task)) for task, title in TITLES.items()]
+    front = shown("cover.html.j2", who={"name": "", "group": "", "date": "", **who}, tasks=tasks, all=verdicts)
+    rows = [("Linux of the labs", LINUXES.get(verdicts.linux, verdicts.linux)), *tools.items()]
+    parts = [cell for task in TITLES for cell in task_part(task, work, verdicts, stories.get(task))]
+    cells = [front, *parts, shown("tools.html.j2", tools=rows)]
+    for number, cell in enumerate(cells):
+        cell["id"] = f"cell-{number}"
+    notebook: NotebookNode = new_notebook(cells=cells)
+    notebook.metadata["language_info"] = {"name": "python"}
+    return notebook

@@ -1,0 +1,274 @@
+"""The machine part of a report: the work and what was measured, as JSON in the page, with a digest of each part."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ..errors import BadInput, CourseError, shortage
+from ..judge.bench import MAX_BYTES, MAX_FILES
+from ..judge.task2 import written_answer
+
+# Format 3 also has links and empty folders; a report of format 2 is read as it was.
+FORMAT, FORMATS = 3, (2, 3)
+BLOCK = "labkit-submission"
+# A report with pictures has about 2 MB.
+MAX_PAGE = 64 * 1024 * 1024
+MAX_BLOCK = 48 * 1024 * 1024
+# Numbers, texts and the like in it: a report has thousands, each takes memory here.
+MAX_VALUES = 500_000
+MAX_POINTS = 1000
+# What of a work is handed in, bytes, so that a page stays below 5 MB: base64 takes a third more, pictures 1.5 MB.
+MAX_WORK = 2_000_000
+# What a name may be at the most on Linux, bytes.
+MAX_NAME = 255
+# How zip, gzip, 7z and rar files begin: an export of a course comes as one.
+ARCHIVES = (b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b\x08\x00", b"7z\xbc\xaf", b"Rar!")
+# The requirements that are answered in words.
+QUESTIONS = ("2.3",)
+PARTS = ("who", "work", "answers", "verdicts", "evidence", "versions")
+
+
+# The element that as_block's text stands in: there is no "<" in that text, and the search takes time in proportion to the page.
+ELEMENT = re.compile(rf'<script\b[^<>]{{0,200}}\bid="{BLOCK}"[^<>]{{0,200}}>([^<]*)(</script\s*>)?')
+
+
+def digest(part: Any) -> str:
+    """SHA-256 over the JSON text of a part, keys sorted, without white space."""
+    return hashlib.sha256(json.dumps(part, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()
+
+
+def pack_work(work: Path) -> dict[str, Any]:
+    """Return what a work holds, by path: {"data", "executable"} of a file, {"link"} of a link, {"folder"} of an empty folder.
+
+    Bytes are base64; pipes and sockets are left out, as where a work is judged. Raises BadInput for what cannot be handed in.
+    """
+    packed: dict[str, Any] = {}
+    size = 0
+    try:
+        for path in below(work):
+            name = path.relative_to(work).as_posix()
+            if not name.isprintable() and any(0xD800 <= ord(letter) <= 0xDFFF for letter in name):
+                raise BadInput(f"{name!r} is no name that can be handed in: it is no UTF-8.", way_out="rename the file")
+            if path.is_symlink():
+                packed[name] = {"link": inner_link(name, os.readlink(path))}
+            elif path.is_dir():
+                packed[name] = {"folder": True}
+            else:
+                data = path.read_bytes()
+                size += len(data)
+                executable = bool(path.stat().st_mode & 0o100)
+                packed[name] = {"data": base64.b64encode(data).decode(), "executable": executable}
+            if len(packed) > MAX_FILES or size > MAX_WORK:
+                most = f"{MAX_FILES} files and {MAX_WORK:,} bytes are the most; here it is {name} that is too much"
+                raise BadInput(f"{work} is too large to hand in.", way_out=f"delete what does not belong to it: {most}")
+    except OSError as error:
+        raise BadInput(f"The work in {work} cannot be read.", words=str(error), way_out="make its files readable") from None
+    return packed
+
+
+def below(folder: Path) -> Iterator[Path]:
+    """Yield the files, links and empty folders below a folder, in order. Raises OSError."""
+    for path in sorted(folder.iterdir()):
+        if path.is_symlink() or path.is_file():
+            yield path
+        elif path.is_dir():
+            inside = list(below(path))
+            yield from inside or [path]
+
+
+def inner_link(name: str, target: str) -> str:
+    """Return the target of the link `name`. Raises BadInput unless it leads to a place in the work.
+
+    Only at its beginning may it go upwards: after the name of another link, `..` can be anywhere.
+    """
+    path = PurePosixPath(target)
+    ups = next((number for number, part in enumerate(path.parts) if part != ".."), len(path.parts))
+    if path.is_absolute() or ups >= len(PurePosixPath(name).parts) or ".." in path.parts[ups:] or "\0" in target:
+        raise BadInput(
+            f"{name[:80]!r} is a link to {target[:80]!r}, which is not in the work, so it cannot be handed in.",
+            way_out="put a copy of the file in its place, or a relative link to a file of the work",
+        )
+    return target
+
+
+def build(
+    work: Path, who: Mapping[str, str], verdicts: Mapping[str, Any], evidence: Any, versions: Mapping[str, str]
+) -> dict[str, Any]:
+    """The machine part of a report."""
+    parts: dict[str, Any] = {
+        "who": dict(who), "work": pack_work(work), "answers": answers_in(work), "verdicts": dict(verdicts),
+        "evidence": evidence, "versions": dict(versions),
+    }  # fmt: skip
+    return {"format": FORMAT, **parts, "digests": digests(parts)}
+
+
+def answers_in(work: Path) -> dict[str, str]:
+    """The written answers in a work, by the number of their question; a link that leads out of it is not followed."""
+    file = work / "answers.md"
+    inside = file.is_file() and file.resolve().is_relative_to(work.resolve())
+    text = file.read_text(encoding="utf-8", errors="replace") if inside else ""
+    return {number: written_answer(text, number) for number in QUESTIONS}
+
+
+def digests(data: Mapping[str, Any]) -> dict[str, str]:
+    """The digest of every part, of every file of the work, and of every piece of each task's evidence."""
+    found = {name: digest(data[name]) for name in PARTS}
+    found |= {f"work/{name}": digest(file) for name, file in data["work"].items()}
+    for task, pieces in data["evidence"].items():
+        if isinstance(pieces, dict):
+            found |= {f"evidence/{task}/{name}": digest(piece) for name, piece in pieces.items()}
+    return found
+
+
+def as_block(data: Mapping[str, Any]) -> str:
+    """The JSON text as it stands in the page: no character of it can end the element that holds it."""
+    text = json.dumps(data, ensure_ascii=True)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def read(page: Path) -> dict[str, Any]:
+    """The machine part of the report `page`.
+
+    Raises BadInput, which says what is wrong with the file, and CourseError when it cannot be read here.
+    """
+    try:
+        if page.exists() and not page.is_file():  # reading a pipe would wait for ever
+            raise BadInput(f"{page.name} cannot be read as a report: it is no file.")
+        size = page.stat().st_size
+        if size > MAX_PAGE:
+            raise BadInput(f"{page.name} has {size:,} bytes; a report has {MAX_PAGE:,} at the most.")
+        data = page.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        words = str(error)
+        way_out = shortage(words) or "look at its name and at who may read it"
+        raise CourseError(f"{page.name} cannot be read as a report.", words=words, way_out=way_out) from None
+    if data[:4] in ARCHIVES:
+        raise BadInput(f"{page.name} cannot be read as a report: it is an archive.", way_out="unpack it, and grade the folder")
+    try:
+        text = data.decode()
+    except UnicodeError as error:
+        raise BadInput(f"{page.name} cannot be read as a report.", words=str(error)) from None
+    blocks = ELEMENT.findall(text)
+    if len(blocks) != 1 or not blocks[0][1]:
+        found = f"{len(blocks)} machine parts" if len(blocks) > 1 else "no whole machine part"
+        raise BadInput(f"{page.name} holds {found}: it is not a report of labkit, or it is cut off.")
+    try:
+        machine_part = parsed(blocks[0][0])
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"The machine part of {page.name} is broken.", words=str(error)[:500]) from None
+    check_shape(machine_part, page.name)
+    return dict(machine_part)
+
+
+def parsed(block: str) -> Any:
+    """The data of a block. Raises ValueError and RecursionError for what no report holds."""
+    if len(block) > MAX_BLOCK or sum(map(block.count, ",[{")) > MAX_VALUES:
+        raise ValueError(f"it has {len(block):,} characters, {MAX_BLOCK:,} and {MAX_VALUES:,} values are the most")
+    data = json.loads(block)
+    json.dumps(data, ensure_ascii=False).encode()  # half a character, which cannot be written anywhere
+    return data
+
+
+def check_shape(data: Any, name: str) -> None:
+    """Raise BadInput unless `data` has the parts and types of a report's machine part."""
+    good = isinstance(data, dict) and data.get("format") in FORMATS
+    good = good and all(isinstance(data.get(part), dict) for part in (*PARTS, "digests"))
+    good = good and all(isinstance(value, str) for value in data["who"].values())
+    good = good and type(data["verdicts"].get("points")) is int and abs(data["verdicts"]["points"]) <= MAX_POINTS
+    good = good and isinstance(data["verdicts"].get("verdicts"), list)
+    good = good and len(data["work"]) <= MAX_FILES
+    good = good and all(isinstance(entry, dict) and is_entry(entry) for entry in data["work"].values())
+    if not good:
+        raise BadInput(f"The machine part of {name} is not of the form that this labkit knows.", way_out=f"formats {FORMATS}")
+
+
+def is_entry(entry: Mapping[str, Any]) -> bool:
+    """Return True for a file, a link or an empty folder of a packed work."""
+    return isinstance(entry.get("data"), str) or isinstance(entry.get("link"), str) or entry.get("folder") is True
+
+
+def altered(data: Mapping[str, Any]) -> list[str]:
+    """What was edited, taken out or added, as its digest says: files and pieces by their names, else the whole part."""
+    now, made = digests(data), data["digests"]
+    names = sorted(name for name in {*now, *made} if now.get(name) != made.get(name))
+    whole = [name for name in names if name in PARTS and not any(other.startswith(f"{name}/") for other in names)]
+    return [*whole, *(name for name in names if name not in PARTS)]
+
+
+def safe_path(name: str, below: Path) -> Path:
+    """The place of a packed file below a folder. Raises BadInput for a name that leads elsewhere, or is none on this machine."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or not path.parts or "\0" in name or len(name) > 500:
+        raise BadInput(f"{name[:80]!r} is no name of a file in a work.")
+    if any(len(part.encode()) > MAX_NAME for part in path.parts):
+        raise BadInput(f"{name[:80]!r}… is too long for the name of a file.")
+    return below.joinpath(*path.parts)
+
+
+def same_name(path: PurePosixPath) -> str:
+    """Return what is the same for two paths that are one on some machine: not all know capitals, or one way to write ü."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", str(path)).casefold())
+
+
+def places(work: Mapping[str, Any], to: Path) -> dict[str, Path]:
+    """Return where each entry of a packed work comes to lie. Raises BadInput for two at one place, or one below a file."""
+    found = {name: safe_path(name, to) for name in work}
+    taken: dict[str, str] = {}
+    for name in work:
+        key = same_name(PurePosixPath(name))
+        if key in taken:
+            raise BadInput(
+                f"{taken[key][:80]!r} and {name[:80]!r} are the same name on some machines, so they cannot be unpacked."
+            )
+        taken[key] = name
+    for name in work:
+        for folder in PurePosixPath(name).parents:
+            above = taken.get(same_name(folder))
+            if above is not None and "folder" not in work[above]:
+                raise BadInput(f"{name[:80]!r} is below {above[:80]!r}, which is no folder, so it cannot be unpacked.")
+    return found
+
+
+def unpack(data: Mapping[str, Any], to: Path) -> list[Path]:
+    """Write the work of a report into the empty folder `to`, byte for byte, and return the paths.
+
+    Raises BadInput, before anything is written, for a work that is none, and CourseError where it cannot be written.
+    """
+    work = data["work"]
+    found = places(work, to)
+    contents: dict[str, bytes] = {}
+    for name, entry in work.items():
+        if "link" in entry:
+            inner_link(name, entry["link"])
+        elif "data" in entry:
+            try:
+                contents[name] = base64.b64decode(entry["data"], validate=True)
+            except ValueError as error:
+                raise BadInput(f"The file {name[:80]!r} of the report is broken.", words=str(error)) from None
+    if sum(map(len, contents.values())) > MAX_BYTES:
+        raise BadInput(f"The work in the report is larger than {MAX_BYTES:,} bytes.")
+    try:
+        if to.exists() and any(to.iterdir()):
+            raise BadInput(f"{to} is not empty.", way_out="name a new folder with --to")
+        to.mkdir(parents=True, exist_ok=True)
+        for name, path in found.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if name in contents:
+                path.write_bytes(contents[name])
+                path.chmod(0o755 if work[name].get("executable") else 0o644)
+            elif "link" in work[name]:
+                path.symlink_to(work[name]["link"])
+            else:
+                path.mkdir(exist_ok=True)
+    except (OSError, ValueError) as error:
+        way_out = shortage(str(error)) or "name another folder"
+        raise CourseError(f"The work cannot be written to {str(to)[:500]!r}.", words=str(error), way_out=way_out) from None
+    return list(found.values())

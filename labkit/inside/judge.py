@@ -1,0 +1,328 @@
+"""What the checks run inside the lab: requests with the time of each, what a process really runs, nginx's processes."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import stat
+import struct
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+
+from .http import PAGE_LIMIT, connect, error_name, fetch, left, parsed, read_head, receive, refused_attempts
+from .processes import keep_only, members
+from .sockets import SOCKET_TABLES
+
+# Where the lab's programs lie; both are read-only in it, so nothing there is the work's own.
+SYSTEM = ("/usr/", "/opt/")
+# How long a daemon may take to hand its sockets on, seconds.
+HANDOVER = 5.0
+# How long a server may take to accept a connection before its worker is not known, seconds.
+ACCEPTED = 5.0
+# How often the rest of a work is ended: what a process starts while it is ended is only seen next time.
+ROUNDS = 20
+# What is read of a configuration, bytes, and how many links it may be behind.
+CONFIG_BYTES, LINKS = 100_000, 10
+
+
+def series(host: str, port: int, count: int, timeout: float, give_up: int) -> list[dict[str, Any]]:
+    """`count` fetches one after another, fewer when `give_up` in a row got no answer.
+
+    A row is that of fetch with `refused` (TCP connection attempts that failed in the lab meanwhile), `began` and `ended`
+    (monotonic seconds).
+    """
+    return measured(lambda: fetch(host, port, "/", timeout), count, give_up)
+
+
+def kept(host: str, port: int, count: int, timeout: float, give_up: int) -> list[dict[str, Any]]:
+    """As `series`, on one connection that is kept, so that one worker gets every request; `worker` is the pid that has it.
+
+    Where the server closes the connection another is made, which another worker may get; `worker` tells them apart.
+    """
+    connection: socket.socket | None = None
+    worker = None
+
+    def drop() -> None:
+        nonlocal connection
+        if connection:
+            connection.close()
+        connection = None
+
+    def ask() -> dict[str, Any]:
+        nonlocal connection, worker
+        row: dict[str, Any] = {"status": None, "headers": [], "body": "", "error": None}
+        deadline = time.monotonic() + timeout
+        for fresh in (connection is None, True):  # a server may close a kept connection while it is idle
+            try:
+                if fresh:
+                    connection, _ = connect(host, port, deadline)
+                    worker = server_of(connection)
+                assert connection is not None
+                answer, keeps = answered(connection, f"{host}:{port}", deadline)
+                if not keeps:
+                    drop()
+                return row | answer | {"worker": worker}
+            except (OSError, http.client.HTTPException) as problem:
+                drop()
+                if fresh or isinstance(problem, TimeoutError):
+                    return row | {"error": error_name(problem), "worker": worker}
+        raise AssertionError("the second time is fresh")
+
+    try:
+        return measured(ask, count, give_up)
+    finally:
+        drop()
+
+
+def answered(connection: socket.socket, host: str, deadline: float) -> tuple[dict[str, Any], bool]:
+    """GET / on a connection that is to be kept: status, headers and body, and whether it is kept. Raises as http_get.ask."""
+    connection.settimeout(left(deadline))
+    connection.sendall(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode("ascii"))
+    head, body = read_head(connection, deadline)
+    while True:
+        response = parsed(head, body)
+        keeps, length = not response.will_close, response.length
+        try:
+            page = response.read(PAGE_LIMIT)
+            whole = len(body) >= min(length, PAGE_LIMIT) if length is not None else body.endswith(b"\r\n\r\n")
+        except http.client.IncompleteRead:
+            whole = False
+        if not whole:
+            if len(body) <= PAGE_LIMIT and (part := receive(connection, deadline)):
+                body += part
+                continue
+            page, keeps = body[:PAGE_LIMIT], False
+        row = {"status": response.status, "headers": response.getheaders(), "body": page.decode(errors="replace")}
+        return row, keeps and len(body) <= PAGE_LIMIT
+
+
+def measured(ask: Callable[[], dict[str, Any]], count: int, give_up: int) -> list[dict[str, Any]]:
+    """`count` rows of `ask`, fewer when `give_up` in a row have an error, with what was refused meanwhile and the times."""
+    rows: list[dict[str, Any]] = []
+    before, silent = refused_attempts(), 0
+    while len(rows) < count and silent < give_up:
+        began = time.monotonic()
+        row = ask()
+        now = refused_attempts()
+        rows.append(row | {"refused": now - before, "began": began, "ended": time.monotonic()})
+        before, silent = now, silent + 1 if row["error"] else 0
+    return rows
+
+
+def server_of(client: socket.socket) -> int | None:
+    """The process that has accepted this connection of ours, None when nobody has in ACCEPTED seconds."""
+    host, port = client.getsockname()[:2]
+    ours = f"{struct.unpack('=I', socket.inet_aton(host))[0]:08X}:{port:04X}"
+    deadline = time.monotonic() + ACCEPTED
+    while time.monotonic() < deadline:
+        for table in ("tcp", "tcp6"):  # a server may listen on [::] for both
+            with contextlib.suppress(OSError), open(f"/proc/net/{table}") as file:
+                rows = [line.split() for line in file.readlines()[1:]]
+                # Before it is accepted a connection has no inode.
+                inodes = [row[9] for row in rows if row[2].endswith(ours) and row[9] != "0"]
+                if inodes and (holders := socket_holders().get(f"socket:[{inodes[0]}]")):
+                    return holders[0]
+        time.sleep(0.002)
+    return None
+
+
+def crowd(host: str, port: int, count: int, timeout: float, seconds: float) -> str:
+    """`count` GETs on one connection, so that one worker gets them all, or fewer in `seconds`; what went wrong, or ""."""
+    connection = http.client.HTTPConnection(host, port, timeout=timeout)
+    deadline = time.monotonic() + seconds
+    try:
+        for _ in range(count):
+            if time.monotonic() > deadline:
+                break
+            connection.request("GET", "/")
+            connection.getresponse().read()
+    except (OSError, http.client.HTTPException) as problem:
+        return error_name(problem)
+    finally:
+        connection.close()
+    return ""
+
+
+def programs() -> list[dict[str, Any]]:
+    """Every listening TCP socket and every bound UDP socket: protocol, address, port, program, pid; a row for each program.
+
+    `program` is the file that runs: a process can call itself anything. A socket that several processes share has a row for each
+    program among them. A daemon that is just going into the background passes its sockets on to a child, so nobody may seem to
+    hold them; only after a while is `program` then "" and `pid` None.
+    """
+    deadline = time.monotonic() + HANDOVER
+    while True:
+        holders = socket_holders()
+        rows = [row | {"program": name, "pid": pid} for row in bound() for name, pid in by_program(holders.get(row["inode"], []))]
+        if all(row["program"] for row in rows) or time.monotonic() > deadline:
+            return sorted(rows, key=lambda row: (row["protocol"], row["port"], row["address"], row["program"]))
+        time.sleep(0.05)
+
+
+def by_program(pids: list[int]) -> list[tuple[str, int | None]]:
+    """The different programs that these processes run, each with the lowest of its pids."""
+    found: dict[str, int | None] = {}
+    for pid in pids:
+        if name := program(pid):
+            found.setdefault(name, pid)
+    return list(found.items()) or [("", None)]
+
+
+def bound() -> list[dict[str, Any]]:
+    """The listening TCP and bound UDP sockets of this network (proc(5)): protocol, address, port, inode."""
+    rows: list[dict[str, Any]] = []
+    for table, state in SOCKET_TABLES.items():
+        with contextlib.suppress(OSError), open(f"/proc/net/{table}") as file:
+            for cells in (line.split() for line in file.readlines()[1:]):
+                if cells[3] != state:
+                    continue
+                host, _, port = cells[1].partition(":")
+                words = b"".join(struct.pack("=I", int(host[i : i + 8], 16)) for i in range(0, len(host), 8))
+                address = socket.inet_ntop(socket.AF_INET6 if table.endswith("6") else socket.AF_INET, words)
+                rows.append({"protocol": table[:3], "address": address, "port": int(port, 16), "inode": f"socket:[{cells[9]}]"})
+    return rows
+
+
+def socket_holders() -> dict[str, list[int]]:
+    """The pids that hold each socket ("socket:[inode]"), in order: several processes may share one."""
+    found: dict[str, list[int]] = {}
+    for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
+        for target in links(pid):
+            if target.startswith("socket:"):
+                found.setdefault(target, []).append(pid)
+    return found
+
+
+def links(pid: int) -> set[str]:
+    """What the descriptors of a process lead to; nothing when it is gone."""
+    found = set()
+    with contextlib.suppress(OSError):
+        for number in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                found.add(os.readlink(f"/proc/{pid}/fd/{number}"))
+    return found
+
+
+def program(pid: int | None) -> str:
+    """The name of the program file that a process runs, with its folder when that is not the system's; "" when it is gone.
+
+    A program of the system into which other code is loaded (LD_PRELOAD, a module of nginx) goes by the name of that.
+    """
+    try:
+        file = os.readlink(f"/proc/{pid}/exe")
+        with open(f"/proc/{pid}/maps") as maps:
+            rows = [line.rstrip("\n").split(maxsplit=5) for line in maps]
+    except OSError:
+        return ""
+    code = [row[5] for row in rows if len(row) == 6 and "x" in row[1] and row[5].startswith("/")]
+    return next((name for name in (file, *code) if not name.startswith(SYSTEM)), os.path.basename(file))
+
+
+def end_helpers(names: list[str]) -> None:
+    """End every process of the work that runs none of the programs `names`: what is measured is these programs' doing.
+
+    Something left in the background could else watch for a check and act the part that the program does not play. What such a
+    program comes from (tmux, whose terminal it would lose) is stopped instead. On a Linux without a cell every process
+    of the lab is the work's but the agent and what that comes from.
+    """
+    own = psutil.Process()
+    ours = {process.pid for process in (own, *own.parents())} | {1}
+    judged = [process for process in psutil.process_iter() if process.pid not in ours and program(process.pid) in names]
+    above = {parent.pid for process in judged for parent in parents(process)} - ours - {process.pid for process in judged}
+    for pid in above:
+        if program(pid) != "bwrap":
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+    try:
+        keep_only([pid for pid in members() if pid in above or program(pid) in (*names, "bwrap")])
+        return
+    except OSError:
+        pass
+    for _ in range(ROUNDS):  # one may have been started by another meanwhile
+        rest = [each for each in psutil.process_iter() if each.pid not in ours | above]
+        found = [each for each in rest if (name := program(each.pid)) and name not in names]
+        if not found:
+            return
+        for each in found:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+        psutil.wait_procs(found, timeout=1)
+
+
+def parents(process: psutil.Process) -> list[psutil.Process]:
+    """What a process comes from; nothing when it is gone."""
+    try:
+        found: list[psutil.Process] = process.parents()
+    except psutil.Error:
+        return []
+    return found
+
+
+def unix_sockets(name: str) -> list[str]:
+    """The files of the listening unix sockets that processes of `name` hold."""
+    with open("/proc/net/unix") as file:
+        rows = [line.split(maxsplit=7) for line in list(file)[1:]]
+    # include/linux/net.h: __SO_ACCEPTCON
+    files = {f"socket:[{row[6]}]": row[7].strip() for row in rows if len(row) > 7 and int(row[3], 16) & 0x10000}
+    pids = [process.pid for process in psutil.process_iter() if program(process.pid) == name]
+    return sorted({files[target] for pid in pids for target in links(pid) if target in files})
+
+
+def nginx_processes(port: int) -> dict[str, list[int]]:
+    """The pids of the `masters` of the nginx on TCP `port` (one without master too) and of its accepting `workers`."""
+    found: dict[str, list[int]] = {"masters": [], "workers": []}
+    ours = {row["inode"] for row in bound() if (row["protocol"], row["port"]) == ("tcp", port)}
+    holders = {pid for inode, pids in socket_holders().items() if inode in ours for pid in pids}
+    titles = {
+        process.pid: process.info for process in psutil.process_iter(["cmdline", "ppid"]) if program(process.pid) == "nginx"
+    }
+    for pid in holders & titles.keys():
+        parent = titles[pid]["ppid"]
+        found["masters"].append(parent if parent in titles else pid)
+    found["masters"] = sorted(set(found["masters"]))
+    for pid, info in titles.items():
+        title = " ".join(info["cmdline"] or ())
+        if info["ppid"] in found["masters"] and "worker process" in title and "shutting down" not in title:
+            found["workers"].append(pid)
+    return found
+
+
+def lines_of(folder_or_file: str, pid: int) -> dict[str, list[str]]:
+    """The lines of a file, or of the files of a folder, as process `pid` sees them, by their names there; for hints only."""
+    root = f"/proc/{pid}/root"
+    try:
+        names = [f"{folder_or_file}/{name}" for name in sorted(os.listdir(seen_at(root, folder_or_file)))]
+    except OSError:
+        names = [folder_or_file]
+    found = {}
+    for name in names:
+        with contextlib.suppress(OSError):
+            descriptor = os.open(seen_at(root, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            with open(descriptor, "rb") as file:
+                if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    found[name] = file.read(CONFIG_BYTES).decode(errors="replace").splitlines()
+    return found
+
+
+def seen_at(root: str, path: str) -> str:
+    """Where `path` of the process whose root folder is `root` lies for us; a link in it leads to where it leads there."""
+    for _ in range(LINKS):
+        if not os.path.islink(root + path):
+            break
+        path = os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(root + path)))
+    return root + path
+
+
+def commands(name: str) -> list[tuple[int, list[str]]]:
+    """The pids and arguments of the processes that run the program `name`."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        if program(process.pid) == name:
+            found.append((process.pid, process.info["cmdline"] or []))
+    return found

@@ -1,0 +1,243 @@
+"""Where a work is judged: a fresh lab with a copy of the work, its scripts run, and the instruments to measure it with."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+from ..errors import BadInput, CallFailed, MeasureError, MissingProgram
+from ..inside.processes import OUTPUT_LIMIT
+from ..inside.typed import BEGIN, END, ENDS, FIELD
+from ..lab import Lab, Result
+from ..machine.link import SLACK, finish
+from ..machine.view import BIN, HOME, cell_command
+from .cause import Line, cause, words_for_evidence
+
+T = TypeVar("T")
+SCRIPT_TIMEOUT = 60.0
+# For calls that send many requests: a busy machine, User-Mode Linux.
+LONG = 300.0
+BACKENDS = (8081, 8082)
+# What a work may be at the most: it holds five small texts and four scripts.
+MAX_FILES, MAX_BYTES = 1000, 16 * 1024 * 1024
+# The scripts that run before a task's own.
+EARLIER = {1: (), 2: (), 3: (1,), 4: (1,)}
+# Where a right work listens in the end; servers that a script leaves in the background may still be starting.
+EXPECTED = {1: BACKENDS, 2: (53,), 3: BACKENDS, 4: (*BACKENDS, 8888)}
+# Whose programs are judged: in task 3 it is the kernel, and recorders take the place of backends that a balancer asks.
+JUDGED = {1: BACKENDS, 2: (53,), 3: (), 4: (8888,)}
+# The programs that are judged wherever they listen.
+PROGRAMS: dict[int, set[str]] = {1: set(), 2: {"dnsmasq"}, 3: set(), 4: {"nginx"}}
+# How long all of the lab must have been idle before an open port counts as missing, and the longest wait, seconds.
+QUIET, SETTLE_TIMEOUT = 2.0, 30.0
+NEEDS = {1: (), 2: (), 3: ("ipvs",), 4: ()}
+# Whose errors explain most when a task fails.
+ABOUT = {1: ("http.server",), 2: ("dnsmasq",), 3: ("dummy1", "ipvsadm"), 4: ("nginx",)}
+# Runs a script by sh, which ends when it is told that what it left goes on (machine/bin/typed.bashrc).
+SH_SCRIPT = 'exec 9>&1; trap \'printf "\\001end\\003" >&9; read _ </dev/tty\' EXIT; . "./$0"'
+# What is said of a script that was saved on Windows, after its name and before it.
+FOREIGN_ENDS = "has Windows' line ends, and a shell takes the \\r of each for a part of the last word: `sed -i 's/\\r$//' "
+# A server may have forked, or another one just be starting; each round ends those that are seen to hold a port.
+ENDINGS = 10
+
+
+def copy_work(work: Path, to: Path) -> None:
+    """Copy a work, links as links. Raises BadInput when it is no folder or too large for one."""
+    if not work.is_dir():
+        raise BadInput(f"{work} is no folder.", way_out="name the folder that holds task1.sh … task4.sh")
+    files = [path for path in work.rglob("*") if path.is_file() and not path.is_symlink()]
+    size = sum(path.stat().st_size for path in files)
+    if len(files) > MAX_FILES or size > MAX_BYTES:
+        most = f"a work has {MAX_FILES} and {MAX_BYTES:,} at the most"
+        raise BadInput(f"{work} holds {len(files)} files with {size:,} bytes; {most}.")
+    try:
+        shutil.copytree(work, to, symlinks=True, ignore=special, dirs_exist_ok=True)
+        make_readable(to)
+    except (OSError, shutil.Error) as error:
+        raise BadInput(f"{work} cannot be copied.", words=str(error), way_out="make its files readable") from error
+
+
+def make_readable(folder: Path) -> None:
+    """Let every user read a copy: dnsmasq reads files as nobody, and the modes are those of whoever collected the works."""
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode | (0o755 if path.is_dir() else 0o644))
+
+
+def special(folder: str, names: list[str]) -> list[str]:
+    """The names of what is neither file, folder nor link: sockets, pipes and devices are not copied."""
+    paths = [Path(folder, name) for name in names]
+    return [path.name for path in paths if not (path.is_symlink() or path.is_file() or path.is_dir())]
+
+
+def shell_of(name: str, lines: Sequence[str]) -> list[str]:
+    """Return the command that runs a script of these lines as it was typed: by bash, unless its first line asks for sh.
+
+    Options in the first line are kept.
+    """
+    words = lines[0][2:].split() if lines and lines[0].startswith("#!") else []
+    if words and PurePosixPath(words[0]).name == "env":
+        words = words[1:]
+    if words and PurePosixPath(words[0]).name in ("sh", "dash"):
+        return ["sh", "-m", *words[1:], "-c", SH_SCRIPT, name]
+    options = words[1:] if words and PurePosixPath(words[0]).name == "bash" else []
+    return ["bash", "--rcfile", f"{BIN}/typed.bashrc", "-i", *options, name]
+
+
+def lines_of(said: str, script: Sequence[str]) -> list[Line]:
+    """Return what a script printed (inside/typed.py) by the lines that were typed, in the order in which they ran.
+
+    A line that ran several times, in a loop, is one. Of a script whose shell announces nothing there is one with the number 0.
+    """
+    before, *parts = said.partition(ENDS)[0].split(BEGIN)
+    found, command = [Line(0, "", None, before)] if before else [], ""
+    for part in parts:
+        head, _, printed = part.partition(END)
+        fields = head.split(FIELD)
+        if len(fields) != 3:  # the program of the line before was left running
+            if found:
+                found[-1] = replace(found[-1], code=None, printed=found[-1].printed + printed, left=True)
+            continue
+        code, number = (int(field) if field.isdigit() else 0 for field in fields[:2])
+        if found and found[-1].number and not found[-1].left:
+            found[-1] = replace(found[-1], code=code)
+        if part is parts[-1] and fields[1:] == ["1", command]:  # what bash announces as it ends (EXIT) is the command before
+            break
+        command = fields[2]
+        if found and found[-1].number == number:
+            found[-1] = replace(found[-1], code=None, printed=found[-1].printed + printed)
+        else:
+            typed = script[number - 1].strip() if 0 < number <= len(script) else command
+            found.append(Line(number, typed, None, printed))
+    return found
+
+
+class Bench:
+    """A lab in which the work's scripts have run; `said` is what their lines printed, by task."""
+
+    def __init__(self, lab: Lab, task: int) -> None:
+        self.lab, self.task = lab, task
+        self.said: dict[int, list[Line]] = {}
+        self.evidence: dict[str, Any] = {}
+        self._made: dict[str, Any] = {}
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """What `make` returns, made once for all checks of the task; what it raised is raised again."""
+        if name not in self._made:
+            try:
+                self._made[name] = make()
+            except Exception as error:
+                self._made[name] = error
+        if isinstance(self._made[name], Exception):
+            raise self._made[name]
+        made: T = self._made[name]
+        return made
+
+    def call(self, function: str, *args: Any, **kwargs: Any) -> Any:
+        """Call a function of labkit.inside in the lab."""
+        return self.lab.call(f"labkit.inside.{function}", *args, **kwargs)
+
+    def run_scripts(self) -> None:
+        """Run the earlier tasks' scripts that this one builds on, then its own; what each starts is waited for."""
+        for task in (*EARLIER[self.task], self.task):
+            if (self.lab.home / f"task{task}.sh").is_file():
+                self.said[task] = self.run_script(f"task{task}.sh")
+            if not self.call("sockets:settle", list(EXPECTED[task]), QUIET, SETTLE_TIMEOUT):
+                late = lines_of(self.call("processes:late_words"), [])
+                self.said.setdefault(task, []).append(Line(0, "", None, "".join(line.printed for line in late)))
+        judged = {row["program"] for row in self.listeners if row["port"] in JUDGED[self.task]} | PROGRAMS[self.task]
+        self.inside("end_helpers", sorted(judged))
+
+    def run_script(self, name: str) -> list[Line]:
+        """Run a script of the home as it was typed, and return what each line printed, and how it ended when not well."""
+        script = self.script_lines(name)
+        command = shell_of(name, script)
+        command = command if self.lab.linux == "host" else cell_command(command)
+        said: list[str] = []
+        arguments = (command, SCRIPT_TIMEOUT, HOME, OUTPUT_LIMIT)
+        how = finish(self.lab.stream("labkit.inside.typed:run", *arguments, timeout=SCRIPT_TIMEOUT + SLACK), said.append)
+        return lines_of("".join(said), script) + ([Line(0, "", None, f"{name}: {how}\n")] if how else [])
+
+    def script_lines(self, name: str) -> list[str]:
+        """The lines of a script of the home."""
+        return self.script_text(name).splitlines()
+
+    def script_text(self, name: str) -> str:
+        """The text of a script of the home, with its line ends."""
+        with (self.lab.home / name).open(encoding="utf-8", errors="replace", newline="") as file:  # it may be a link to anything
+            return file.read(MAX_BYTES)
+
+    @property
+    def not_done(self) -> str:
+        """Why there is nothing to judge, "" when there is something."""
+        script = self.lab.home / f"task{self.task}.sh"
+        if not script.is_file():
+            return f"not done yet: there is no {script.name}"
+        written = [line for line in self.script_lines(script.name) if line.strip() and not line.lstrip().startswith("#")]
+        return "" if written else f"not done yet: {script.name} holds no command"
+
+    @property
+    def lines(self) -> list[Line]:
+        """What the task's script printed, by its lines."""
+        return self.said.get(self.task, [])
+
+    @property
+    def foreign_ends(self) -> str:
+        """What explains most in a script that was saved on Windows; "" for any other."""
+        name = f"task{self.task}.sh"
+        foreign = (self.lab.home / name).is_file() and "\r\n" in self.script_text(name)
+        return f"{name} {FOREIGN_ENDS}{name}`; " if foreign else ""
+
+    @property
+    def words(self) -> str:
+        """The cause and the end of what the task's script printed, for evidence; "" when it was silent."""
+        said = self.foreign_ends + words_for_evidence(self.lines, *ABOUT[self.task])
+        return f"; task{self.task}.sh: {said}" if said else ""
+
+    @property
+    def cause(self) -> str:
+        """The error of the task's script that explains a failure, for a hint; "" when it met none."""
+        said = self.foreign_ends + cause(self.lines, *ABOUT[self.task])
+        return f": {said}" if said else ""
+
+    @cached_property
+    def listeners(self) -> list[dict[str, Any]]:
+        """Who listened when the scripts had run."""
+        rows: list[dict[str, Any]] = self.inside("programs")
+        return rows
+
+    def instrument(self, *command: str) -> Result:
+        """Run a program that measures. Raises MissingProgram when it is not there: that is not the work's fault."""
+        done = self.lab.run(list(command), check=False)
+        if done.code in (126, 127):
+            raise MissingProgram(f"`{command[0]}`, with which this is measured, cannot be run.", words=str(done))
+        return done
+
+    def inside(self, function: str, *args: Any, timeout: float = LONG) -> Any:
+        """Call a function of labkit.inside.judge in the lab."""
+        return self.lab.call(f"labkit.inside.judge:{function}", *args, timeout=timeout)
+
+    def listening(self, protocol: str, port: int) -> list[dict[str, Any]]:
+        """The rows of `listeners` for one port."""
+        return [row for row in self.listeners if row["protocol"] == protocol and row["port"] == port]
+
+    def record_backends(self) -> None:
+        """Put recorders in the place of whoever listens on the backends' ports. Raises MeasureError."""
+        assert self.listeners is not None  # looked at before they are replaced
+        for port in BACKENDS:
+            self.record_backend(port)
+
+    def record_backend(self, port: int) -> None:
+        """Put a recorder in the place of whoever listens on `port`. Raises MeasureError when somebody always does."""
+        for _ in range(ENDINGS):
+            self.call("sockets:end_listeners", [port])
+            try:
+                self.call("recorder:start", port)
+                return
+            except CallFailed as error:  # another process that had the port too, or was just starting, has taken it
+                said = error.tried
+        raise MeasureError(f"Whoever listens on port {port} cannot be ended, so no recorder can take its place.", words=said)

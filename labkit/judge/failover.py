@@ -1,0 +1,258 @@
+"""One failover of nginx: backend1 dies, requests follow each other, the refused attempts of each are counted.
+
+One worker of nginx is judged: its requests come on one connection, which is kept, and where nginx closes it every request is put
+down to the worker that got it. So it does not matter how many workers there are, or which of them the kernel chooses.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from ..errors import LabkitError, MeasureError
+from ..measure.capture import PORTS, Capture
+from .bench import BACKENDS, LONG, Bench
+from .evidence import CAPTURE, MAX_CAPTURE, packed, request_rows
+
+LIMIT = 7
+# More than any number of failures that is taken for seven; and for each worker, where nginx keeps no connection, as many as show
+# that it has left the server alone.
+REQUESTS, EACH, MOST = 80, 10, 640
+# For each count of failures that a new worker may begin.
+AFRESH = 9
+TIMEOUT, GIVE_UP = 10.0, 2
+# The shortest fail_timeout: nginx counts it in whole seconds and tries again only after more than that
+# (ngx_http_upstream_round_robin.c, `now - peer->checked > peer->fail_timeout`).
+PAUSE = 1.0
+NEW_WORKERS = 15.0
+
+Rows = Sequence[dict[str, Any]]
+
+
+def longest_pause(rows: Rows, i: int) -> float:
+    """The most that can lie between the attempt in request `i` and the last one before it, seconds; 0 without one."""
+    before = next((row for row in reversed(rows[:i]) if row["refused"]), None)
+    return float(rows[i]["ended"] - before["began"]) if before else 0.0
+
+
+def first_attempts(rows: Rows) -> tuple[int, bool]:
+    """The attempts until the first request without one, and whether one more may have been a probe after fail_timeout.
+
+    A probe comes once the server was given up, so it is only thought of from the limit on.
+    """
+    count = 0
+    for i, row in enumerate(rows):
+        if not row["refused"]:
+            return count, False
+        if count >= LIMIT and longest_pause(rows, i) >= PAUSE:
+            return count, True
+        count += row["refused"]
+    return count, False
+
+
+def attempts_again(rows: Rows) -> int:
+    """The attempts after the first request without one that came too soon after another to be probes."""
+    given_up = next((i for i, row in enumerate(rows) if not row["refused"]), len(rows))
+    return sum(rows[i]["refused"] for i in range(given_up, len(rows)) if longest_pause(rows, i) < PAUSE)
+
+
+def settled(rows: Rows) -> list[dict[str, Any]]:
+    """The requests that nginx did not try the dead server for; all of them when it never left it alone."""
+    return [row for row in rows if not row["refused"]] or list(rows)
+
+
+def of_one_worker(rows: Rows) -> list[dict[str, Any]]:
+    """The rows of the worker that got most of the requests; of several with as many, of the one that was first."""
+    workers = [row["worker"] for row in rows]
+    return [row for row in rows if row["worker"] == max(workers, key=workers.count)]  # the first of several such
+
+
+class Failover:
+    """What happened: `rows` of the requests after backend1 died, and `more` of those after nginx's workers were replaced.
+
+    Workers that count for themselves begin anew when they are replaced (`apart`); a count that they share goes on. `attempts` is
+    how often one worker, or all that share a count, tried the dead server until it was left alone, `again` how often right after
+    that; `received` what the backup got.
+    """
+
+    def __init__(self, bench: Bench, address: str, port: int) -> None:
+        self._bench, self._place = bench, (address, port)
+        bench.call("recorder:stop", 8081)
+        bench.call("recorder:take", 8082)
+        found = bench.inside("nginx_processes", port)
+        self.workers = max(1, len(found["workers"]))
+        self.rows = self._ask(REQUESTS)
+        if len({row["worker"] for row in self.rows}) > 1:  # no connection is kept
+            self.rows += self._ask(max(0, min(EACH * self.workers, MOST) - REQUESTS))
+        self.refused = [row["refused"] for row in self.rows]
+        bench.evidence["failover"] = request_rows(self.rows)
+        self.received = bench.call("recorder:take", 8082)
+        self.by_backup = len(self.received)
+        # Without a master nobody would take the place of what is ended.
+        alone = not found["workers"]
+        self.more = self._replaced() if not (alone or self.never_stopped) else []
+        self.apart = attempts_again([*self.rows, *self.more]) > attempts_again(self.rows)
+        judged = of_one_worker(self.rows) if self.apart else self.rows
+        self.attempts, self.unclear = first_attempts(judged)
+        self.again = attempts_again(judged)
+
+    def _ask(self, count: int) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self._bench.inside("kept", *self._place, count, TIMEOUT, GIVE_UP)
+        return rows
+
+    def _replaced(self) -> list[dict[str, Any]]:
+        """Kill the workers, which the master replaces, and ask on."""
+        replace_workers(self._bench, self._place[1], "workers", signal.SIGKILL)
+        return self._ask(AFRESH)
+
+    @property
+    def never_stopped(self) -> bool:
+        """True when every request tried the dead server."""
+        return all(self.refused)
+
+    @property
+    def together(self) -> str:
+        """How the attempts of several workers add up, in words, "" where they share one count."""
+        if not self.apart:
+            return ""
+        each = "each worker counts for itself"
+        sum_ = (
+            f", so the {self.workers} make up to {self.workers * self.attempts} together"
+            if self.workers > 1
+            else ", and there is one"
+        )
+        return f"{each}{sum_}; `zone pool 64k;` in the upstream makes them {self.attempts} for any number of workers"
+
+    @property
+    def pattern(self) -> str:
+        """The refused attempts of each request, in order."""
+        return " ".join(map(str, self.refused[:30])) + (" …" if len(self.refused) > 30 else "")
+
+
+def replace_workers(bench: Bench, port: int, whom: str, number: signal.Signals) -> None:
+    """Send a signal to the `whom` ("masters", "workers") of the nginx on `port`, wait for new workers. Raises WaitTimeout."""
+    before = bench.inside("nginx_processes", port)
+
+    def new() -> bool:
+        workers = bench.inside("nginx_processes", port)["workers"]
+        return len(workers) >= len(before["workers"]) and not set(workers) & set(before["workers"])
+
+    for pid in before[whom]:
+        bench.call("processes:send_signal", pid, int(number))
+    if before["workers"]:
+        bench.lab.wait_until(new, reason="new workers of nginx", timeout=NEW_WORKERS)
+
+
+ADDRESS, PORT = "127.0.0.1", 8888
+HEADER = "X-high-load-test"
+# A few, each on its own connection; and a crowd on one, in which even a plain server of weight 1 beside 1000 has its turn
+# (smooth weighted round robin: it comes after about half the sum of the weights).
+ALIVE, CROWD, CROWD_SECONDS = 20, 600, 60.0
+# How often the page is asked for by its name.
+BY_NAME = 2
+# How often the failover is measured at the most.
+TIMES = 3
+
+
+@dataclass(frozen=True)
+class Measured:
+    """With both backends alive `alive`, the client's rows, `received`, what each backend got, and `hops`; then the failover.
+
+    `hops` is what tshark saw of one request, or the error with which it could not look. `by_name` are the rows of a few requests
+    for /index.html, and `others` what the backends received of these.
+    """
+
+    alive: list[dict[str, Any]]
+    received: dict[int, list[dict[str, Any]]]
+    by_name: list[dict[str, Any]]
+    others: list[dict[str, Any]]
+    hops: list[str] | LabkitError
+    failover: Failover
+
+    @property
+    def remembering(self) -> bool:
+        """True when an nginx that remembers earlier failures would behave like this."""
+        return bool(self.received[8082]) or self.failover.attempts < LIMIT
+
+
+def carried(request: Mapping[str, str], response: Mapping[str, str]) -> str:
+    """Where the asked header is, with its value, in words."""
+    found = [
+        f"{name}: {value} on the {message}"
+        for message, headers in (("request", request), ("response", response))
+        for name, value in headers.items()
+        if name.lower() == HEADER.lower()
+    ]
+    return "".join(f", {HEADER}{words[len(HEADER) :]}" for words in found)
+
+
+def both_hops(bench: Bench, address: str, port: int) -> list[str]:
+    """Record one request and return a sentence for each exchange that tshark decodes with request and response."""
+    with Capture(bench.lab, PORTS) as capture:
+        bench.call("http:fetch", address, port)
+    size = capture.file.stat().st_size
+    if size > MAX_CAPTURE:
+        raise MeasureError(f"During one request {size:,} bytes were sent: too many to look for it.")
+    exchanges = capture.exchanges()
+    bench.evidence[CAPTURE] = packed(capture.file.read_bytes())
+    return [
+        f"{row.hop}: {row.method} {row.uri} → {row.status} ({row.ms:.1f} ms){carried(row.request_headers, row.response_headers)}"
+        for row in exchanges.itertuples()
+        if row.method and pd.notna(row.status)
+    ]
+
+
+def look(bench: Bench) -> list[str] | LabkitError:
+    """What tshark sees of one request, or why it sees nothing: whatever tshark does, the other measurements go on."""
+    try:
+        return both_hops(bench, ADDRESS, PORT)
+    except LabkitError as error:
+        return error
+    except Exception as error:  # of ours, at packets that nobody thought of
+        return MeasureError(f"the capture could not be read: {type(error).__name__}: {error}")
+
+
+def measure(bench: Bench) -> Measured:
+    """Send the requests, with recorders as backends. Raises MeasureError when nobody answers."""
+    bench.call("recorder:take", 8082)
+    alive = bench.inside("series", ADDRESS, PORT, ALIVE, TIMEOUT, GIVE_UP)
+    if all(row["error"] for row in alive):
+        raise MeasureError(f"nobody answers at {ADDRESS}:{PORT}: {alive[0]['error']}{bench.words}")
+    bench.inside("crowd", ADDRESS, PORT, CROWD, TIMEOUT, CROWD_SECONDS)
+    received = {port: bench.call("recorder:take", port, timeout=LONG) for port in BACKENDS}
+    bench.evidence["requests"] = request_rows(alive)
+    bench.evidence["received"] = {str(port): len(rows) for port, rows in received.items()}
+    by_name = [bench.call("http:fetch", ADDRESS, PORT, "/index.html", TIMEOUT) for _ in range(BY_NAME)]
+    others = [row for port in BACKENDS for row in bench.call("recorder:take", port)]
+    return Measured(alive, received, by_name, others, look(bench), Failover(bench, ADDRESS, PORT))
+
+
+def listening(bench: Bench) -> list[dict[str, Any]]:
+    """Who listens once nginx has been measured: one that reads its configuration again takes a moment to close a socket."""
+    rows: list[dict[str, Any]] = bench.once("listening", lambda: bench.inside("programs"))
+    return rows
+
+
+def measured(bench: Bench) -> Measured:
+    """Measure, and again when it may have been nginx's memory, or the machine's slowness, that was measured.
+
+    The work's own trials, or a request before its backends ran, leave failures that nginx remembers until it reads its
+    configuration again; successes soon after do not clear them (ngx_http_upstream_module, max_fails).
+    """
+    bench.record_backends()
+    found = measure(bench)
+    listening(bench)  # before it reads its configuration again
+    for again in range(1, TIMES):
+        if not found.failover.unclear and not (again == 1 and found.remembering):
+            break
+        try:
+            replace_workers(bench, PORT, "masters", signal.SIGHUP)
+            bench.record_backend(8081)
+            found = measure(bench)
+        except LabkitError:  # it cannot read its configuration again; then what was measured stands
+            break
+    return found

@@ -1,0 +1,168 @@
+"""Task 2: the records, the server, the written answer."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ..measure.dns import NAME
+from .bench import Bench
+from .verdict import BY_HAND, COULD_NOT_RUN, PASSED, Finding, check, could_not_run, failed, needs, passed
+
+ADDRESSES = ["127.0.0.1", "127.0.0.2"]
+SERVER, DNS = "127.0.0.1", 53
+START = ": `systemctl restart dnsmasq`, or `dnsmasq -C FILE` with a file of your own"
+# The addresses of a socket that a client of 127.0.0.1 reaches, and the folder of Debian's service.
+REACHED = (SERVER, "0.0.0.0", "::")
+FOLDER, CONFIG = "/etc/dnsmasq.d", "/etc/dnsmasq.conf"
+QUERIES = 6
+TIMEOUT = 5.0
+# An answer shorter than this says nothing, characters.
+MIN_ANSWER = 20
+# What of an answer is shown beside the verdict, and what of answers.md is read, characters: each heading takes memory.
+MAX_SHOWN, MAX_ANSWERS = 2000, 200_000
+
+
+def ask(bench: Bench, port: int, *, tcp: bool) -> list[dict[str, Any]]:
+    """Ask for the A records a few times; a question without an answer is asked once more, and then no other."""
+    rows: list[dict[str, Any]] = []
+    while len(rows) < (2 if tcp else QUERIES):
+        for _ in range(2):
+            row = bench.call("dns_load:ask", NAME, SERVER, port, "A", TIMEOUT, tcp)
+            if not row["error"]:
+                break
+        rows.append(row)
+        if row["error"]:
+            break
+    keep = ("answers", "ttl", "rcode", "error")
+    kept = [{"tcp": tcp, "ms": round(row["ms"], 2)} | {name: row[name] for name in keep} for row in rows]
+    bench.evidence["queries"] = bench.evidence.get("queries", []) + kept
+    return rows
+
+
+def udp(bench: Bench) -> list[dict[str, Any]]:
+    """Who has UDP ports: who had one when the scripts had run, and who has by now, for it may have been slow to start."""
+    return bench.once("udp", lambda: [row for row in [*bench.listeners, *bench.inside("programs")] if row["protocol"] == "udp"])
+
+
+def dns_ports(bench: Bench) -> list[int]:
+    """The ports at which dnsmasq can be asked at 127.0.0.1, that of DNS first, and that alone when there is none."""
+    # dnsmasq answers over TCP too, which tells a port of its DNS from one of DHCP.
+    over_tcp = {row["port"] for row in bench.inside("programs") if (row["protocol"], row["program"]) == ("tcp", "dnsmasq")}
+    found = {row["port"] for row in udp(bench) if row["program"] == "dnsmasq" and row["address"] in REACHED}
+    return sorted(found & over_tcp, key=lambda port: (port != DNS, port)) or [DNS]
+
+
+@check("2.1", "the name has two A records, 127.0.0.1 and 127.0.0.2", points=8, exactly=[NAME, *ADDRESSES])
+def records(bench: Bench) -> Finding:
+    """2.1: over UDP and TCP, every answer of dnsmasq at 127.0.0.1, on whatever port, holds exactly the two addresses."""
+    found = [records_at(bench, port) for port in dns_ports(bench)]
+    return next((finding for finding in found if finding.verdict == PASSED), found[0])
+
+
+def records_at(bench: Bench, port: int) -> Finding:
+    """What comes from one port."""
+    rows, at = [], SERVER if port == DNS else f"{SERVER}, port {port}"
+    for tcp in (False, True):
+        rows += ask(bench, port, tcp=tcp)
+        if rows[-1]["error"]:
+            if tcp:
+                return could_not_run(f"the DNS server at {at} does not answer over TCP: {rows[-1]['error']}")
+            silent = f"no DNS server answers at {at}: {rows[-1]['error']}"
+            return Finding(COULD_NOT_RUN, silent, f"{needs('2.2').hint} ({silent}){not_read(bench)}")
+    for row in rows:
+        if row["alias"]:
+            return failed(
+                f"{NAME} is an alias of {row['alias'].rstrip('.')}", f"{NAME} has no A records of its own: it is an alias (CNAME)"
+            )
+        if sorted(row["answers"]) != ADDRESSES:
+            got = ", ".join(row["answers"]) or f"no A record ({row['rcode'] or row['error']})"
+            asked = " and ".join(ADDRESSES)
+            hint = (
+                f"the A records of {NAME} are not the two asked ones: asked {asked}, found {got}{not_read(bench) or bench.cause}"
+            )
+            return failed(f"{NAME}: {got}{bench.words}", hint)
+    turns = len({row["answers"][0] for row in rows[:QUERIES]}) > 1
+    order = "rotates" if turns else "stays the same"
+    return passed(f"{' and '.join(ADDRESSES)} from {at}, over UDP and TCP; the order {order}")
+
+
+def not_read(bench: Bench) -> str:
+    """A hint at records that lie where the dnsmasq that runs does not read them, "" when none do; no verdict looks there."""
+    running = bench.inside("commands", "dnsmasq")
+    for pid, arguments in running[:1]:
+        files = bench.inside("lines_of", FOLDER, pid) | bench.inside("lines_of", CONFIG, pid)
+        holding = [name for name, lines in files.items() if any(NAME in line.partition("#")[0] for line in lines)]
+        if holding and (FOLDER in " ".join(arguments) or (holding == [CONFIG] and len(arguments) == 1)):
+            return f"; {holding[0]} names it, and dnsmasq has not read that: `systemctl restart dnsmasq`"
+        if holding and holding != [CONFIG]:
+            return (
+                f"; {holding[0]} names it, but a bare `dnsmasq` does not read {FOLDER}, only the service does: "
+                f"`pkill dnsmasq; systemctl restart dnsmasq`, or `dnsmasq --conf-dir={FOLDER}`"
+            )
+    return ""
+
+
+@check("2.2", "dnsmasq answers at 127.0.0.1, on port 53", points=6, exactly=[f"{SERVER}:{DNS}"])
+def server(bench: Bench) -> Finding:
+    """2.2: a process of dnsmasq has port 53, and dig at 127.0.0.1 gets an answer."""
+    done = bench.instrument("dig", f"@{SERVER}", NAME, "+tries=2", f"+time={TIMEOUT:g}")
+    programs = sorted({row["program"] for row in udp(bench) if row["port"] == DNS})
+    status = re.search(r"status: (\w+)", done.stdout)
+    elsewhere = sorted({row["port"] for row in udp(bench) if row["program"] == "dnsmasq"} - {DNS})
+    if not programs and elsewhere:
+        ports = " and ".join(map(str, elsewhere))
+        hint = (
+            f"dnsmasq runs on port {ports}, not on 53, the port of DNS: 53 is free in the lab, so leave `port={elsewhere[0]}` out"
+        )
+        return failed(f"dnsmasq listens on UDP port {ports}", hint)
+    if not programs:
+        return failed(f"nobody listens on UDP port {DNS}{bench.words}", f"no DNS server runs{bench.cause or START}")
+    if programs != ["dnsmasq"]:
+        return failed(f"{', '.join(programs)} has UDP port {DNS}", "the DNS server is not dnsmasq")
+    if not status:
+        return failed(f"dig @{SERVER}: {done.stdout.strip()[-200:]}", f"dnsmasq runs, and dig at {SERVER} gets no answer")
+    return passed(f"dnsmasq answers dig at {SERVER} with status {status[1]}")
+
+
+def without_comments(text: str) -> str:
+    """Markdown without HTML comments; one that is never closed is text (a pattern would take quadratic time for many)."""
+    first, *parts = text.split("<!--")
+    closed = [part.partition("-->") for part in parts]
+    return first + "".join(after if end else f"<!--{inside}" for inside, end, after in closed)
+
+
+def written_answer(text: str, number: str) -> str:
+    """The part of answers.md below the heading that names `number`, with its sub-headings' parts.
+
+    Without a heading that names any requirement, all that stands below headings is the answer. Comments are left out, and
+    lines that begin with # inside a fence are no headings.
+    """
+    parts: list[tuple[int, str, list[str]]] = [(0, "", [])]
+    fenced, rest = False, len(text) - MAX_ANSWERS
+    for line in without_comments(text[:MAX_ANSWERS]).splitlines():
+        fenced ^= line.lstrip().startswith(("```", "~~~"))
+        level = 0 if fenced else len(line) - len(line.lstrip("#"))
+        if level:
+            parts.append((level, line, []))
+        else:
+            parts[-1][2].append(line)
+    numbered = any(re.search(r"\b[1-4]\.\d", head) for _, head, _ in parts)
+    found, below = [], 0
+    for level, head, lines in parts:
+        if not below or level <= below:
+            below = level if re.search(rf"(?<![\d.]){re.escape(number)}(?!\.?\d)", head) else 0
+        if below or not numbered:
+            found += lines
+    answer = "\n".join(found).strip()
+    return f"{answer}\n… {rest:,} more characters of answers.md were not read" if answer and rest > 0 else answer
+
+
+@check("2.3", "the question what happens when backend2 breaks is answered", points=6, exactly=["~/answers.md"])
+def answer(bench: Bench) -> Finding:
+    """2.3: an answer is there; whether it is right is for a person to say."""
+    text = written_answer(bench.lab.read("~/answers.md") or "", "2.3")
+    if len(text) < MIN_ANSWER:
+        return failed("answers.md holds no answer to 2.3", "the question of 2.3 is not answered in answers.md")
+    rest = len(text) - MAX_SHOWN
+    return Finding(BY_HAND, text if rest <= 0 else f"{text[:MAX_SHOWN]}\n… {rest:,} more characters stand in answers.md")

@@ -1,0 +1,98 @@
+"""What stands in the place of a solution in the learner's edition."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from labkit.author.release import NEEDS, STUB, WORK, learners_edition, stubs
+from labkit.author.report import NOTEBOOKS
+from labkit.judge.check import asked
+
+MARKED = "### BEGIN SOLUTION\n{}\n### END SOLUTION\n"
+STUBS = [
+    ([MARKED.format("pool = Pool(lab)\npool.start()"), "x = pool"], [f"{WORK}\n# the cells below use: pool"]),
+    ([MARKED.format("pool = Pool(lab)\npool.start()"), "pool = Pool.running(lab)\nx = pool"], [WORK]),
+    ([MARKED.format("b = 1\na = b\nc = 2"), "%lab ls\nprint(a)", "b + z"], [f"{WORK}\n# the cells below use: a, b"]),
+    ([MARKED.format("a = 1"), "a = 2"], [WORK]),
+    (['answer = ""\n' + MARKED.format('answer = """\nlong\n"""') + "write(answer)"], [f"{STUB}: answer = …"]),
+    (["x = 1", MARKED.format("a = 1"), MARKED.format("c = 1"), "a + c"], [f"{WORK}\n# the cells below use: {n}" for n in "ac"]),
+    (["%%lab\nls"], []),
+]
+
+
+@pytest.mark.parametrize(("code", "texts"), STUBS)
+def test_stub_names_what_the_cells_below_use(code: list[str], texts: list[str]) -> None:
+    """A learner who writes native commands sees which variables the following cells would have used."""
+    assert stubs(code) == texts
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("[1-4]_*.ipynb")), ids=lambda path: path.stem)
+def test_edition_is_python_and_says_where_to_write(path: Path) -> None:
+    """Each solution has its stub, none is left without, and a cell without magics can be compiled."""
+    code = [cell.source for cell in learners_edition(path).cells if cell.cell_type == "code"]
+    assert sum(STUB in source for source in code) == sum("BEGIN SOLUTION" in source for source in cells(path)) > 0
+    for source in code:
+        if "%" not in source:
+            compile(source, path.name, "exec")
+
+
+# What says in words what happens to the records (nothing), and what a client sees of it.
+ANSWERS = (
+    "has no health check",
+    "Nothing happens",
+    "goes on handing out",
+    "Every other request fails",
+    "stay the same",
+    "loses half",
+)
+
+
+def test_edition_does_not_answer_the_question() -> None:
+    """Neither the answer to 2.3, nor the sentences that give it away, stand in the learner's edition; the reference has them."""
+    edition = learners_edition(NOTEBOOKS / "2_dns.ipynb")
+    text = "\n".join(cell.source for cell in edition.cells)
+    assert [words for words in ANSWERS if words in text] == [] and "{answer}" in text
+    whole = "\n".join(cell.source for cell in nbformat.read(NOTEBOOKS / "2_dns.ipynb", as_version=4).cells)
+    assert sum(words in whole for words in ANSWERS) == len(ANSWERS) - 1  # "stay the same" is no word of it any more
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("[1-4]_*.ipynb")), ids=lambda path: path.stem)
+def test_what_is_asked_stands_at_the_top(path: Path) -> None:
+    """Each notebook begins with what its task asks, exactly as the checks have it, before anything is run."""
+    cells = [cell for cell in learners_edition(path).cells if cell.cell_type == "code"]
+    assert cells[0].source.endswith(f"asked({path.stem[0]})")
+    (output,) = cells[0].outputs
+    assert output.data["text/plain"] == repr(asked(int(path.stem[0])))
+    assert output.data["text/html"] == asked(int(path.stem[0]))._repr_html_()
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_edition_has_no_words_that_nobody_explains(path: Path) -> None:
+    """What tools need stands in metadata or in plain comments, not in a learner's cells."""
+    for cell in learners_edition(path).cells:
+        assert "NBVAL" not in cell.source and "once_done" not in cell.source and "### " not in cell.source
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("[1-4]_*.ipynb")), ids=lambda path: path.stem)
+def test_a_terminal_is_offered_where_one_writes(path: Path) -> None:
+    """Right above the cell for the solution stands the button that opens one, and a sentence about it above that."""
+    cells = learners_edition(path).cells
+    at = next(number for number, cell in enumerate(cells) if cell.source.startswith(WORK))
+    assert cells[at - 1].source == "terminal_button()" and "which the button opens" in cells[at - 2].source
+    assert "terminal_button" in "".join(cell.source for cell in cells[: at - 2])
+
+
+def test_cell_that_builds_on_the_solution_says_what_it_needs() -> None:
+    """The first takes what runs; those up to the check need that, and after the check those that use what was measured."""
+    code = [cell for cell in learners_edition(NOTEBOOKS / "4_nginx.ipynb").cells if cell.cell_type == "code"]
+    firsts = {cell.id: cell.source.partition("\n")[0] for cell in code}
+    assert (firsts["4-05"], firsts["4-07"], firsts["4-35"]) == (NEEDS, f"{NEEDS}: nginx", f"{NEEDS}: nginx")
+    assert [id for id in ("4-01", "4-33", "4-34", "4-36", "4-38") if firsts[id].startswith(NEEDS)] == []
+
+
+def cells(path: Path) -> list[str]:
+    """The code cells of a notebook."""
+    return [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]

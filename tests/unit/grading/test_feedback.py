@@ -1,0 +1,166 @@
+"""The feedback page: what was measured, with every text of the submission escaped."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from labkit.errors import plain
+from labkit.grading.feedback import answers, index, page, write_pages
+from labkit.grading.grade import NOT_MEASURED, Grade
+from labkit.judge.verdict import failed, passed, verdict
+
+EVIL = "<script>alert('x')</script><img src=http://evil.example/x onerror=alert(1)>{{ 7*7 }}{% raw %}\"'&amp;$x$[a](javascript:x)"
+
+
+def grade(text: str) -> Grade:
+    """A grade that has `text` wherever a submission can put one."""
+    rows = [asdict(verdict("1.1", passed(text))), asdict(verdict("1.2", failed(text, text)))]
+    flags = [text, "edited after it was made: who"]
+    return Grade(text, text, text, 2, 4, 4, 6, 1.0, flags, rows, text, claims={"1.1": text, "1.2": "failed"})
+
+
+class Seen(HTMLParser):
+    """What a browser makes of a page: tags, attributes that could act or load, and the text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.acting: list[tuple[str, str | None]] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.acting += [(name, value) for name, value in attrs if name.startswith("on") or name in ("src", "href", "action")]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def seen() -> Seen:
+    """The page on a submission that is markup throughout."""
+    parser = Seen()
+    parser.feed(page(grade(EVIL)))
+    return parser
+
+
+def test_markup_of_a_submission_is_text(seen: Seen) -> None:
+    """Name, group, file, flags, evidence, hints and answer are shown letter by letter, wherever they stand."""
+    assert seen.text.count(EVIL) == 8
+    assert seen.tags == [tag for tag in seen.tags if tag not in ("script", "img", "iframe", "object", "form")]
+
+
+def test_page_acts_and_loads_nothing(seen: Seen) -> None:
+    """No handler, no address, and a policy that forbids scripts."""
+    assert seen.acting == []
+    assert "default-src 'none'" in page(grade("x")) and "script-src" not in page(grade("x"))
+
+
+def test_page_says_what_counts() -> None:
+    """Points measured and claimed, verdicts, hints, flags and the answer to be read by hand are there."""
+    text = page(Grade("ann.html", "Ann", "G1", 2, 4, 4, 6, 1.0, ["edited"], grade("why").verdicts, "my answer"))
+    for words in ("Ann · G1 · ann.html", "To look at", "edited", "✓ passed", "✗ failed", "why", "claims 4, 2 more", "my answer"):
+        assert words in text, words
+
+
+def test_difference_stands_out_and_agreement_does_not() -> None:
+    """The row whose verdict is not the claimed one is marked and has both; the other says that they are the same."""
+    rows = grade("why").verdicts
+    text = page(Grade("a.html", "Ann", "G", 2, 4, 4, 6, 1.0, [], rows, "", claims={"1.1": "passed", "1.2": "passed"}))
+    assert text.count('<tr class="differs">') == 1
+    differing = text.partition('<tr class="differs">')[2].partition("</tr>")[0]
+    assert "✗ failed" in differing and "<b>passed</b>" in differing and "the same" not in differing
+
+
+def seen_in(text: str) -> Seen:
+    """What a browser makes of a page."""
+    parser = Seen()
+    parser.feed(text)
+    return parser
+
+
+def test_list_leads_to_each_page_those_to_look_at_first() -> None:
+    """Works that are the same as another's stand first, then the flagged, then the rest; each with its link; markup is text."""
+    plain, flagged = Grade("a.html", "Ann", "G", 94, 94, 94, 6), grade(EVIL)
+    same = Grade("c.html", "Cid", "G", 94, 94, 94, 0, flags=["the same work as d.html"], similar=True)
+    parser = seen_in(index([plain, flagged, same], ["001-a.html", "002-b.html", "003-c.html"]))
+    links = [("href", name) for name in ("answers.html", "003-c.html", "002-b.html", "001-a.html")]
+    assert parser.acting == links
+    assert parser.text.count(EVIL) == 4 and "3 works, 2 to look at" in parser.text
+    assert "img" not in parser.tags
+
+
+def test_list_has_points_of_each_task_and_what_did_not_pass() -> None:
+    """A teacher sees without opening a page: points by task, and the numbers that are not passed."""
+    numbers = ("1.1", "1.2", "4.2", "4.3")
+    rows = [asdict(verdict(n, failed("x", "y") if n in ("1.2", "4.3") else passed("x"))) for n in numbers]
+    text = index([Grade("a.html", "Ann", "G", 12, 12, 19, 0, verdicts=rows, state="measured")], ["001-a.html"])
+    assert '<td data-label="task 1" class="number">2</td>' in text and '<td data-label="task 4" class="number">10</td>' in text
+    assert '<td data-label="task 2" class="number">–</td>' in text and 'class="wrong">1.2 4.3</td>' in text
+
+
+@pytest.mark.parametrize("make", [index, answers])
+def test_only_our_script_may_run(make: Callable[[Sequence[Grade], Sequence[str]], str]) -> None:
+    """The lists have one script, and the page's policy names it by its hash; nothing of a submission can become another."""
+    text = make([grade(EVIL)], ["002-b.html"])
+    (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    known = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{known}'" in text
+    assert seen_in(text).tags.count("script") == 1 and EVIL not in script
+
+
+def test_all_answers_stand_on_one_page_with_a_place_for_points() -> None:
+    """Each work that waits for a hand has its answer and a field of its own, flagged ones first; a graded one has none."""
+    works = [Grade("a.html", "Ann", by_hand=6, answer="Nothing."), Grade("b.html", "Ба", by_hand=6, flags=["x"]), Grade("c.html")]
+    parser = seen_in(answers(works, ["1.html", "2.html", "3.html"]))
+    assert parser.tags.count("input") == 3  # two fields, and the box that filters
+    assert parser.text.index("Ба") < parser.text.index("no answer") < parser.text.index("Ann") < parser.text.index("Nothing.")
+    assert "c.html" not in parser.text and "6 points at the most" in parser.text
+
+
+def test_no_letter_steers_or_reorders() -> None:
+    """What a work printed stands in evidence, hint and answer: control and reordering letters are not in the page."""
+    evil = "a\x1b[31m\u202eb\x9b\u2066c"
+    made = Grade("a.html", verdicts=[asdict(verdict("1.2", failed(evil, evil)))], answer=plain(evil))
+    text = page(made)
+    assert [letter for letter in text if not letter.isprintable() and letter not in "\n\t"] == []
+
+
+def test_page_without_a_grade_says_so() -> None:
+    """What this machine could not measure is called that, and no grade."""
+    assert "no grade yet" in page(Grade("a.html", state=NOT_MEASURED)) and "no grade yet" not in page(Grade("a.html"))
+
+
+def test_page_of_a_broken_file_is_its_flag() -> None:
+    """Without verdicts there is no empty table."""
+    text = page(Grade("x.html", flags=["no machine part"]))
+    assert "no machine part" in text and "(no name)" in text and "Measured" not in text
+
+
+def test_files_have_harmless_names(tmp_path: Path) -> None:
+    """Names of pages cannot lead elsewhere, hide, or overwrite each other."""
+    names = [
+        "../../etc/passwd.html",
+        ".hidden.html",
+        "a b;rm.html",
+        "-rf.html",
+        "same.html",
+        "same.html",
+        "n" * 300,
+        "猫" * 200 + "/x.html",
+        "Анна Müller/работа.html",
+    ]
+    names += ["\n.html"]
+    files = write_pages([Grade(name) for name in names], tmp_path / "new")
+    assert sorted(files) == sorted((tmp_path / "new").iterdir()) and len(files) == len(names) + 2
+    assert all(file.name.replace("-", "").replace("_", "").replace(".", "").isalnum() for file in files)
+    assert any("Анна_Müller_работа" in file.name for file in files)
+    assert [file.name[:3].isdigit() for file in files] == [True] * len(names) + [False] * 2

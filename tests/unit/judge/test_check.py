@@ -1,0 +1,236 @@
+"""Whose fault it is that something could not run, and what a judgement does that is stopped."""
+
+from __future__ import annotations
+
+from concurrent.futures import CancelledError
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from labkit.errors import CallFailed, LabClosed, LabError, MeasureError, MissingProgram, NoLinux, WaitTimeout
+from labkit.judge import check
+from labkit.judge import failover as nginx
+from labkit.judge.bench import Bench
+from labkit.judge.cause import Line
+from labkit.judge.check import REQUIREMENTS, Stop, check_work, judge, of_task, run_check
+from labkit.judge.failover import look
+from labkit.judge.task2 import answer
+from labkit.judge.task4 import on_the_wire
+from labkit.judge.verdict import BY_HAND, COULD_NOT_RUN, FAILED, PASSED, Finding, failed, passed, verdict, with_dependencies
+
+# What a check raises; whether that is the machine's fault, and words that its hint must have.
+RAISED: list[tuple[Exception, bool, str]] = [
+    (MeasureError("nobody answers at 127.0.0.1:8888"), False, "nobody answers"),
+    (MeasureError("tshark could not read it.", words="write: No space left on device"), True, "`df`"),
+    (LabClosed("The lab's Linux ended."), True, "ended"),
+    (WaitTimeout("Waited 3 s for it."), True, "Waited"),
+    (MissingProgram("There is no dig.", way_out="apt-get install dig"), True, "apt-get install dig"),
+    (CallFailed("f failed.", kind="OSError", words="[Errno 24] Too many open files"), True, "ulimit -n"),
+    (OSError(28, "No space left on device"), True, "`df`"),
+    (RuntimeError("can't start new thread"), True, "ulimit -u"),
+    (MemoryError(), True, "memory"),
+    (KeyError("x"), True, "KeyError"),
+]
+
+
+@pytest.mark.parametrize(("error", "machine", "words"), RAISED, ids=lambda one: type(one).__name__)
+def test_whose_fault_it_is(fake_lab: Any, error: Exception, machine: bool, words: str) -> None:
+    """What a check cannot see may be the work's fault; all that goes wrong beneath it is the machine's, with the way out."""
+
+    def check_that_raises(_bench: Bench) -> Finding:
+        raise error
+
+    found = run_check(Bench(fake_lab, 1), check_that_raises)
+    assert (found.verdict, found.machine) == (COULD_NOT_RUN, machine)
+    assert words in found.hint
+
+
+@pytest.fixture
+def judged(fake_lab: Any, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """A bench on which a script has run, with a check that passes, one that fails and one that waits for a person."""
+    checks = {"1.1": passed("e"), "1.3": failed("nobody listens", "no server"), "2.3": Finding(BY_HAND, "text")}
+    rows = [replace(REQUIREMENTS[number], check=lambda _bench, found=found: found) for number, found in checks.items()]
+    monkeypatch.setattr(check, "of_task", lambda _task: rows)
+    monkeypatch.setattr(Bench, "run_scripts", lambda _bench: None)
+    (fake_lab.home / "task1.sh").write_text("true\n")
+    return Bench(fake_lab, 1)
+
+
+@pytest.mark.parametrize(
+    ("said", "way_out"),
+    [
+        ("ok\ndnsmasq: failed to create inotify: Too many open files\nmore", "inotify"),
+        ("sh: 1: Cannot fork", "ulimit -u"),
+        ("RTNETLINK answers: Cannot allocate memory", "ulimit -u"),
+        ("nginx: write() failed (28: No space left on device)", "`df`"),
+        ("bash: fork: retry: Resource temporarily unavailable", "ulimit -u"),
+    ],
+)
+def test_shortage_of_a_program_is_no_fault_of_the_work(judged: Bench, said: str, way_out: str) -> None:
+    """What failed could not run, with the program's words and the remedy; what passed, and what waits for a person, stays."""
+    judged.said = {1: [Line(1, "x", 1, said)]}
+    found = judge(judged)
+    assert [one.verdict for one in found.values()] == [PASSED, COULD_NOT_RUN, BY_HAND]
+    assert found["1.3"].machine and way_out in found["1.3"].hint
+    assert next(line for line in said.splitlines() if ":" in line) in found["1.3"].hint
+    judged.said = {1: [Line(1, "x", 1, "nginx: [emerg] unknown directive\n503 Service Temporarily Unavailable")]}
+    assert judge(judged)["1.3"].verdict == FAILED
+
+
+def test_words_of_a_shortage_that_a_script_says_itself_are_none(judged: Bench, fake_lab: Any) -> None:
+    """Who prints them on purpose is judged like everybody."""
+    (fake_lab.home / "task1.sh").write_text("echo 'sh: 1: Cannot fork'\n")
+    judged.said = {1: [Line(1, "echo 'sh: 1: Cannot fork'", 0, "sh: 1: Cannot fork\n")]}
+    assert judge(judged)["1.3"].verdict == FAILED
+
+
+def test_missing_program_is_no_fault_of_the_work(judged: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the machine has not what the assignment asks for, what failed could not run, and the package is named."""
+    assert judge(judged)["1.3"].verdict == FAILED
+    monkeypatch.setattr(check, "ASKED", {1: ("curl", "no-such-program")})
+    monkeypatch.setitem(check.PROGRAMS, "no-such-program", ("its-package", "task 1"))
+    found = judge(judged)["1.3"]
+    assert found.machine and "no no-such-program" in found.hint and "apt-get install its-package" in found.hint
+
+
+def test_what_depends_on_the_machines_fault_is_one_too() -> None:
+    """A failure whose prerequisite the machine could not measure is no verdict either."""
+    found = with_dependencies({"4.1": Finding(COULD_NOT_RUN, "", "x", True), "4.2": failed("e", "x")})
+    assert found["4.2"].machine and verdict("4.2", found["4.2"]).machine
+
+
+def test_letters_that_steer_are_not_in_a_verdict() -> None:
+    """Evidence and hint may hold what a work printed: no control and no reordering characters come along, line ends do."""
+    row = verdict("1.1", failed("a\x1b[31m\u202eb\nc\td\x9b", "\u2066h\x07"))
+    assert (row.evidence, row.hint) == ("a [31m b\nc\td ", " h ")
+
+
+def test_lab_that_cannot_open_is_the_machines_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each requirement of each task could not run, by the machine's fault, with the reason."""
+
+    def lab(*_args: Any, **_options: Any) -> None:
+        raise LabError("No thread can be started to open the lab.", words="can't start new thread")
+
+    monkeypatch.setattr(check, "Lab", lab)
+    rows = check_work(tmp_path, [1, 4]).rows
+    assert len(rows) == 10 and all(row.machine and "ulimit" in row.hint for row in rows)
+
+
+class LabWithout:
+    """A lab that opens where IPVS is not asked for."""
+
+    def __init__(self, name: str, *, needs: list[str], **_options: Any) -> None:
+        self.name, self.needs = name, needs
+
+    def __enter__(self) -> LabWithout:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        return None
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    @property
+    def linux(self) -> str:
+        if "ipvs" in self.needs:
+            raise NoLinux("No Linux for a lab that needs ipvs.")
+        return "host"
+
+
+def test_only_task_3_needs_ipvs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no Linux has IPVS the other tasks are judged all the same; task 3 could not run, and says what is missing."""
+    monkeypatch.setattr(check, "Lab", LabWithout)
+    monkeypatch.setattr(check, "judge", lambda bench: {one.number: passed("judged") for one in of_task(bench.task)})
+    verdicts = check_work(tmp_path)
+    assert {row.task for row in verdicts if row.verdict == PASSED} == {1, 2, 4}
+    assert all(row.machine and "needs ipvs" in row.hint for row in verdicts if row.task == 3)
+    assert verdicts.linux == "host"
+
+
+def test_stopped_judgement_closes_its_labs_and_opens_no_more() -> None:
+    """Stop closes what is open; a lab that comes later, and a task that has not begun, is refused."""
+    stop, closed = Stop(), []
+
+    class Open:
+        def close(self) -> None:
+            closed.append(self)
+
+    first: Any = Open()
+    with stop.watching(first):
+        stop.now()
+        assert closed == [first]
+    for begin in (stop.look, lambda: stop.watching(first).__enter__()):
+        with pytest.raises(CancelledError):
+            begin()
+
+
+def test_interrupt_while_a_task_is_judged_begins_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of four tasks one is under way: when the judgement is stopped the others are not begun, and no verdict comes."""
+    stop, begun = Stop(), []
+
+    def judge_in_lab(_home: Path, task: int, *_args: Any) -> tuple[str, dict[str, Finding], dict[str, Any]]:
+        begun.append(task)
+        stop.now()
+        return "host", {}, {}
+
+    monkeypatch.setattr(check, "judge_in_lab", judge_in_lab)
+    monkeypatch.setattr(check, "AT_ONCE", 1)
+    with pytest.raises(CancelledError):
+        check_work(tmp_path, stop=stop)
+    assert begun == [4]
+
+
+@pytest.mark.parametrize("error", [TypeError("boolean value of NA is ambiguous"), ZeroDivisionError()])
+def test_tshark_takes_no_other_measurement_down(fake_lab: Any, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Whatever happens while a capture is read is what 4.6 says, and nothing that the other checks of task 4 meet."""
+    from labkit.judge import failover as nginx
+    from labkit.judge import task4
+
+    def hops(*_args: Any) -> list[str]:
+        raise error
+
+    monkeypatch.setattr(nginx, "both_hops", hops)
+    seen = look(Bench(fake_lab, 4))
+    assert isinstance(seen, MeasureError)
+    monkeypatch.setattr(task4, "shared", lambda _bench: SimpleNamespace(hops=seen))
+    found = on_the_wire(Bench(fake_lab, 4))
+    assert found.verdict == COULD_NOT_RUN and type(error).__name__ in found.hint
+
+
+def test_request_without_a_response_is_no_exchange(fake_lab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a capture with one answered and one unanswered request only the answered one is a sentence."""
+    one: dict[str, Any] = {"hop": "client → nginx", "method": "GET", "uri": "/", "request_headers": {}, "response_headers": {}}
+    table = pd.DataFrame([{**one, "status": 200, "ms": 1.0}, {**one, "status": None, "ms": None}])
+    table["status"] = table["status"].astype("Int64")
+
+    class Capture:
+        file = tmp_path / "capture.pcapng"
+
+        def __init__(self, *_args: Any) -> None:
+            self.file.write_bytes(b"x")
+
+        def __enter__(self) -> Capture:
+            return self
+
+        def __exit__(self, *_error: object) -> None:
+            return None
+
+        def exchanges(self, **_options: Any) -> pd.DataFrame:
+            return table
+
+    monkeypatch.setattr(nginx, "Capture", Capture)
+    fake_lab.answers["fetch"] = {}
+    assert nginx.both_hops(Bench(fake_lab, 4), "127.0.0.1", 8888) == ["client → nginx: GET / → 200 (1.0 ms)"]
+
+
+def test_long_answer_is_not_cut_without_a_word(fake_lab: Any) -> None:
+    """Beside the verdict stands the beginning of a long answer, and how much more there is."""
+    fake_lab.files["~/answers.md"] = "## 2.3\n" + "x" * 5000
+    assert answer(Bench(fake_lab, 2)).evidence.endswith("… 3,000 more characters stand in answers.md")
+    fake_lab.files["~/answers.md"] = "## 2.3\n" + "x" * 2000
+    assert answer(Bench(fake_lab, 2)).evidence == "x" * 2000
