@@ -82,7 +82,7 @@ def duty(tries: int, waits: bool, patience: float) -> str:
     return f"give up after {patience:g} s, {again}" if waits else again
 
 
-NOW = "labkit.inside.http:now"
+NOW = "labkit.inside.http_client:now"
 # More requests than any failover sends: the load is ended, not used up.
 ENDLESS = 100_000
 

@@ -109,8 +109,11 @@ def missing(file: Path) -> list[str]:
     told = '<h2 id="notebook-' in file.read_text(encoding="utf-8")
     lines = [] if data["who"]["name"] else ["your name, on the cover"]
     lines += [] if told else ["the notebooks: the file holds the work and the verdicts alone"]
-    wrong = [row for row in verdicts if row.requirement in verdicts.wrong()]
-    return lines + [f"{row.requirement} {(row.hint or row.sentence).splitlines()[0]}" for row in wrong]
+    wrong: dict[str, list[str]] = {}  # several requirements may have one reason
+    for row in verdicts:
+        if row.requirement in verdicts.wrong():
+            wrong.setdefault((row.hint or row.sentence).splitlines()[0], []).append(row.requirement)
+    return lines + [f"{', '.join(numbers)}: {reason}" for reason, numbers in wrong.items()]
 
 
 def summary(file: Path) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from .http import PAGE_LIMIT, connect, error_name, fetch, left, parsed, read_head, receive, refused_attempts
+from .http_client import PAGE_LIMIT, connect, error_name, fetch, left, parsed, read_head, receive, refused_attempts
 from .processes import keep_only, members
 from .sockets import SOCKET_TABLES
 

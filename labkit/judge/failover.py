@@ -193,7 +193,7 @@ def carried(request: Mapping[str, str], response: Mapping[str, str]) -> str:
 def both_hops(bench: Bench, address: str, port: int) -> list[str]:
     """Record one request and return a sentence for each exchange that tshark decodes with request and response."""
     with Capture(bench.lab, PORTS) as capture:
-        bench.call("http:fetch", address, port)
+        bench.call("http_client:fetch", address, port)
     size = capture.file.stat().st_size
     if size > MAX_CAPTURE:
         raise MeasureError(f"During one request {size:,} bytes were sent: too many to look for it.")
@@ -226,7 +226,7 @@ def measure(bench: Bench) -> Measured:
     received = {port: bench.call("recorder:take", port, timeout=LONG) for port in BACKENDS}
     bench.evidence["requests"] = request_rows(alive)
     bench.evidence["received"] = {str(port): len(rows) for port, rows in received.items()}
-    by_name = [bench.call("http:fetch", ADDRESS, PORT, "/index.html", TIMEOUT) for _ in range(BY_NAME)]
+    by_name = [bench.call("http_client:fetch", ADDRESS, PORT, "/index.html", TIMEOUT) for _ in range(BY_NAME)]
     others = [row for port in BACKENDS for row in bench.call("recorder:take", port)]
     return Measured(alive, received, by_name, others, look(bench), Failover(bench, ADDRESS, PORT))
 

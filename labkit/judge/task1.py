@@ -91,7 +91,7 @@ def serves(bench: Bench, name: str, port: int) -> dict[str, Any]:
     path = f"{HOME}/{name}/{token}.txt"
     bench.call("files:write", path, token)
     try:
-        answer: dict[str, Any] = bench.call("http:fetch", "127.0.0.1", port, f"/{token}.txt")
+        answer: dict[str, Any] = bench.call("http_client:fetch", "127.0.0.1", port, f"/{token}.txt")
     finally:
         bench.call("files:remove", path)
     return answer if answer["body"] == token else answer | {"status": answer["status"] if answer["status"] != 200 else 0}

@@ -106,7 +106,7 @@ def sending(
             way_out=f"count from 1 to {MAX_REQUESTS}, at_a_time from 1 to {MAX_AT_A_TIME}, timeout above 0",
         )
     arguments = (host, port, path, count, at_a_time, timeout, every, first_record)
-    return lab.stream("labkit.inside.http:requests", *arguments, timeout=timeout + 30)
+    return lab.stream("labkit.inside.http_client:requests", *arguments, timeout=timeout + 30)
 
 
 def curl_command(url: str, count: int, timeout: float) -> str:

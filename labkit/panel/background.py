@@ -48,7 +48,7 @@ class Background:
         layer, each = self.layer, max(1, count // len(self.layer.targets))
         for host, port in layer.targets:
             arguments = (host, port, layer.path, each, 1, FIRST_TIMEOUT, PACE, layer.first_record)
-            finish(self.lab.stream("labkit.inside.http:requests", *arguments), self._on_rows)
+            finish(self.lab.stream("labkit.inside.http_client:requests", *arguments), self._on_rows)
 
     def beat(self) -> None:
         """Somebody is there: wake up, or stay awake."""
@@ -105,7 +105,7 @@ class Background:
             while self.sending and not self._why_not():
                 rate = self.rate
                 arguments = (layer.targets, layer.path, rate, TIMEOUT, layer.first_record)
-                stream = self.lab.stream("labkit.inside.http:requests", *arguments, timeout=30.0)
+                stream = self.lab.stream("labkit.inside.http_client:requests", *arguments, timeout=30.0)
                 with closing(stream):  # type: ignore[type-var]
                     while self.sending and self.rate == rate and not self._why_not():
                         self._on_rows(next(stream))

@@ -33,13 +33,13 @@ STYLE = f"""<style>
 .labkit-panel pre {{ margin: 2px 0; color: inherit; font-size: 12px; line-height: 1.4; white-space: pre-wrap; }}
 .labkit-panel .widget-html-content {{ color: var(--jp-content-font-color1, {INK}); }}
 .labkit-panel .muted {{ opacity: 0.85; }}
-.labkit-panel img {{ box-sizing: border-box; }}
 {DARK} {{ border-color: #5a5a5a; }}
 {DARK} .widget-button:not(.mod-primary) {{ color: #e8e8e8; background: #3a3a3a; }}
 {DARK} .widget-button.mod-primary {{ color: #fff; background: #0f5f9e; }}
 {DARK} .widget-toggle-button.mod-active {{ color: #fff; background: #8a3c00; }}
 {DARK} .widget-toggle-button.mod-active:first-child {{ color: #fff; background: #14614b; }}
-{DARK} img {{ padding: 8px; border-radius: 6px; background: #fff; filter: brightness(0.86); }}
+{DARK} img {{ border-radius: 6px; filter: brightness(0.9); }}
+.labkit-panel .jp-RenderedHTMLCommon {{ overflow-x: auto; }}
 .%s {{ display: none; }}
 </style>"""
 

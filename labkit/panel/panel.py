@@ -168,7 +168,9 @@ class Panel:
             for image, picture in zip(self.controls.images, drawn.pictures, strict=True):
                 png = base64.b64encode(picture.quick_png()).decode("ascii")
                 image.value = filled("picture.html.j2", alt=picture.alt, png=png)
-            self.controls.tables.value = f'<div class="jp-RenderedHTMLCommon">{drawn.tables}</div>'
+            self.controls.tables.value = (
+                f'<div class="jp-RenderedHTMLCommon" role="group" aria-label="Tables" tabindex="0">{drawn.tables}</div>'
+            )
         return drawn
 
     def _asleep(self, why: str) -> None:

@@ -15,8 +15,8 @@ pytestmark = pytest.mark.lab
 SCRIPT = """
 import sys
 from labkit.lab import Lab
-from labkit.machine import bare, choose, host, uml
-kinds = {"host": host.HostLinux, "uml": uml.UmlLinux, "bare": bare.BareUmlLinux}
+from labkit.machine import choose, host, uml
+kinds = {"host": host.HostLinux, "uml": uml.UmlLinux, "bare": uml.BareUmlLinux}
 choose.candidates = lambda: [kinds[sys.argv[1]]()]
 lab = Lab("killed", home=sys.argv[2])
 if sys.argv[3] == "opened":

@@ -28,7 +28,7 @@ LOOK = f"""
 import subprocess, sys
 from labkit.lab import Lab
 from labkit.machine import choose
-from labkit.wait import wait_until
+from labkit.errors import wait_until
 from tests.lab import helpers, terminal
 choose.candidates = lambda: [helpers.CANDIDATES[sys.argv[1]]()]
 with Lab("signals", home=sys.argv[2]) as lab:

@@ -12,8 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from labkit.inside import http as http_load
-from labkit.inside.http import PAGE_LIMIT, Row, connect, error_name, fetch, one_request, requests
+from labkit.inside import http_client as http_load
+from labkit.inside.http_client import PAGE_LIMIT, Row, connect, error_name, fetch, one_request, requests
 
 
 class Handler(BaseHTTPRequestHandler):
