@@ -105,7 +105,7 @@ class Background:
             while self.sending and not self._why_not():
                 rate = self.rate
                 arguments = (layer.targets, layer.path, rate, TIMEOUT, layer.first_record)
-                stream = self.lab.stream("labkit.inside.http_client:requests", *arguments, timeout=30.0)
+                stream = self.lab.stream("labkit.inside.http_client:paced_requests", *arguments, timeout=30.0)
                 with closing(stream):  # type: ignore[type-var]
                     while self.sending and self.rate == rate and not self._why_not():
                         self._on_rows(next(stream))
