@@ -27,6 +27,8 @@ FEW = 10
 GUARDS = [
     "tests/lab/test_typed.py",
     "tests/lab/test_known_machine.py",
+    "tests/lab/test_jupyterlab.py",
+    "tests/lab/test_panel_browser.py",
     "tests/lab/test_learner_browser.py",
     "tests/test_lab_script.py",
     "tests/test_wheel.py",
@@ -125,9 +127,9 @@ def notebooks() -> Outcome:
 
 
 def works() -> Outcome:
-    """Judge every work of both tables, two at once, and run GUARDS and SLOW. What fails is run once more, alone."""
+    """Judge every work of both tables, three at once, and run GUARDS and SLOW. What fails is run once more, alone."""
     files = ["tests/lab/test_works.py", "tests/lab/test_as_typed.py", *GUARDS, *SLOW]
-    outcome = pytest("works", "-n", "2", "--dist", "worksteal", *files)
+    outcome = pytest("works", "-n", WORKERS, "--dist", "worksteal", "--durations=25", *files)
     if 0 < outcome.failed <= FEW:
         again = pytest("works, again", "--last-failed", *files)
         print(f"\n{outcome.failed} failed beside others; alone {again.failed} of them fail", flush=True)

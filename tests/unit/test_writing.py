@@ -199,7 +199,7 @@ def test_hand_in_prints_points_and_what_is_missing(
     assert "Task 1: 2 of 4 points" in printed and "Sum: 2 of 4 points" in printed
     missing = printed[printed.index("Missing:") + 1 :]
     assert missing[0] == "  your name, on the cover" and missing[1].startswith("  the notebooks")
-    assert missing[2] == "  1.2 the page of backend1 differs"
+    assert missing[2] == "  1.2: the page of backend1 differs"
 
 
 def test_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
