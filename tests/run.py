@@ -29,7 +29,7 @@ GUARDS = [
     "tests/lab/test_known_machine.py",
     "tests/lab/test_jupyterlab.py",
     "tests/lab/test_panel_browser.py",
-    "tests/lab/test_learner_browser.py",
+    "tests/lab/test_refused.py",
     "tests/test_lab_script.py",
     "tests/test_wheel.py",
 ]
@@ -49,6 +49,7 @@ ELSEWHERE = {
 }
 # Long runs that nothing else is run beside.
 ALONE = {
+    "browser": ["tests/lab/test_learner_browser.py"],
     "soak": ["tests/soak"],
     "fresh": ["tests/fresh", "-k", "own"],
     "trixie": ["tests/fresh", "-k", "trixie"],
@@ -143,7 +144,7 @@ def steps(chosen: str) -> dict[str, Callable[[], Outcome]]:
         return {"works": works}
     if chosen in ALONE:
         return {chosen: lambda: pytest(chosen, "-s", *ALONE[chosen])}
-    left_out = [f"--ignore={file}" for file in GUARDS] if chosen != "all" else []
+    left_out = [f"--ignore={file}" for file in (*GUARDS, *ALONE["browser"])] if chosen != "all" else []
     quick = ["-m", "not lab"] if chosen == "quick" else []
     result: dict[str, Callable[[], Outcome]] = {
         "ruff check": lambda: command("ruff check", "ruff", "check", "."),
@@ -193,6 +194,8 @@ def choose() -> str:
     which.add_argument(
         "--works", action="store_const", dest="tests", const="works", help="every work of the tables, on both Linuxes"
     )
+    words = "the learner's edition in JupyterLab, as a learner clicks and types"
+    which.add_argument("--browser", action="store_const", dest="tests", const="browser", help=words)
     which.add_argument("--all", action="store_const", dest="tests", const="all", help="the slow tests too")
     which.add_argument("--soak", action="store_const", dest="tests", const="soak", help="long runs that look for leaks")
     which.add_argument(
