@@ -33,15 +33,10 @@ GUARDS = [
     "tests/test_lab_script.py",
     "tests/test_wheel.py",
 ]
-# Long tests of files whose others run with every `./lab test`; each skips there.
-SLOW = [
-    "tests/lab/test_hostile.py::test_right_report_among_hostile_ones_gets_its_points",
-    "tests/lab/test_release.py::test_nbgrader_gives_all_automatic_points_to_the_reference_and_none_to_the_unchanged_edition",
-]
 # Where a test runs that is skipped here, by how the reason begins. Any other skip is a failure: it may run nowhere.
 ELSEWHERE = {
     "the probe says: ": "./lab test --kernels smoke: on a kernel with IPVS, where a skip is a failure",
-    "./lab test --works": "./lab test --works",
+    "./lab test --all": "./lab test --all",
     "refusing these things": "./lab test as root",
     "git tracks no files": "./lab test in a clone, with git",
     "none of the locked versions": "./lab test in an environment that ./lab made",
@@ -128,8 +123,8 @@ def notebooks() -> Outcome:
 
 
 def works() -> Outcome:
-    """Judge every work of both tables, three at once, and run GUARDS and SLOW. What fails is run once more, alone."""
-    files = ["tests/lab/test_works.py", "tests/lab/test_as_typed.py", *GUARDS, *SLOW]
+    """Judge every work of both tables, three at once, and run GUARDS. What fails is run once more, alone."""
+    files = ["tests/lab/test_works.py", "tests/lab/test_as_typed.py", *GUARDS]
     outcome = pytest("works", "-n", WORKERS, "--dist", "worksteal", "--durations=25", *files)
     if 0 < outcome.failed <= FEW:
         again = pytest("works, again", "--last-failed", *files)

@@ -21,7 +21,7 @@ from works import RIGHT
 
 from labkit.author.release import SOLUTION, release
 from labkit.author.report import NOTEBOOKS
-from labkit.errors import wait_until
+from labkit.errors import WaitTimeout, wait_until
 from labkit.grading.batch import grade_files
 from labkit.grading.feedback import INDEX, write_pages
 from labkit.homework.hand_in import hand_in, stories_in
@@ -91,11 +91,13 @@ class Learner:
         current = self.page.locator(".lm-DockPanel-tabBar .lm-TabBar-tab.lm-mod-current")
 
         def saved() -> list[Any] | None:
+            before = self.path.stat().st_mtime_ns  # what was typed just now may not have made the notebook dirty yet
             self.page.keyboard.press("Control+s")
             try:
+                wait_until(lambda: self.path.stat().st_mtime_ns != before, reason="the file to be written", timeout=5)
                 expect(current).not_to_have_class(re.compile("jp-mod-dirty"), timeout=5000)
                 return list(nbformat.read(self.path, as_version=4).cells)
-            except (AssertionError, nbformat.reader.NotJSONError):  # it is being written
+            except (AssertionError, WaitTimeout, nbformat.reader.NotJSONError):  # it is being written
                 return None
 
         return wait_until(saved, reason="the saved notebook", timeout=60)
