@@ -23,7 +23,7 @@ from .recording import listener
 FOR_A_TERMINAL = re.compile(
     r"\s*(?:sudo\s+)?(vi|vim|nvim|nano|pico|emacs|mcedit|mc|less|more|man|watch|screen|tmux|htop|top(?!.*\s-\w*b))(?=\s|$)"
 )
-# What stands in the learner's edition in the place of a solution, and in the cells that need one (course/release.py).
+# What stands in the learner's edition in the place of a solution, and in the cells that need one (author/release.py).
 STUB = "# write here: the helpers named above; or %%lab, and native commands in the lines below it"
 NEEDS = "# needs your solution above"
 # A & that puts a command into the background, and is no part of && or of a redirection.

@@ -1,4 +1,4 @@
-"""What a failover was like for the clients: second by second, and summed up."""
+"""A failover, observed: the same steady load through several balancers while a backend breaks; and what its clients saw."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Grades reports: the work in each is run again in fresh labs, and what is measured is compared with what it claims."""
+"""Grades reports: each work is run again and compared with its claim, and works that are the same are found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files inside the lab."""
+"""Files inside the lab, and a mark by which a capture shows how far it has come."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One HTTP GET on a connection of its own, as lean as Python can: what is measured should be the server, not the client.
+"""HTTP GET as lean as Python can, one or many, as fast as goes or paced: what is measured should be the server.
 
 A `deadline` (time.monotonic) is the end of the whole request: of connecting, sending, and all parts of the answer together.
 """

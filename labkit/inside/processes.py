@@ -1,4 +1,4 @@
-"""Commands inside the lab: run to completion, or started in the background and stopped by handle."""
+"""Commands inside the lab, run or started, and the processes of a work in its cell, which can be ended at once."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def _status(pid: int) -> dict[str, str]:
         return {}
 
 
-# Where the guest's groups are (machine/cell.py); here, because importing the view costs a guest 0.05 s.
+# Where the guest's groups are (machine/view.py); here, because importing the view costs a guest 0.05 s.
 GROUPS = "/sys"
 INNER, KEPT = f"{GROUPS}/cell/inner", f"{GROUPS}/cell/kept"
 

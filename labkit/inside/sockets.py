@@ -1,4 +1,4 @@
-"""Who listens in the lab, by psutil."""
+"""Who listens in the lab, by psutil, and the lab's interfaces, as ip says them."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class Line:
     left: bool = False
 
 
-# What programs say of a fault. Each pattern was taken from what the program really prints (tests/unit/course/test_cause.py).
+# What programs say of a fault. Each pattern was taken from what the program really prints (tests/unit/judge/test_cause.py).
 ERRORS = re.compile(
     r"""
       :\ (command\ )?not\ found$                                      # bash, sh, env

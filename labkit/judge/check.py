@@ -1,4 +1,4 @@
-"""What the assignment asks, task by task, as the checks have it."""
+"""Judges a work: each task in a fresh lab, by what it does; and what each task asks, as the checks have it."""
 
 from __future__ import annotations
 

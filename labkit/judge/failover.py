@@ -1,4 +1,4 @@
-"""One failover of nginx: backend1 dies, requests follow each other, the refused attempts of each are counted.
+"""What task 4's checks measure together: requests with both backends alive, then one failover, attempt by attempt.
 
 One worker of nginx is judged: its requests come on one connection, which is kept, and where nginx closes it every request is put
 down to the worker that got it. So it does not matter how many workers there are, or which of them the kernel chooses.

@@ -1,4 +1,4 @@
-"""What a notebook can need of its Linux, and the commands that show that a Linux has it."""
+"""Chooses the Linux of a lab by trying: the fastest candidate that can do what the notebook needs."""
 
 from __future__ import annotations
 

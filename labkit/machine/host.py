@@ -1,4 +1,4 @@
-"""What IPVS on the running kernel needs: the kernel's module, and programs that speak to it by socket options.
+"""The first candidate: the view over the running kernel, and what IPVS needs there: the module, and socket options.
 
 Generic netlink's IPVS commands are refused in every user namespace but the first (GENL_ADMIN_PERM), root or not. IPVS's older
 interface, setsockopt(2), is allowed there. ipvsadm and keepalived take it by themselves where generic netlink is not to be had,

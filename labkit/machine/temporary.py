@@ -1,4 +1,4 @@
-"""Waits for a file to be ready, with a limit; unlike select(2), poll(2) also takes numbers above 1,023."""
+"""Where labkit's temporary folders are made: in one of this process, which goes when it ends in any way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Builds the ptrace wrapper that User-Mode Linux needs on CPUs with a large extended state, once, on such CPUs only."""
+"""User-Mode Linux: a Linux kernel that runs as an ordinary process, inside a view or alone, and what its processor needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The view: which files a lab sees, as a bubblewrap argument list built by pure functions.
+"""The view, which files a lab sees, and the cell, where a stranger's commands run: argument lists by pure functions.
 
 The same view is used on both Linuxes: directly over the running kernel, or by the bubblewrap that runs inside
 User-Mode Linux. Nothing of the user's own is in it but the lab's home.

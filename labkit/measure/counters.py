@@ -1,4 +1,4 @@
-"""IPVS's own counters, as a DataFrame, settled."""
+"""What balancers and sockets tell: IPVS's counters, the attempts in nginx's log, and who listens, as DataFrames."""
 
 from __future__ import annotations
 

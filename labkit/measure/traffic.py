@@ -45,7 +45,7 @@ def split_url(url: str) -> tuple[str, int, str]:
 
 
 def frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
-    """Rows of inside.http_load as the DataFrame that `traffic` describes, in the order in which the requests began."""
+    """Rows of inside.http_client as the DataFrame that `traffic` describes, in the order in which the requests began."""
     rows = sorted(rows, key=lambda row: row[0])
     epoch = rows[0][0] if rows else 0.0
     table = pd.DataFrame(
@@ -98,7 +98,7 @@ def traffic(
 def sending(
     lab: Lab, url: str, count: int, *, at_a_time: int, timeout: float, every: float, first_record: bool
 ) -> Iterator[list[tuple[Any, ...]]]:
-    """What `traffic` sends, as batches of rows of inside.http_load; closing the iterator ends it. Raises BadInput at once."""
+    """What `traffic` sends, as batches of rows of inside.http_client; closing the iterator ends it. Raises BadInput at once."""
     host, port, path = split_url(url)
     if not 1 <= count <= MAX_REQUESTS or not 1 <= at_a_time <= MAX_AT_A_TIME or timeout <= 0 or every < 0:
         raise BadInput(
@@ -135,7 +135,7 @@ def curl(lab: Lab, url: str, count: int = 20, *, timeout: float = 5.0) -> pd.Dat
 
 
 def parse_curl(text: str, target: str) -> list[tuple[Any, ...]]:
-    """What `curl_command` printed, as rows of inside.http_load; `target` stands for an address never connected to."""
+    """What `curl_command` printed, as rows of inside.http_client; `target` stands for an address never connected to."""
     rows = []
     parts = re.split(r"^# (\d+\.\d+)\n", text, flags=re.M)[1:]
     for when, rest in zip(parts[::2], parts[1::2], strict=True):

@@ -1,4 +1,4 @@
-"""The panel's threads: one looks once a second, one sends while it is told to; they end when nobody is there any more."""
+"""The panel's threads, which look and send while somebody is there, and the notebook's interrupts, which end the sending."""
 
 from __future__ import annotations
 

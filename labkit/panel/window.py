@@ -1,4 +1,4 @@
-"""What the panel has seen: the requests of the last seconds, and the counts since it was started."""
+"""What the panel has seen in the last seconds and in all, and the layer before the pool with its counters."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Seen:
 
 
 class Window:
-    """Requests as rows of inside.http_load, and what was done meanwhile. `places` maps each backend's address to its name."""
+    """Requests as rows of inside.http_client, and what was done meanwhile. `places` maps each backend's address to its name."""
 
     def __init__(self, places: Mapping[str, str]) -> None:
         self.places, self._lock = dict(places), threading.RLock()  # rows come in while others are drawn

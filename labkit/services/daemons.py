@@ -1,4 +1,4 @@
-"""Task 2: dnsmasq, with the learner's own configuration file."""
+"""The daemons of tasks 2 and 4, dnsmasq and nginx, each with the learner's own configuration file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fault: packets to one address and port are dropped, as when a cable is unplugged; by nftables, or by netem."""
+"""Faults, made and healed: a backend stopped, frozen, unplugged, slow or flaky, each with its native commands."""
 
 from __future__ import annotations
 

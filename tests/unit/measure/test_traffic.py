@@ -10,7 +10,7 @@ import pytest
 from labkit.errors import BadInput, MeasureError
 from labkit.measure.traffic import COLUMNS, CURL_ERRORS, backend_of, curl, curl_command, frame, parse_curl, split_url, traffic
 
-# (time, address, status, ms, error, page), as inside.http_load sends them.
+# (time, address, status, ms, error, page), as inside.http_client sends them.
 GOOD = (1000.5, "127.0.0.1:8081", 200, 1.25, None, "<h1>Response from Backend Server 1</h1>\n")
 DEAD = (1000.0, "127.0.0.1:8082", None, 0.5, "refused", "")
 BROKEN = (1001.0, "127.0.0.1:8888", 502, 2.0, None, "<html>Bad Gateway</html>")

@@ -23,7 +23,7 @@ PLACES = {FIRST: "backend1", SECOND: "backend2"}
 
 
 def row(address: str, *, ago: float = 1.0, error: str | None = None, page: str = "") -> tuple[Any, ...]:
-    """A request of `ago` seconds before now, as inside.http_load tells it."""
+    """A request of `ago` seconds before now, as inside.http_client tells it."""
     return (time.time() - ago, address, None if error else 200, 2.0, error, page)
 
 
