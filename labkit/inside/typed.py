@@ -44,9 +44,12 @@ SLACK = 0.001
 # that the next line waits, seconds.
 IDLE, BRIEF, LONGEST = 1.0, 0.005, 15.0
 # Programs that repeat themselves until they are interrupted, and the time they are given to show something.
-REPEATING, SHOWN = {"watch", "top", "htop", "ping", "vmstat"}, 1.0
+REPEATING, SHOWN = {"top", "htop", "ping", "vmstat"}, 1.0
 # Programs that wait and end by themselves.
 FINITE = {"sleep", "systemctl"}
+# Programs beside which the next line is typed at once, by their command line: a recorder that reads no file (tshark(1)), which
+# takes seconds to load on User-Mode Linux, and what follows or repeats (tail(1), watch(1)).
+STAYS = {"tshark": r"^(?!.*\0-[a-zA-Z]*[rDGLhv])", "tail": r"\0(-[a-zA-Z]*[fF]|--follow)", "watch": ""}
 # Conditions that never change (`while true`, `for ((;;))`), how often one is seen, and for how long, until its loop is ended.
 ENDLESS = {"true", ":", "((1))", "[ 1 ]", "[ true ]", "[[ 1 ]]", "[[ true ]]", "[ 1 -eq 1 ]", "[ 1 = 1 ]"}
 # `while sleep 1` does not end either.
@@ -200,7 +203,11 @@ class Terminal:
             return False
         if clock - self._glanced < self._pause() - SLACK:
             return False
-        sockets = any(sockets_of(pid) for pid in members_of(group))
+        members = list(members_of(group))
+        if any(stays(pid) for pid in members):
+            self._stop_and_go_on(group)
+            return True
+        sockets = any(sockets_of(pid) for pid in members)
         self._glanced, self._next_glance = clock, max(GLANCE, SPARING_GLANCES * (time.monotonic() - clock))
         if clock - max(now.since, now.looked) < (now.again if sockets and clock - now.since < FRESH else LOOK) - SLACK:
             return False
@@ -309,6 +316,15 @@ def switches(pid: int) -> str:
     with contextlib.suppress(OSError), open(f"/proc/{pid}/status") as file:
         return "".join(line for line in file if "ctxt_switches" in line)
     return ""
+
+
+def stays(pid: int) -> bool:
+    """True for a program that goes on until it is interrupted, as its command line says."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", errors="replace") as file:
+        command = file.read()
+        options = STAYS.get(os.path.basename(command.partition("\0")[0]))
+        return options is not None and bool(re.search(options, command, re.DOTALL))
+    return False
 
 
 def members_of(group: int) -> Iterator[int]:

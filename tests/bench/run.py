@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import carrying
+import foreground
 import grading
 import measuring
 import opening
@@ -18,7 +19,7 @@ from table import Row, markdown, not_measured, plain
 
 PARTS: dict[str, Callable[[], Iterator[Row]]] = {
     "opening": opening.rows, "measuring": measuring.rows, "carrying": carrying.rows, "reporting": reporting.rows,
-    "grading": grading.rows,
+    "grading": grading.rows, "foreground": foreground.rows,
 }  # fmt: skip
 
 

@@ -48,7 +48,7 @@ FOREGROUND = [
     ("piped", "python3 -u -m http.server 8181 2>&1 | cat", True), ("with-sudo", "sudo python3 -m http.server 8181", True),
     ("subshell", "(cd /tmp; python3 -m http.server 8181)", True), ("dnsmasq", "dnsmasq --no-daemon --port 8153 --no-resolv", True),
     ("tshark", "tshark -i lo", True), ("tcpdump", "timeout 100 tcpdump -i lo -c 1000", True), ("watch", "watch -n1 date", True),
-    ("tail", "tail -f /etc/hostname", True), ("waiting", "cat /dev/ptmx", True), ("wait", "sleep 1000 & wait", True),
+    ("tail", "tail -f /etc/hostname", True), ("file-of-tshark", "tshark -nr /dev/null; tail -n 1 /etc/hostname", False), ("waiting", "cat /dev/ptmx", True), ("wait", "sleep 1000 & wait", True),
     ("endless-loop", "while true; do true; sleep 0.3; done", True), ("paced-loop", "while sleep 0.3; do date; done", True), ("sleep", "sleep 2", False), ("loop", "for i in 1 2 3; do ls; done", False), ("loop-that-sleeps", "for i in 1 2 3 4 5; do ls; sleep 1; done", False),
     ("nginx-in-front", "nginx -g 'daemon off;'", True), ("editor", "nano x </dev/null", False), ("pager", "less /etc/hosts", False),
 ]  # fmt: skip
