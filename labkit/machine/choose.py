@@ -10,7 +10,7 @@ import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 
 from ..errors import BadInput, LabClosed, LabError, LabkitError, NoLinux, shortage
 from .bwrap import way_out
@@ -18,6 +18,7 @@ from .folder import CALLS, LabFolder
 from .host import LOG, HostLinux, load_ipvs
 from .ids import first_free, own_ranges, user_name
 from .link import Link
+from .temporary import Kept
 from .uml import BareUmlLinux, UmlLinux
 from .view import FOLDER, PATH
 
@@ -105,16 +106,6 @@ RUN = "labkit.inside.processes:run"
 PROBE_TIMEOUT = 20.0
 
 
-class Machine(Protocol):
-    """A started Linux: the agent's streams, the first process on this machine, and the handle that ends it."""
-
-    pid: int
-    stdin: IO[bytes]
-    stdout: IO[bytes]
-
-    def stop(self) -> None: ...
-
-
 class Linux(Protocol):
     """A candidate."""
 
@@ -122,7 +113,7 @@ class Linux(Protocol):
     title: str
     start_timeout: float
 
-    def start(self, folder: LabFolder) -> Machine: ...
+    def start(self, folder: LabFolder) -> Kept: ...
 
 
 @dataclass(frozen=True)
@@ -130,7 +121,7 @@ class Opened:
     """A lab's Linux that is up: its candidate, its machine and the link to its agent."""
 
     linux: Linux
-    machine: Machine
+    machine: Kept
     link: Link
 
     def stop(self) -> None:
@@ -193,10 +184,7 @@ def open_machine(linux: Linux, folder: LabFolder) -> Opened:
             folder=folder.path / CALLS, seen_as=f"{FOLDER}/{CALLS}", given_up=folder.given_up.is_set,
         )  # fmt: skip
     except BaseException:
-        machine.stop()
-        for stream in (machine.stdin, machine.stdout):
-            with contextlib.suppress(OSError):
-                stream.close()
+        machine.close()
         raise
     return Opened(linux, machine, link)
 

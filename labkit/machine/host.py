@@ -13,9 +13,10 @@ import os
 import socket
 import struct
 
-from .bwrap import Sandbox
+from .bwrap import start_bwrap
 from .folder import LabFolder
 from .ids import find_id_maps
+from .temporary import Kept
 from .view import machine_arguments, view_of
 
 # linux/netlink.h, linux/genetlink.h: the protocol, its controller's family and command, and the attribute for a family's name.
@@ -71,16 +72,16 @@ class HostLinux:
     title = "bubblewrap + the running kernel"
     start_timeout = 15.0
 
-    def start(self, folder: LabFolder) -> Sandbox:
+    def start(self, folder: LabFolder) -> Kept:
         """Start the agent of a lab in `folder`. Raises LabError when namespaces are refused."""
         rows = no_generic_netlink(os.uname().machine)
         if not rows:
-            return Sandbox(host_arguments(folder), find_id_maps(), log=folder.path / LOG)
+            return start_bwrap(host_arguments(folder), find_id_maps(), log=folder.path / LOG)
         with os.fdopen(os.memfd_create("seccomp"), "w+b", buffering=0) as file:
             file.write(rows)
             file.seek(0)
             arguments = ["--seccomp", str(file.fileno()), *host_arguments(folder)]
-            return Sandbox(arguments, find_id_maps(), log=folder.path / LOG, pass_fds=(file.fileno(),))
+            return start_bwrap(arguments, find_id_maps(), log=folder.path / LOG, pass_fds=(file.fileno(),))
 
 
 def host_arguments(folder: LabFolder) -> list[str]:

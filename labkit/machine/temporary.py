@@ -1,17 +1,26 @@
-"""Where labkit's temporary folders are made: in one of this process, which goes when it ends in any way."""
+"""What ends with this process, in whatever way it ends: the temporary folder of its labs, and commands with all they start."""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
+import random
 import select
 import subprocess
+import sys
 import tempfile
 import threading
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from ..errors import LabError
+from ..errors import LabError, WaitTimeout
+
+KEEPER = Path(__file__).with_name("keeper.py")
+STOP_TIMEOUT = 10.0
+_choosing, _making = threading.Lock(), threading.Lock()
 
 
 def readable(file: int | IO[bytes], timeout: float) -> bool:
@@ -30,93 +39,112 @@ def _ready(file: int | IO[bytes], event: int, timeout: float) -> bool:
     return bool(poll.poll(timeout * 1000))
 
 
-# What still writes there when this process ends is ending too: for ten seconds the shell tries again.
-JANITOR = """
-exec 3<&0
-{ trap '' HUP INT TERM; groups=' '
-  while read -r sign group; do
-    case $sign in
-      +) groups="$groups$group " ;;
-      -) case $groups in *" $group "*) groups="${groups%% $group *} ${groups#* $group }" ;; esac ;;
-    esac
-  done
-  for group in $groups; do kill -s KILL -- "-$group"; done
-  n=0
-  until rm -rf -- "$1" || [ $n = 100 ]; do n=$((n + 1)); sleep 0.1; done
-} <&3 &
-[ -w "$2" ] || exit 3
-"""
-ANNOUNCE = 'echo "+ $$" >"$0" && exec "$@"'
-START_TIMEOUT = 10.0
+def start_keeper(
+    *arguments: str, stdin: int, stdout: int, stderr: int, pass_fds: tuple[int, ...] = ()
+) -> tuple[subprocess.Popen[bytes], int]:
+    """Start a keeper (keeper.py) in a session of its own, which no terminal reaches, and give its lifeline. Raises OSError."""
+    theirs, lifeline = os.pipe()
+    try:
+        keeper = subprocess.Popen(
+            [sys.executable, "-I", "-S", KEEPER, str(theirs), *arguments], stdin=stdin, stdout=stdout, stderr=stderr,
+            pass_fds=(theirs, *pass_fds), bufsize=0, cwd="/", start_new_session=True,
+        )  # fmt: skip
+    except BaseException:
+        os.close(lifeline)
+        raise
+    finally:
+        os.close(theirs)
+    return keeper, lifeline
 
-_lock = threading.Lock()
-_folders: dict[str, Path] = {}
-# The pipe to the janitor of each folder, and how a child opens it: "" where none can, as when this process has more
-# capabilities than they (ptrace(2)).
-_janitors: dict[Path, tuple[int, str]] = {}
+
+class Kept:
+    """A command under a keeper of its own: `stdin` and `stdout` are the command's, `pid` is the keeper's."""
+
+    def __init__(self, command: list[str], *, log: Path, pass_fds: tuple[int, ...] = (), one_processor: bool = False) -> None:
+        """Start it; its stderr goes to `log`. What does not need them keeps to `one_processor`. Raises OSError."""
+        with log.open("ab") as stderr, on_one_processor() if one_processor else contextlib.nullcontext():
+            self._keeper, self._lifeline = start_keeper(
+                "", *command, pass_fds=pass_fds, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr.fileno()
+            )
+        self.pid = self._keeper.pid
+        assert self._keeper.stdin is not None and self._keeper.stdout is not None
+        self.stdin: IO[bytes] = io.BufferedWriter(self._keeper.stdin)
+        self.stdout: IO[bytes] = self._keeper.stdout
+
+    def close(self) -> None:
+        """End it, and close its streams, which nobody reads."""
+        self.stop()
+        for stream in (self.stdin, self.stdout):
+            with contextlib.suppress(OSError):
+                stream.close()
+
+    def stop(self) -> None:
+        """End all that came of the command and wait until it is gone; its streams are left to who reads them."""
+        if self._lifeline >= 0:
+            with contextlib.suppress(OSError):  # the keeper has ended
+                os.write(self._lifeline, b"x")  # what was forked from this process may have the pipe too
+            os.close(self._lifeline)
+            self._lifeline = -1
+        try:
+            if self._keeper.returncode is None:
+                with open(os.pidfd_open(self.pid), "rb") as end:
+                    readable(end, STOP_TIMEOUT)  # Popen.wait looks only every now and then
+            self._keeper.wait(0)
+        except subprocess.TimeoutExpired as error:
+            raise WaitTimeout(f"Waited {STOP_TIMEOUT:g} s for the end of the lab's Linux.", words=str(error)) from None
+
+
+@contextlib.contextmanager
+def on_one_processor() -> Iterator[None]:
+    """What this thread starts meanwhile stays on one processor, that with the fewest such keepers; the thread does not.
+
+    User-Mode Linux has one processor, but each program in it is a process here that only ever runs while the guest's kernel
+    waits, and the other way round. Left alone, the scheduler wakes each of the two on another, idle processor, which makes every
+    system call and page fault in the guest dear: on one processor a lab opens in a third of the time. Where the system refuses
+    that, it is only slower.
+    """
+    allowed = os.sched_getaffinity(0)
+    with _choosing:
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, {freest(allowed)})
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                os.sched_setaffinity(0, allowed)
+
+
+def freest(allowed: set[int]) -> int:
+    """Return that of the `allowed` processors to which the fewest keepers are bound; any of several."""
+    bound: Counter[int] = Counter()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):  # it has ended
+            if bytes(KEEPER.name, "ascii") in Path(f"/proc/{pid}/cmdline").read_bytes():
+                bound.update(os.sched_getaffinity(int(pid)))
+    return min(allowed, key=lambda number: (bound[number], random.random()))
+
+
+_folders: dict[str, tuple[Path, subprocess.Popen[bytes]]] = {}
 
 
 def own_folder() -> Path:
-    """The folder of this process in the temporary directory, made when it is first needed. Raises LabError."""
-    with _lock:
+    """Return the folder of this process in the temporary directory, made when it is first needed. Raises LabError."""
+    with _making:
         place = tempfile.gettempdir()
-        folder = _folders.get(place)
+        folder, keeper = _folders.get(place, (None, None))
         new = None
         try:
             if folder is None or not folder.is_dir():
-                folder = new = Path(tempfile.mkdtemp(prefix="labkit-"))
-            _see_to_janitor(folder)
-        except (OSError, subprocess.SubprocessError) as error:
+                folder, keeper = (new := Path(tempfile.mkdtemp(prefix="labkit-"))), None
+            if keeper is None or keeper.poll() is not None:  # somebody has ended it
+                null = subprocess.DEVNULL
+                keeper, _ = start_keeper(str(folder), stdin=null, stdout=null, stderr=null)  # the pipe is open to our own end
+        except OSError as error:
             if new:
                 new.rmdir()
             raise no_folder(error) from error
-        _folders[place] = folder
+        _folders[place] = folder, keeper
         return folder
-
-
-def _see_to_janitor(folder: Path) -> None:
-    """Start the shell that deletes `folder`, also in the place of one that somebody has ended (a pipe without a reader)."""
-    if folder in _janitors:
-        poll = select.poll()
-        poll.register(_janitors[folder][0], 0)
-        if not poll.poll(0):
-            return
-        os.close(_janitors.pop(folder)[0])
-    reading, writing = os.pipe()
-    door = f"/proc/{os.getpid()}/fd/{writing}"
-    try:
-        done = subprocess.run(
-            ["/bin/sh", "-c", JANITOR, "labkit-janitor", str(folder), door], stdin=reading, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, cwd="/", start_new_session=True, timeout=START_TIMEOUT, check=False,
-        )  # fmt: skip
-        if done.returncode not in (0, 3):
-            done.check_returncode()
-    except BaseException:
-        os.close(writing)
-        raise
-    finally:
-        os.close(reading)
-    _janitors[folder] = writing, "" if done.returncode else door
-
-
-def announced(command: list[str]) -> list[str]:
-    """`command` as the leader of a process group that ends when this process ends, until `ended` takes that back.
-
-    It says so itself, before anything of it runs: between starting it and saying so, this process could be killed. When that
-    has happened, it does not run. Where a child cannot say so, `command` is as it is.
-    """
-    folder = own_folder()
-    with _lock:
-        door = _janitors[folder][1]
-    return ["/bin/sh", "-c", ANNOUNCE, door, *command] if door else command
-
-
-def ended(group: int) -> None:
-    """Take back `announced`: the group has ended."""
-    with _lock:
-        for pipe, _ in _janitors.values():
-            with contextlib.suppress(BrokenPipeError):  # it has been ended: nothing is left to take back
-                os.write(pipe, f"- {group}\n".encode())
 
 
 def no_folder(error: Exception) -> LabError:

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import os
 import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
 
-from ..errors import LabError, WaitTimeout
-from .bwrap import Sandbox, on_one_processor
+from ..errors import LabError
+from .bwrap import start_bwrap
 from .folder import LabFolder
 from .host import LOG
 from .ids import IdMaps
-from .signals import DEFAULT_SIGNALS
-from .temporary import own_folder
+from .temporary import Kept, own_folder
 from .view import FOLDER, LABKIT, View, environment, etc_from_host, machine_arguments, own, system, view_of
 
 SOURCE = Path(__file__).with_name("xstate.c")
@@ -115,14 +111,14 @@ class UmlLinux:
         """With `copy_home` the guest sees the home read-only and works on a copy in its own memory."""
         self.copy_home = copy_home
 
-    def start(self, folder: LabFolder) -> Sandbox:
+    def start(self, folder: LabFolder) -> Kept:
         """Boot the lab's own Linux and start its agent in it. Raises LabError when it cannot be started."""
         require_uml()
         view = view_of(folder, copy_home=self.copy_home)
         write_inner_view(folder, view.inside())
         if self.copy_home:
             (folder.path / ".curlrc").touch()  # curl looks on in root's home when it finds none
-        return Sandbox(uml_arguments(view, xstate_library()), IdMaps("single"), log=folder.path / LOG, one_processor=True)
+        return start_bwrap(uml_arguments(view, xstate_library()), IdMaps("single"), log=folder.path / LOG, one_processor=True)
 
 
 def require_uml() -> None:
@@ -137,17 +133,17 @@ def write_inner_view(folder: LabFolder, view: View) -> None:
     (folder.path / "view.sh").write_text(f"exec {command}\n", encoding="utf-8")
 
 
-def boot_command(init: str, folder: str, library: str | None, *, limited: bool = False) -> list[str]:
+def boot_command(init: str, folder: str, library: str | None, *, memory: str = "/tmp", limited: bool = False) -> list[str]:
     """The shell command that boots the guest, its serial line on the command's standard input and output.
 
-    One that is `limited` ends after LIFETIME, whatever runs in it.
+    Its memory is a file in the folder `memory`. One that is `limited` ends after LIFETIME, whatever runs in it.
     """
     words = [PROGRAM, f"mem={MEMORY_BYTES >> 20}M", "rootfstype=hostfs", "rootflags=/", "rw", f"init={init}"]
     words += [f"LABKIT_FOLDER={folder}", f"uml_dir={folder}", "con=null", "con0=null", "ssl0=fd:3,fd:4", "quiet", *QUICK.split()]
     line = shlex.join(words)
-    preload = f"LD_PRELOAD={shlex.quote(library)} " if library else ""
+    variables = f"TMPDIR={shlex.quote(memory)} " + (f"LD_PRELOAD={shlex.quote(library)} " if library else "")
     limits, timeout = (f"ulimit -f {FILE_BLOCKS}; ", f"timeout -s KILL {LIFETIME} ") if limited else ("", "")
-    return ["/bin/sh", "-c", f"exec 3<&0 4>&1 </dev/null >&2; {limits}{preload}exec {timeout}{line}"]
+    return ["/bin/sh", "-c", f"exec 3<&0 4>&1 </dev/null >&2; {limits}{variables}exec {timeout}{line}"]
 
 
 def uml_arguments(view: View, library: Path | None) -> list[str]:
@@ -160,47 +156,9 @@ def uml_arguments(view: View, library: Path | None) -> list[str]:
     if library:
         args += ["--ro-bind", str(library), XSTATE_LIBRARY]
     # The guest can write where its files can: its /proc is the outer one's, so that one is read-only.
-    args += ["--dev", "/dev", "--proc", "/proc", "--remount-ro", "/proc", "--setenv", "TMPDIR", "/tmp", "--"]
+    args += ["--dev", "/dev", "--proc", "/proc", "--remount-ro", "/proc", "--"]
     preload = XSTATE_LIBRARY if library else None
     return [*args, *boot_command(f"{LABKIT}/labkit/machine/{INIT}", FOLDER, preload, limited=view.copy_home)]
-
-
-STOP_TIMEOUT = 10.0
-
-
-class BareMachine:
-    """A running linux.uml under its warden: `stdin` and `stdout` are its serial line."""
-
-    def __init__(self, command: list[str], *, log: Path) -> None:
-        """Start `command` under a warden; its stderr goes to `log`."""
-        lifeline, self._lifeline = os.pipe()
-        script = str(Path(__file__).with_name("warden.py"))
-        warden = [*DEFAULT_SIGNALS, sys.executable, "-I", "-S", script, str(lifeline), *command]
-        try:
-            with log.open("ab") as stderr, on_one_processor():
-                self._process = subprocess.Popen(
-                    warden, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, pass_fds=(lifeline,),
-                    bufsize=0, env={**os.environ, "TMPDIR": memory_folder()}, process_group=0,
-                )  # fmt: skip
-        except BaseException:
-            os.close(self._lifeline)
-            raise
-        finally:
-            os.close(lifeline)
-        self.pid = self._process.pid
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self.stdin: IO[bytes] = io.BufferedWriter(self._process.stdin)
-        self.stdout: IO[bytes] = self._process.stdout
-
-    def stop(self) -> None:
-        """End every process of it and wait until they are gone; its streams are left to who reads them."""
-        if self._lifeline >= 0:
-            os.close(self._lifeline)
-            self._lifeline = -1
-        try:
-            self._process.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired as error:
-            raise WaitTimeout(f"Waited {STOP_TIMEOUT:g} s for the end of User-Mode Linux.", words=str(error)) from None
 
 
 def memory_folder() -> str:
@@ -234,7 +192,7 @@ class BareUmlLinux:
     title = "User-Mode Linux alone"
     start_timeout = 60.0
 
-    def start(self, folder: LabFolder) -> BareMachine:
+    def start(self, folder: LabFolder) -> Kept:
         """Boot the lab's own Linux and start its agent in it. Raises LabError when it cannot be started."""
         require_uml()
         if not shutil.which("bwrap"):
@@ -249,4 +207,5 @@ class BareUmlLinux:
         init = folder.path / INIT
         shutil.copy(Path(__file__).with_name(INIT), init)
         library = xstate_library()
-        return BareMachine(boot_command(str(init), path, str(library) if library else None), log=folder.path / LOG)
+        command = boot_command(str(init), path, str(library) if library else None, memory=memory_folder())
+        return Kept(command, log=folder.path / LOG, one_processor=True)

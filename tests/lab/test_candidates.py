@@ -12,6 +12,7 @@ import pytest
 from labkit.errors import NoLinux
 from labkit.lab import Lab
 from labkit.machine import uml as xstate
+from labkit.machine.temporary import own_folder
 
 from .helpers import CANDIDATES, LabFactory, running
 
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.lab
 def words_of_no_linux(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **options: object) -> NoLinux:
     """The error of a lab that cannot open; nothing of it is left."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    own_folder()  # what is made once and kept, is made now
     before = psutil.Process().children(recursive=True)
     lab = Lab("none", home=tmp_path / "home", **options)  # type: ignore[arg-type]
     with pytest.raises(NoLinux) as caught:

@@ -8,7 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from .helpers import CANDIDATES, consoles, eventually, interfaces, mentioning, python, remove_consoles, running
+from labkit.errors import LabClosed
+
+from .helpers import CANDIDATES, LabFactory, consoles, eventually, interfaces, mentioning, python, remove_consoles, running
 
 pytestmark = pytest.mark.lab
 
@@ -89,6 +91,20 @@ def test_ended_process_leaves_nothing(tmp_path: Path, candidate: str, end: signa
     left = consoles(family)
     remove_consoles(left)
     assert left == []
+
+
+@pytest.mark.parametrize("candidate", ["host", "uml"])
+def test_killed_keeper_takes_its_lab_with_it(own_lab: LabFactory, candidate: str) -> None:
+    """kill -9 of what should end a lab ends the lab in a view, and closing it leaves nothing."""
+    lab = own_lab(candidate)
+    keeper = psutil.Process(lab.state[1])
+    family = keeper.children(recursive=True)
+    keeper.kill()
+    with pytest.raises(LabClosed):
+        lab.run("sleep 60")
+    lab.close()
+    eventually(lambda: not running([keeper, *family]), f"the end of {family}")
+    assert not lab.folder.path.exists()
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,13 @@ TOP = Path(labkit.__file__).parent
 # Calls that wait for as long as it takes unless they are told otherwise.
 WAITS = {"result", "wait", "join", "acquire", "communicate", "exception", "poll"}
 PROCESSES = {"run", "check_call", "check_output", "call"}
-# The warden lives as long as the notebook does, a stand-in as long as the server whose place it takes; a process's state is
+# A keeper lives as long as the notebook does, a stand-in as long as the server whose place it takes; a process's state is
 # asked for without waiting; pyshark's end is waited for by asyncio.wait_for; a terminal waits for who types in it.
 WITHOUT = {
     "machine/temporary.py: select.poll",
+    "machine/temporary.py: keeper.poll",
     "measure/packets.py: process.wait",
-    "machine/warden.py: select.select",
+    "machine/keeper.py: select.select",
     "inside/processes.py: process.poll",
     "inside/processes.py: _started[pid].poll",
     "inside/stand_in.py: select.select",

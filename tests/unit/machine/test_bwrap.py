@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from labkit.errors import LabError
-from labkit.machine.bwrap import Sandbox, apparmor, way_out
+from labkit.machine.bwrap import apparmor, start_bwrap, way_out
 from labkit.machine.ids import IdMaps
 
 
@@ -87,7 +87,7 @@ def test_missing_bubblewrap_is_named_with_its_package(tmp_path: Path, monkeypatc
     """Without bwrap on PATH the package to install is told."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(LabError, match="bwrap") as caught:
-        Sandbox([], IdMaps("single"), log=tmp_path / "log")
+        start_bwrap([], IdMaps("single"), log=tmp_path / "log")
     assert caught.value.way_out == "apt-get install bubblewrap"
 
 
@@ -102,7 +102,7 @@ def test_failed_start_leaves_no_process_and_no_open_file(tmp_path: Path) -> None
         for count in range(2):
             before = psutil.Process().num_fds()
             with pytest.raises(LabError) as caught:
-                Sandbox([], IdMaps("single"), log=tmp_path / f"log{count}")
+                start_bwrap([], IdMaps("single"), log=tmp_path / f"log{count}")
     assert caught.value.words == "bwrap: setting up uid map: Permission denied"
     assert psutil.Process().num_fds() == before
     assert psutil.Process().children() == others

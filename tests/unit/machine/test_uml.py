@@ -40,7 +40,7 @@ def test_slow_right_work_is_not_ended_before_it_is_judged() -> None:
 
 def test_wrapper_is_preloaded_for_linux_uml_only() -> None:
     """LD_PRELOAD stands before linux.uml when there is a wrapper, and nowhere without one."""
-    assert "; LD_PRELOAD=/opt/x.so exec linux.uml " in boot_command("/x/init", "/lab", "/opt/x.so")[-1]
+    assert "; TMPDIR=/tmp LD_PRELOAD=/opt/x.so exec linux.uml " in boot_command("/x/init", "/lab", "/opt/x.so")[-1]
     assert "LD_PRELOAD" not in boot_command("/x/init", "/lab", None)[-1]
 
 
