@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -11,13 +10,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 
 from labkit import lab as module
 from labkit.errors import BadInput, CallFailed, LabClosed, LabError
 from labkit.lab import Lab, Result, argv_and_text, close_all
 from labkit.machine import choose
+from labkit.machine.folder import LabFolder
 from labkit.machine.link import finish
+from labkit.machine.temporary import Kept
 
 
 @pytest.mark.parametrize("name", ["", " ", "a b", "a/b", "..//x", "x" * 41, "a\nb", "a\n", "$(id)", "a;b"])
@@ -183,16 +185,11 @@ class NeverReady:
     name, title, start_timeout = "host", "never ready", 500.0
 
     def __init__(self) -> None:
-        self.processes: list[subprocess.Popen[bytes]] = []
+        self.machines: list[Kept] = []
 
-    def start(self, _folder: object) -> Any:
-        process = subprocess.Popen(["sleep", "1000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
-        self.processes.append(process)
-        return SimpleNamespace(pid=process.pid, stdin=process.stdin, stdout=process.stdout, stop=lambda: self.stop(process))
-
-    def stop(self, process: subprocess.Popen[bytes]) -> None:
-        process.kill()
-        process.wait()
+    def start(self, folder: LabFolder) -> Kept:
+        self.machines.append(Kept(["sleep", "1000"], log=folder.path / "log"))
+        return self.machines[-1]
 
 
 def interrupted(lab: Lab) -> None:
@@ -209,7 +206,7 @@ def test_lab_that_is_closed_does_not_go_on_opening(
     """Closing it, or an interrupt of a `with`, ends a Linux that boots and tries no other; who waits for it is told."""
     linuxes = [NeverReady(), NeverReady()]
     monkeypatch.setattr(choose, "candidates", lambda: linuxes)
-    rescue = threading.Timer(30, lambda: [linux.stop(process) for linux in linuxes for process in linux.processes])
+    rescue = threading.Timer(30, lambda: [machine.stop() for linux in linuxes for machine in linux.machines])
     rescue.start()  # so that waiting for the boot is a failure
     lab = Lab("own", home=tmp_path / "home", current=False)
     said: list[BaseException] = []
@@ -226,5 +223,5 @@ def test_lab_that_is_closed_does_not_go_on_opening(
     waiting.join(60)
     assert rescue.is_alive(), "it waited for the boot"
     rescue.cancel()
-    assert ([len(linux.processes) for linux in linuxes], len(said)) == ([1, 0], 1)
-    assert linuxes[0].processes[0].returncode is not None and not lab.folder.path.exists()
+    assert ([len(linux.machines) for linux in linuxes], len(said)) == ([1, 0], 1)
+    assert not psutil.pid_exists(linuxes[0].machines[0].pid) and not lab.folder.path.exists()
