@@ -1,11 +1,12 @@
 """The course on the kernels that learners have: IPVS on the running kernel, as an ordinary user and as root, in QEMU.
 
-Each kernel is booted once for each user, two at once. `./lab test --kernels` runs all, `./lab test --kernels smoke` boots one.
+Each kernel is booted once for each user. `./lab test --kernels` runs all, `./lab test --kernels smoke` boots one.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -89,9 +90,12 @@ def script(who: str, steps: list[Step]) -> str:
         f"export LABKIT_LINUX=host PYTHONDONTWRITEBYTECODE=1 TESTS='{' '.join(selected())}'",
     ]
     run = "" if who == "root" else f"setpriv --reuid={USER} --regid={USER} --init-groups env HOME={home} USER={USER} "
-    for number, (_, command) in enumerate(steps):
-        lines.append(f"cat >/tmp/step <<'STEP'\n{command}\nSTEP\n{run}sh /tmp/step 2>&1; echo; echo {MARK} {number} $?")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *(step_line(run, number, command) for number, (_, command) in enumerate(steps))]) + "\n"
+
+
+def step_line(run: str, number: int, command: str) -> str:
+    """The line of run.sh for a step: the command, by `run`, and below what it said MARK, the step's number and the code."""
+    return f"{run}sh -c {shlex.quote(command)} 2>&1; code=$?; echo; echo {MARK} {number} $code"
 
 
 @cache
@@ -121,11 +125,11 @@ def judge(found: Kernel, who: str, steps: list[Step], folder: Path, table: Table
 
 @pytest.fixture(scope="module")
 def boots(request: pytest.FixtureRequest, table: Table, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boots]:
-    """The boots of the chosen tests, two at once: what a guest does is done by one processor at a time."""
+    """The boots of the chosen tests, as many at once as there are processors here, for a guest has one."""
     system(), selected()
     chosen = [item for item in request.session.items if isinstance(item, pytest.Function)]
     kernels = {name: kernel(name) for name in dict.fromkeys(str(item.callspec.params["name"]) for item in chosen)}
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         found: Boots = {}
         for item in chosen:
             name, who = (str(item.callspec.params[key]) for key in ("name", "who"))

@@ -1,11 +1,13 @@
-"""What `./lab test` makes of skipped tests, by the records that pytest writes."""
+"""What `./lab test` makes of skipped tests, by the records that pytest writes, and of the steps on other kernels."""
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 import run
+from kernels.test_kernels import MARK, step_line
 
 RECORD = """<testsuites><testsuite>
 <testcase classname="a" name="passes"/>
@@ -38,3 +40,12 @@ def test_slow_tests_are_there() -> None:
     for name in run.GUARDS:
         file, _, function = name.partition("::")
         assert f"def {function}" in (run.TOP / file).read_text()
+
+
+@pytest.mark.parametrize(
+    ("command", "code"), [("true", 0), ('echo "it\'s"; exit 7', 7), ("cat /nowhere | tee /dev/null; false", 1)]
+)
+def test_a_step_on_another_kernel_ends_with_its_own_code(command: str, code: int) -> None:
+    """What a guest prints after a step of `--kernels` is the step's code, and of nothing that runs behind it."""
+    done = subprocess.run(["sh", "-c", step_line("env ", 3, command)], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == f"{MARK} 3 {code}"
