@@ -1,19 +1,20 @@
-"""What the services have in common: what they show, how a daemon is started and stopped, whom a port belongs to."""
+"""What the services have in common: what they show, how a program is started and stopped, whom a port belongs to."""
 
 from __future__ import annotations
 
 import ipaddress
 import shlex
 import signal
+from collections.abc import Callable
 from typing import Any, NoReturn, Self
 
 from ..errors import BadInput, CommandFailed, ConfigRejected, MissingProgram, NotRunning, PortTaken, ServiceError, WaitTimeout
-from ..lab import Lab
+from ..lab import Lab, Process
 from ..machine.link import PROCESSES
 from ..machine.view import HOME
 from ..recording import listener
 
-FIRST_TIMEOUT, STOP_TIMEOUT = 2.0, 10.0
+START_TIMEOUT, FIRST_TIMEOUT, STOP_TIMEOUT = 20.0, 2.0, 10.0
 
 
 class Running:
@@ -28,7 +29,7 @@ class Running:
 
     @classmethod
     def at(cls, lab: Lab, protocol: str, address: str, port: int) -> Self | None:
-        """Who listens there, None when nobody does."""
+        """Return who listens there, None when nobody does."""
         found = lab.call("labkit.inside.sockets:server_at", protocol, address, port)
         return found and cls(lab, **found)
 
@@ -48,21 +49,14 @@ class Service:
 
     title = "service"
     task: int | None = None  # the task that it solves: its commands belong to that task's script
+    _process: Process | Running | None = None  # of one that stays in the foreground
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
 
-    def record(self, *commands: str) -> None:
-        """Show native commands that were applied, and keep them where this is the lab's own task."""
-        self.lab.record(*commands, task=self.task)
-
     def start(self) -> None:
         """Start it; when it cannot be started, nothing of it is left running. What runs already is left so, and said."""
         raise NotImplementedError
-
-    def say(self, words: str) -> None:
-        """Say something that is no command."""
-        listener.get()(f"# {words}")
 
     def stop(self) -> None:
         """Stop it; a service that does not run is left as it is."""
@@ -74,9 +68,14 @@ class Service:
         self.start()
 
     @property
+    def alive(self) -> bool:
+        """True while it runs."""
+        return self._process is not None and self._process.alive
+
+    @property
     def log(self) -> str:
         """What it has said so far."""
-        raise NotImplementedError
+        return self._process.log if self._process else ""
 
     def __enter__(self) -> Self:
         self.start()
@@ -86,26 +85,53 @@ class Service:
         if not self.lab.closed:
             self.stop()
 
+    def record(self, *commands: str) -> None:
+        """Show native commands that were applied, and keep them where this is the lab's own task."""
+        self.lab.record(*commands, task=self.task)
+
+    def say(self, words: str) -> None:
+        """Say something that is no command."""
+        listener.get()(f"# {words}")
+
+    def in_background(self, command: str, ready: Callable[[Process], object], *, reason: str, way_out: str = "") -> Process:
+        """Run `command` in the background, and return its process once it is `ready` or has ended by itself.
+
+        Raises ServiceError when neither has come in time; then, and after an interrupt, nothing of it is left.
+        """
+        process = self.lab.start(command, name=self.title)
+        try:
+            self.lab.wait_until(lambda: ready(process) or not process.alive, reason=reason, timeout=START_TIMEOUT)
+        except WaitTimeout as error:
+            process.stop()
+            raise ServiceError(f"{error.tried[:-1]}, and it never came.", words=process.log, way_out=way_out) from None
+        except BaseException:
+            process.stop()
+            raise
+        return process
+
 
 class Daemon(Service):
-    """A program that puts itself into the background once it is ready, and keeps its pid in a file."""
+    """A program that puts itself into the background once it is ready, and keeps its pid in a file: described by data."""
 
     program = ""
     pid_file = ""
+    config_file = ""
+    log_files: tuple[str, ...] = ()
+    # The commands as one types them, with the names of the two files.
+    starting, stopping = "", "kill $(cat {pid_file})"
     # Where the assignment has it listen: there one is found that somebody else has started.
     place = ("tcp", "127.0.0.1", 0)
     # What stands in the command line of one that the package's service has started.
     service_sign = ""
-    log_files: tuple[str, ...] = ()
-    config_file = ""
 
-    def __init__(self, lab: Lab, config: str | None = None, *, file: str | None = None) -> None:
+    def __init__(self, lab: Lab, config: str | None = None, *, file: str | None = None, pid_file: str | None = None) -> None:
         """`config` is the text of its configuration, written to `file` (in ~ or /tmp); None takes what is there.
 
-        What is there is the one that runs, whoever started it and with whichever configuration, else the file.
+        What is there is the one that runs, whoever started it and with whichever configuration, else the file. A second one
+        of its kind needs a `file` and a `pid_file` of its own, which its configuration names.
         """
         super().__init__(lab)
-        self.config_file = file or self.config_file
+        self.config_file, self.pid_file = file or self.config_file, pid_file or self.pid_file
         self._said = ""
         self._as_found: tuple[str, str] | None = None  # the commands that start and stop one that was started in another way
         self._config, self._changed = config, False
@@ -127,12 +153,9 @@ class Daemon(Service):
     def find(self) -> int | None:
         """The pid of the one that runs, None when none does; one started in another way is stopped and started in that way."""
         pid = self.pid
-        if pid is None or not self._runs(pid):
-            return None
-        if self._config is None and not self._ours(pid):
+        if pid is not None and self._config is None and not self._ours(pid):
             found = Running.at(self.lab, *self.place)
-            command = self.lab.call("labkit.inside.sockets:describe", pid)["command"]
-            if self.service_sign in command:
+            if self.service_sign in self._command_of(pid):
                 self._as_found = (f"systemctl start {self.program}", f"systemctl stop {self.program}")
             elif found is not None and found.pid == pid:
                 self._as_found = (self.typed(found), f"kill {pid}")
@@ -143,20 +166,22 @@ class Daemon(Service):
         foreground = {"-d", "--no-daemon", "-k", "--keep-in-foreground"} & set(found.arguments)
         return found.command + (" &" if foreground else "")
 
+    def _command_of(self, pid: int) -> str:
+        return str(self.lab.call("labkit.inside.sockets:describe", pid)["command"])
+
     def _ours(self, pid: int) -> bool:
         """True when process `pid` was started with the configuration file of this object."""
-        words = self.lab.call("labkit.inside.sockets:describe", pid)["command"].split()
-        return self.config_file.replace("~", HOME, 1) in words
+        return self.config_file.replace("~", HOME, 1) in self._command_of(pid).split()
 
     @property
     def start_command(self) -> str:
         """The command that starts it, as one types it."""
-        raise NotImplementedError
+        return self._as_found[0] if self._as_found else self.starting.format(file=self.config_file)
 
     @property
     def stop_command(self) -> str:
         """The command that stops it, as one types it."""
-        return f"kill $(cat {self.pid_file})"
+        return self._as_found[1] if self._as_found else self.stopping.format(file=self.config_file, pid_file=self.pid_file)
 
     def configure(self, config: str) -> None:
         """Write its configuration file; it takes effect at the next start."""
@@ -189,7 +214,7 @@ class Daemon(Service):
 
     def launch(self) -> None:
         """Start it, and show nothing. Raises as `start`."""
-        before = self._pids()
+        before = set(self.lab.call(f"{PROCESSES}:named", self.program))
         done = self.lab.run(self.start_command, check=False)
         self._said = str(done)
         if done.code:
@@ -197,7 +222,7 @@ class Daemon(Service):
         try:
             self.lab.wait_until(lambda: self.alive, reason=f"{self.pid_file} of {self.program}")
         except BaseException:
-            for pid in self._pids() - before:  # started, but its pid file is somewhere else
+            for pid in set(self.lab.call(f"{PROCESSES}:named", self.program)) - before:  # its pid file is somewhere else
                 self._kill(pid)
             raise
         self._changed = False
@@ -214,18 +239,13 @@ class Daemon(Service):
             return ""
         command = self.stop_command
         done = self.lab.run(command, check=False)
+        reason = f"the end of {self.program}"
         try:
-            self._await_end(pid, 0.0 if done.code else FIRST_TIMEOUT)
+            self.lab.wait_until(lambda: not self._runs(pid), reason=reason, timeout=0.0 if done.code else FIRST_TIMEOUT)
         except WaitTimeout:  # also a daemon that has just been started may lose its first signal
             self._kill(pid)
-            self._await_end(pid, STOP_TIMEOUT)
+            self.lab.wait_until(lambda: not self._runs(pid), reason=reason, timeout=STOP_TIMEOUT)
         return command if not done.code else f"kill {pid}"
-
-    def _await_end(self, pid: int, timeout: float) -> None:
-        self.lab.wait_until(lambda: not self._runs(pid), reason=f"the end of {self.program}", timeout=timeout)
-
-    def _pids(self) -> set[int]:
-        return set(self.lab.call(f"{PROCESSES}:named", self.program))
 
     def _runs(self, pid: int) -> bool:
         return bool(self.lab.call(f"{PROCESSES}:exists", pid, self.program))
@@ -235,7 +255,7 @@ class Daemon(Service):
 
     @property
     def pid(self) -> int | None:
-        """The pid that its pid file names, else that of the one at its place, whoever started it; None without any."""
+        """The pid that its pid file names, else that of the one at its place, whoever started it; None when none runs."""
         text = (self.lab.read(self.pid_file) or "").strip()
         if text.isdigit() and self._runs(int(text)):
             return int(text)
@@ -246,9 +266,8 @@ class Daemon(Service):
 
     @property
     def alive(self) -> bool:
-        """True while its process runs."""
-        pid = self.pid
-        return pid is not None and self._runs(pid)
+        """True while it runs."""
+        return self.pid is not None
 
     @property
     def log(self) -> str:
@@ -269,37 +288,48 @@ def split_address(text: str) -> tuple[str, int]:
 
 
 def listeners(lab: Lab) -> list[dict[str, Any]]:
-    """Who listens in the lab: rows of protocol, address, port, pid, program, command."""
+    """Return who listens in the lab: rows of protocol, address, port, pid, program, command."""
     rows: list[dict[str, Any]] = lab.call("labkit.inside.sockets:listeners")
     return rows
 
 
+def ran(lab: Lab, command: str, wrong: Callable[[str], ServiceError] | None = None) -> str:
+    """Run a command and return what it printed. Raises MissingProgram, else what `wrong` makes of its words.
+
+    Without `wrong` it is one that lets a program check its configuration: then ConfigRejected.
+    """
+    done = lab.run(command, check=False)
+    if done.code == 127:
+        raise MissingProgram(f"`{command.split()[0]}` is not installed.", words=str(done), way_out="run ./lab doctor")
+    if done.code and wrong:
+        raise wrong(str(done).strip())
+    if done.code:
+        way_out = "mend the line that it names"
+        raise ConfigRejected(f"`{command}` refused the configuration.", words=str(done), way_out=way_out)
+    return str(done)
+
+
 def explain(lab: Lab, program: str, command: str, code: int, words: str) -> NoReturn:
     """Raise the error that fits what a service's start said."""
+    low = words.lower()
     if code == 127:
-        raise MissingProgram(
-            f"`{program}` is not installed.", words=words, way_out="run ./lab doctor; it names the package to install"
-        )
-    if "Address already in use" in words or "address already in use" in words:
-        busy = "\n".join(
-            f"{row['protocol']} {row['address']}:{row['port']} {row['command']} (pid {row['pid']})" for row in listeners(lab)
-        )
+        way_out = "run ./lab doctor; it names the package to install"
+        raise MissingProgram(f"`{program}` is not installed.", words=words, way_out=way_out)
+    if "address already in use" in low:
+        busy = [f"{row['protocol']} {row['address']}:{row['port']} {row['command']} (pid {row['pid']})" for row in listeners(lab)]
         raise PortTaken(
             f"`{command}` found its port taken in the lab.",
-            words=f"{words.strip()}\nlistening now:\n{busy}",
+            words="\n".join([words.strip(), "listening now:", *busy]),
             way_out="stop the other one, or choose another port",
         )
-    if (
-        program != "python3"
-        and code in (1, 2)
-        and any(word in words.lower() for word in (" line ", ".conf:", "bad ", "unknown", "invalid", "emerg"))
-    ):
+    signs = (" line ", ".conf:", "bad ", "unknown", "invalid", "emerg")
+    if program != "python3" and code in (1, 2) and any(sign in low for sign in signs):
         raise ConfigRejected(f"`{command}` refused its configuration.", words=words, way_out="mend the line that it names")
     raise ServiceError(f"`{command}` did not start {program}.", words=words) from CommandFailed(command, code, words=words)
 
 
 def quoted(text: str) -> str:
-    """`text` as one word of a shell command, with a leading ~ left for the shell."""
+    """Return `text` as one word of a shell command, with a leading ~ left for the shell."""
     if text.startswith("~/"):
         return "~/" + shlex.quote(text[2:])
     return shlex.quote(text)

@@ -1,4 +1,7 @@
-"""Faults, made and healed: a backend stopped, frozen, unplugged, slow or flaky, each with its native commands."""
+"""Faults, made and healed: a backend stopped, frozen, unplugged, slow or flaky, each with its native commands.
+
+A fault is a service of its own: it lasts from its start to its stop, and its title is the word for what the backend suffers.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,18 @@ from collections.abc import Callable
 
 from ..errors import BadInput, CommandFailed, ServiceError
 from ..inside.stand_in import READY
-from ..lab import Lab, Process
+from ..lab import Lab
 from ..machine.link import PROCESSES
 from ..machine.view import LABKIT
 from .base import Service, quoted, split_address
 from .http_server import WELL, BackendPool, BackendServer
 
+STAND_IN = f"{LABKIT}/labkit/inside/stand_in.py"
+MAX_MS = 60_000
+
 
 def nft_commands(address: str, port: int) -> tuple[list[str], list[str]]:
-    """The commands that drop by nftables, in a table of its own, and those that take it back (nft(8))."""
+    """Return the commands that drop by nftables, in a table of its own, and those that take it back (nft(8))."""
     table = f"ip labkit_drop_{address.replace('.', '_')}_{port}"
     rule = f"ip daddr {address} tcp dport {port} drop"
     chain = "'{ type filter hook output priority 0; }'"
@@ -25,7 +31,7 @@ def nft_commands(address: str, port: int) -> tuple[list[str], list[str]]:
 
 
 def netem_commands(address: str, port: int) -> tuple[list[str], list[str]]:
-    """The commands that lose every such packet by netem, and those that take it back (tc-netem(8), tc-u32(8)).
+    """Return the commands that lose every such packet by netem, and those that take it back (tc-netem(8), tc-u32(8)).
 
     Several drops share the queue; each filter has a number of its own, and the last one that goes takes the queue along.
     """
@@ -42,48 +48,36 @@ def netem_commands(address: str, port: int) -> tuple[list[str], list[str]]:
 class PacketDrop(Service):
     """Drops every TCP packet to `address` ("address:port") between start and stop."""
 
+    title = "unplugged"
+
     def __init__(self, lab: Lab, address: str) -> None:
         """Raises BadInput unless `address` is an IPv4 address and a port."""
         super().__init__(lab)
-        self.address, self.title = address, f"dropped packets to {address}"
-        self._place = split_address(address)
+        self.address, self._place = address, split_address(address)
         self._undo: list[str] = []
-        self._log = ""
 
     def start(self) -> None:
         """Begin to drop, by the first way that this Linux has. Raises ServiceError with both ways' words."""
         words = []
         for make, undo in (nft_commands(*self._place), netem_commands(*self._place)):
             try:
-                self._log += str(self.lab.run(" && ".join(make)))
+                self.lab.run(" && ".join(make))
             except CommandFailed as error:
                 words.append(str(error))
                 self.lab.run("; ".join(undo), check=False)
-                continue
-            self._undo = undo
-            self.record(*make)
-            return
-        raise ServiceError(
-            f"Packets to {self.address} cannot be dropped in this lab.", words="\n".join(words),
-            way_out="open the lab with needs={'drop'}",
-        )  # fmt: skip
+            else:
+                self._undo = undo
+                self.record(*make)
+                return
+        tried, way_out = f"Packets to {self.address} cannot be dropped in this lab.", "open the lab with needs={'drop'}"
+        raise ServiceError(tried, words="\n".join(words), way_out=way_out)
 
     def stop(self) -> None:
         """Let the packets through again, also where somebody has taken the rules away already (`nft flush ruleset`)."""
         undo, self._undo = self._undo, []
         for command in undo:
-            self._log += str(self.lab.run(command, check=False))
+            self.lab.run(command, check=False)
             self.record(command)
-
-    @property
-    def log(self) -> str:
-        """What the commands printed."""
-        return self._log
-
-
-STAND_IN = f"{LABKIT}/labkit/inside/stand_in.py"
-START_TIMEOUT = 20.0
-MAX_MS = 60_000
 
 
 class Freeze(Service):
@@ -95,10 +89,6 @@ class Freeze(Service):
         super().__init__(server.lab)
         self.server, self._pid = server, server.pid
 
-    def _signal(self, name: str) -> None:
-        self.record(f"pkill -{name} -f {quoted(self.server.pattern)}")
-        self.lab.call(f"{PROCESSES}:send_signal", self._pid, int(signal.Signals[f"SIG{name}"]))
-
     def start(self) -> None:
         """Stop it by SIGSTOP."""
         self._signal("STOP")
@@ -107,36 +97,26 @@ class Freeze(Service):
         """Let it go on."""
         self._signal("CONT")
 
-
-class Unplug(PacketDrop):
-    """Packets to a server that are dropped."""
-
-    def __init__(self, server: BackendServer) -> None:
-        super().__init__(server.lab, server.backend.address)
-        self.title = "unplugged"
+    def _signal(self, name: str, *, shown: bool = True) -> None:
+        if shown:
+            self.record(f"pkill -{name} -f {quoted(self.server.pattern)}")
+        self.lab.call(f"{PROCESSES}:send_signal", self._pid, int(signal.Signals[f"SIG{name}"]))
 
 
-class StandIn(Service):
+class StandIn(Freeze):
     """Another server at a server's socket, slow or flaky by `options`; the server itself is paused meanwhile."""
 
     def __init__(self, server: BackendServer, title: str, options: str) -> None:
-        super().__init__(server.lab)
-        self.server, self.title, self._options = server, title, options
-        self._pid = server.pid
-        self._process: Process | None = None
-
-    def command(self, pid: int | str) -> str:
-        """The command that makes it, for the server `pid`."""
-        return f"python3 {STAND_IN} -d {self.server.folder} {self._options} --for {pid}"
+        super().__init__(server)
+        self.title, self._command = title, f"python3 {STAND_IN} -d {server.folder} {options} --for "
 
     def start(self) -> None:
         """Take over; it answers when this returns. Raises ServiceError."""
-        self.record(f"{self.command(f'$(pgrep -f {quoted(self.server.pattern)})')} &")
-        process = self._process = self.lab.start(self.command(self._pid), name=self.title)
+        self.record(f"{self._command}$(pgrep -f {quoted(self.server.pattern)}) &")
         try:
-            self.lab.wait_until(
-                lambda: READY in process.log or not process.alive, reason=f"a {self.title} server", timeout=START_TIMEOUT
-            )
+            reason = f"a {self.title} server"
+            process = self.in_background(f"{self._command}{self._pid}", lambda process: READY in process.log, reason=reason)
+            self._process = process
             if not process.alive:
                 raise ServiceError(
                     f"`{process.command}` cannot stand in for {self.server.title}.", words=process.log,
@@ -154,12 +134,7 @@ class StandIn(Service):
     def _end(self) -> None:
         if self._process:
             self._process.stop()
-        self.lab.call(f"{PROCESSES}:send_signal", self._pid, int(signal.SIGCONT))  # also where it was killed itself
-
-    @property
-    def log(self) -> str:
-        """Its access log."""
-        return self._process.log if self._process else ""
+        self._signal("CONT", shown=False)  # also where the stand-in was killed itself
 
 
 class Faults:
@@ -177,7 +152,7 @@ class Faults:
         with server.changing:
             server.cure()
             if server.alive:
-                self.pool.lab.record(server.stop_command)
+                self.pool.lab.record(server.stop_command)  # as every fault, for nobody's task
                 server.end()
 
     def freeze(self, name: str) -> None:
@@ -186,7 +161,7 @@ class Faults:
 
     def unplug(self, name: str) -> None:
         """Drop all packets to it: a client that connects gets no answer."""
-        self._make(name, Unplug)
+        self._make(name, lambda server: PacketDrop(server.lab, server.backend.address))
 
     def slow(self, name: str, *, ms: float = 500) -> None:
         """Let every answer come `ms` milliseconds later. Raises BadInput unless that is above 0 and at most a minute."""

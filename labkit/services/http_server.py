@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import Self
 
 from ..errors import BadInput, NotRunning, ServiceError
-from ..lab import Lab, Process
+from ..lab import Lab
 from ..machine.view import HOME
-from .base import Running, Service, explain, quoted, split_address
+from .base import START_TIMEOUT, Running, Service, explain, quoted, split_address
 
-START_TIMEOUT = 20.0
 WELL, STOPPED = "well", "stopped"
 PAGES = {  # requirement 1.2 of the assignment
     "backend1": "<h1>Response from Backend Server 1</h1>",
@@ -40,16 +39,10 @@ class Backend:
         """The address and port to ask it at."""
         return f"{self.bind or '127.0.0.1'}:{self.port}"
 
-    @property
-    def command(self) -> str:
-        """The command that runs it, as one types it."""
+    def command_for(self, folder: str) -> str:
+        """Return the command that serves `folder` there, as one types it."""
         bind = f" -b {self.bind}" if self.bind else ""
-        return f"python3 -m http.server {self.port}{bind} -d ~/{self.name}"
-
-    @property
-    def pattern(self) -> str:
-        """What pkill finds it by; [p] finds a p, and not the command that searches."""
-        return "[p]" + self.command.partition(" -d ")[0][1:] + " -d"
+        return f"python3 -m http.server {self.port}{bind} -d {folder}"
 
 
 ASSIGNMENT = (Backend("backend1", 8081, PAGES["backend1"]), Backend("backend2", 8082, PAGES["backend2"]))
@@ -64,7 +57,6 @@ class BackendServer(Service):
         super().__init__(lab)
         self.backend, self.title = backend, backend.name
         self.folder = f"~/{backend.name}"  # what it serves
-        self._process: Process | Running | None = None
         self._found: Running | None = None  # what was found here and was not started by a command of ours
         self.fault: Service | None = None  # what it suffers from now: services/faults.py
         self.changing = threading.RLock()  # clicks and cells are threads of their own
@@ -72,15 +64,15 @@ class BackendServer(Service):
     @property
     def command(self) -> str:
         """The command that runs it, as one types it: what started the one that was found, else ours."""
-        return self._found.command if self._found else f"{self.backend.command.partition(' -d ')[0]} -d {self.folder}"
+        return self._found.command if self._found else self.backend.command_for(self.folder)
 
     @property
     def pattern(self) -> str:
         """What pkill finds it by; [p] finds a p, and not the command that searches."""
-        if not self._found:
-            return self.backend.pattern
-        words = " ".join(self._found.arguments)
-        return f"[{words[0]}]" + re.sub(r"[][*^$+?(){}|\\]", r"\\\g<0>", words[1:])
+        words = self.backend.command_for("")
+        if self._found:
+            words = re.sub(r"[][*^$+?(){}|\\]", r"\\\g<0>", " ".join(self._found.arguments))
+        return f"[{words[0]}]{words[1:].rstrip()}"
 
     def write_page(self) -> None:
         """Make its folder and its index.html; a page that is there is left as it is.
@@ -92,12 +84,11 @@ class BackendServer(Service):
         there = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else None
         same = there is not None and there.strip().strip('"') == page.strip()
         if self.lab.task not in (None, self.task):
-            if same:
-                return
-            self.folder = f"/tmp/{self.backend.name}"
-            self.lab.run(["mkdir", "-p", self.folder])
-            self.lab.call("labkit.inside.files:write", f"{self.folder}/index.html", page + "\n")
-            self.say(f"{self.folder}/index.html: {page}")
+            if not same:
+                self.folder = f"/tmp/{self.backend.name}"
+                self.lab.run(["mkdir", "-p", self.folder])
+                self.lab.call("labkit.inside.files:write", f"{self.folder}/index.html", page + "\n")
+                self.say(f"{self.folder}/index.html: {page}")
             return
         self.record(f"mkdir -p {self.folder}")
         if there is None or same or self.lab.task is None:
@@ -118,7 +109,7 @@ class BackendServer(Service):
     def launch(self) -> None:
         """Run it, and show nothing. Raises as `start`."""
         # A shell that goes into a folder first would else stay the parent of the server.
-        process = self.lab.start(self.command.replace("&& ", "&& exec ", 1), name=self.backend.name)
+        process = self.lab.start(self.command.replace("&& ", "&& exec ", 1), name=self.title)
         try:
             state = self.lab.call("labkit.inside.sockets:wait_for_listener", process.pid, self.backend.port, START_TIMEOUT)
         except BaseException:
@@ -137,7 +128,7 @@ class BackendServer(Service):
             return False
         self._process = found
         folder = found.arguments[-1].replace(HOME, "~", 1)
-        ours = found.command == f"{self.backend.command.partition(' -d ')[0]} -d {folder}"
+        ours = found.command == self.backend.command_for(folder)
         self.folder, self._found = (folder, None) if ours else (self.folder, found)
         return True
 
@@ -174,7 +165,7 @@ class BackendServer(Service):
     @property
     def alive(self) -> bool:
         """True while it runs, whoever started it."""
-        return (self._process is not None and self._process.alive) or self.find()
+        return super().alive or self.find()
 
     @property
     def pid(self) -> int:
@@ -182,11 +173,6 @@ class BackendServer(Service):
         if self._process is None:
             raise ServiceError(f"{self.title} does not run.", way_out="start it first")
         return self._process.pid
-
-    @property
-    def log(self) -> str:
-        """Its access log; that of one which was found goes where it was started."""
-        return self._process.log if self._process else ""
 
 
 class BackendPool(Service):

@@ -8,9 +8,9 @@ import shlex
 from collections.abc import Mapping
 from typing import Any, Self
 
-from ..errors import BadInput, CallFailed, MissingProgram, NotRunning, ServiceError
+from ..errors import BadInput, CallFailed, NotRunning, ServiceError
 from ..lab import Lab
-from .base import Service, split_address
+from .base import Service, ran, split_address
 
 IPVS = "labkit.inside.ipvs"
 # Requirement 3.2 of the assignment: the real servers and their weights.
@@ -39,11 +39,7 @@ def refused(command: str, words: str) -> ServiceError:
 
 def ipvsadm(lab: Lab, command: str) -> None:
     """Run an ipvsadm command in the lab. Raises ServiceError with its words, MissingProgram."""
-    done = lab.run(command, check=False)
-    if done.code == 127:
-        raise MissingProgram("`ipvsadm` is not installed.", words=str(done), way_out="run ./lab doctor")
-    if done.code:
-        raise refused(command, str(done).strip())
+    ran(lab, command, lambda words: refused(command, words))
 
 
 def delete_service(lab: Lab, address: str) -> bool:
@@ -83,11 +79,8 @@ class DummyInterface(Service):
     @property
     def commands(self) -> list[str]:
         """The native commands, as one types them."""
-        return [
-            f"ip link add {self.name} type dummy",
-            f"ip addr add {self.address} dev {self.name}",
-            f"ip link set {self.name} up",
-        ]
+        name = self.name
+        return [f"ip link add {name} type dummy", f"ip addr add {self.address} dev {name}", f"ip link set {name} up"]
 
     def start(self) -> None:
         """Make it and bring it up. Raises ServiceError."""
@@ -133,11 +126,10 @@ class VirtualService(Service):
     @property
     def commands(self) -> list[str]:
         """The native commands, as one types them."""
-        add = [
-            f"ipvsadm -a -t {self.address} -r {server} -m" + (f" -w {weight}" if weight != 1 else "")
-            for server, weight in self.servers.items()
-        ]
-        return [f"ipvsadm -A -t {self.address} -s {shlex.quote(self.scheduler)}", *add]
+        commands = [f"ipvsadm -A -t {self.address} -s {shlex.quote(self.scheduler)}"]
+        for server, weight in self.servers.items():
+            commands.append(f"ipvsadm -a -t {self.address} -r {server} -m" + (f" -w {weight}" if weight != 1 else ""))
+        return commands
 
     @classmethod
     def running(cls, lab: Lab, address: str = "192.168.100.1:80") -> Self:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ..errors import BadInput, ConfigRejected, MissingProgram, ServiceError, WaitTimeout
-from ..lab import Lab, Process
-from .base import Service, explain, split_address
+from ..errors import BadInput, ServiceError, WaitTimeout
+from ..lab import Lab
+from .base import Service, explain, ran, split_address
 from .ipvs import ASSIGNMENT, IPVS, delete_service, require_weight
 
 # Its own word, in its log, once its virtual services are in the kernel's table.
 STARTED = "Startup complete"
-START_TIMEOUT = 20.0
 VIRTUAL_SERVER = re.compile(r"^\s*virtual_server\s+(\d+\.\d+\.\d+\.\d+)\s+(\d+)\s*\{", re.M)
-
 REAL_SERVER = re.compile(r"^\s*real_server\s", re.M)
 
 
@@ -29,8 +27,23 @@ def health_checked(
     """
     if min(every, timeout) < 1 or retry < 0:
         raise BadInput(f"A check every {every} s with a time-out of {timeout} s is none.", way_out="whole seconds, 1 or more")
+    blocks = ""
+    for server, weight in servers.items():
+        require_weight(weight)
+        blocks += """
+    real_server {} {} {{
+        weight {}
+        HTTP_GET {{
+            url {{
+                path /
+                status_code 200
+            }}
+            connect_timeout {}
+            retry {}
+        }}
+    }}
+""".format(*split_address(server), weight, timeout, retry)
     vip, port = split_address(address)
-    blocks = "".join(_real_server(server, weight, timeout, retry) for server, weight in servers.items())
     return f"""\
 virtual_server {vip} {port} {{
     delay_loop {every}
@@ -41,26 +54,11 @@ virtual_server {vip} {port} {{
 """
 
 
-def _real_server(server: str, weight: int, timeout: int, retry: int) -> str:
-    address, port = split_address(server)
-    require_weight(weight)
-    return f"""
-    real_server {address} {port} {{
-        weight {weight}
-        HTTP_GET {{
-            url {{
-                path /
-                status_code 200
-            }}
-            connect_timeout {timeout}
-            retry {retry}
-        }}
-    }}
-"""
-
-
 class Keepalived(Service):
-    """keepalived with ~/keepalived.conf, its health checker only (-C): it adds the virtual services and looks after them."""
+    """keepalived with ~/keepalived.conf, its health checker only (-C): it adds the virtual services and looks after them.
+
+    Its log tells every check that changed its mind, every server taken out and put back.
+    """
 
     title = program = "keepalived"
 
@@ -68,14 +66,10 @@ class Keepalived(Service):
         """`config` is the text of its configuration, written to `file` in the lab's home; None takes the file that is there."""
         super().__init__(lab)
         self.config_file = file
-        self._process: Process | None = None
+        # In the foreground (-n), its log on the terminal (-l) only (-G).
+        self.command = f"keepalived -C -n -l -G -f {file}"
         if config is not None:
             lab.write(file, config)
-
-    @property
-    def command(self) -> str:
-        """The command that runs it, as one types it: in the foreground (-n), its log on the terminal (-l) only (-G)."""
-        return f"keepalived -C -n -l -G -f {self.config_file}"
 
     @property
     def services(self) -> list[str]:
@@ -84,13 +78,7 @@ class Keepalived(Service):
 
     def test(self) -> None:
         """Let keepalived check the configuration. Raises ConfigRejected with its words, MissingProgram."""
-        command = f"keepalived -t -C -f {self.config_file}"
-        done = self.lab.run(command, check=False)
-        if done.code == 127:
-            raise MissingProgram("`keepalived` is not installed.", words=str(done), way_out="run ./lab doctor")
-        if done.code:
-            way_out = "mend the line that it names"
-            raise ConfigRejected(f"`{command}` refused the configuration.", words=str(done), way_out=way_out)
+        ran(self.lab, f"keepalived -t -C -f {self.config_file}")
 
     def start(self) -> None:
         """Check the configuration, then start; its virtual services are in the table when this returns.
@@ -101,18 +89,10 @@ class Keepalived(Service):
             raise ServiceError("keepalived already runs in this lab.", way_out="stop it first, or use restart()")
         self.test()
         self.record(f"{self.command} &")
-        process = self.lab.start(self.command, name=self.program)
-        try:
-            self.lab.wait_until(
-                lambda: STARTED in process.log or not process.alive, reason="keepalived's start", timeout=START_TIMEOUT
-            )
-        except WaitTimeout as error:
-            process.stop()
-            way_out = "does its configuration have a virtual_server?"
-            raise ServiceError(f"{error.tried[:-1]}, and it never came.", words=process.log, way_out=way_out) from None
-        except BaseException:
-            process.stop()
-            raise
+        process = self.in_background(
+            self.command, lambda process: STARTED in process.log, reason="keepalived's start",
+            way_out="does its configuration have a virtual_server?",
+        )  # fmt: skip
         if not process.alive:
             explain(self.lab, self.program, self.command, process.stop(), process.log)
         self._process = process
@@ -129,24 +109,12 @@ class Keepalived(Service):
 
     def wait_for_all(self, timeout: float = 30.0) -> None:
         """Wait until every real server of its configuration is in the table. Raises WaitTimeout, with its log."""
-        wanted = len(REAL_SERVER.findall(self.lab.read(self.config_file) or ""))
+        wanted, services = len(REAL_SERVER.findall(self.lab.read(self.config_file) or "")), self.services
 
         def there() -> bool:
-            rows = self.lab.call(f"{IPVS}:counters")
-            return sum(row["service"] in services for row in rows) == wanted
+            return sum(row["service"] in services for row in self.lab.call(f"{IPVS}:counters")) == wanted
 
-        services = self.services
         try:
             self.lab.wait_until(there, reason=f"{wanted} real servers in keepalived's table", timeout=timeout)
         except WaitTimeout as error:
             raise WaitTimeout(error.tried, words=self.log, way_out="do they all answer 200?") from None
-
-    @property
-    def alive(self) -> bool:
-        """True while its process runs."""
-        return self._process is not None and self._process.alive
-
-    @property
-    def log(self) -> str:
-        """What it has said: every check that changed its mind, every server taken out and put back."""
-        return self._process.log if self._process else ""

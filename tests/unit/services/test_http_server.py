@@ -50,8 +50,8 @@ def test_assignment_is_exact() -> None:
 
 def test_command_is_what_one_types() -> None:
     """Python's own server over the folder in ~, bound where the backend says."""
-    assert Backend("backend1", 8081, "x").command == "python3 -m http.server 8081 -d ~/backend1"
-    assert Backend("b", 80, "x", "127.0.0.2").command == "python3 -m http.server 80 -b 127.0.0.2 -d ~/b"
+    assert Backend("backend1", 8081, "x").command_for("~/backend1") == "python3 -m http.server 8081 -d ~/backend1"
+    assert Backend("b", 80, "x", "127.0.0.2").command_for("~/b") == "python3 -m http.server 80 -b 127.0.0.2 -d ~/b"
 
 
 def test_server_that_was_found_is_stopped_by_its_words(lab: Any) -> None:
