@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import pandas as pd
 
@@ -13,33 +12,8 @@ CLOSE = 0.5
 COLUMNS = ["if you need", "take", "because", "the others"]
 
 
-@dataclass(frozen=True)
-class Criterion:
-    """One need: its words, a figure for each balancer, whether more is better, and how a figure is written."""
-
-    need: str
-    figures: pd.Series
-    written: Callable[[float], str]
-    more: bool = False
-    close: float = 0.0
-
-    @property
-    def best(self) -> list[str]:
-        """The balancers with the best figure, and those that come close."""
-        top = self.figures.max() if self.more else self.figures.min()
-        near = self.figures >= top * (1 - self.close) if self.more else self.figures <= top * (1 + self.close)
-        return list(self.figures.index[near])
-
-    def row(self) -> tuple[str, ...]:
-        """The criterion as a row of `decide`."""
-        best = self.best
-        told = [f"{name}: {self.written(value)}" for name, value in self.figures.items() if name not in best]
-        ends = [self.written(end) for end in (self.figures[best].min(), self.figures[best].max())]
-        return self.need, ", ".join(best), " to ".join(dict.fromkeys(ends)), "; ".join(told) or "–"
-
-
 def spread(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The share (0 to 1) of the answered requests that each backend got; a row a balancer, a column a backend.
+    """Return the share (0 to 1) of the answered requests that each backend got; a row a balancer, a column a backend.
 
     `frames` is {balancer: traffic}.
     """
@@ -48,29 +22,36 @@ def spread(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return table[sorted(table.columns)].rename_axis(None).rename_axis(None, axis=1)
 
 
-def criteria(faults: pd.DataFrame, load: pd.DataFrame, shares: pd.DataFrame) -> list[Criterion]:
-    """The needs, each with its figures; the arguments are those of `decide`."""
-    order = list(dict.fromkeys(faults.index.get_level_values("balancer")))
-    seen = faults.groupby(level="balancer")
-    sums, most = seen[["requests", "failed", "late"]].sum().loc[order], seen[["seconds failing", "tries"]].max().loc[order]
-    load = load.loc[[name for name in load.index if name in order]]
-    failed, hurt = sums["failed"] / sums["requests"], (sums["failed"] + sums["late"]) / sums["requests"]
-    return [
-        Criterion("no failed request when a server breaks", failed, lambda share: f"{100 * share:.0f} % failed"),
-        Criterion("a short disruption", most["seconds failing"], lambda n: f"failures in {n:.0f} s at the most"),
-        Criterion("clients that need not try again", most["tries"], lambda n: f"{n:.0f} {'try' if n == 1 else 'tries'}"),
-        Criterion("few that fail or come late", hurt, lambda share: f"{100 * share:.0f} % failed or late", close=CLOSE),
-        Criterion("the most requests a second", load["ratio"], lambda n: f"{n:.2f} of direct", more=True, close=CLOSE),
-        Criterion("a short wait under full load", load["p50"], lambda n: f"half within {n:.1f} ms", close=CLOSE),
-        Criterion("work for every server", shares.min(axis=1), lambda n: f"least {100 * n:.0f} %", more=True, close=CLOSE),
-    ]
-
-
 def decide(faults: pd.DataFrame, load: pd.DataFrame, shares: pd.DataFrame) -> pd.DataFrame:
-    """A row for each need: which balancer to take, by which figure, and the others' figures.
+    """Return a row for each need: which balancer to take, by which figure, and the others' figures.
 
     `faults` are the tables of `disruption` below each other (index: fault, balancer), `load` is `throughput`'s, `shares`
     is `spread`'s. Times and shares that differ by less than CLOSE count as equal. Columns: if you need, take, because,
     the others.
     """
-    return pd.DataFrame([criterion.row() for criterion in criteria(faults, load, shares)], columns=COLUMNS)
+    order = list(dict.fromkeys(faults.index.get_level_values("balancer")))
+    seen = faults.groupby(level="balancer")
+    sums, most = seen[["requests", "failed", "late"]].sum().loc[order], seen[["seconds failing", "tries"]].max().loc[order]
+    load = load.loc[[name for name in load.index if name in order]]
+    failed, hurt = 100 * sums["failed"] / sums["requests"], 100 * (sums["failed"] + sums["late"]) / sums["requests"]
+    rows = [
+        row("no failed request when a server breaks", failed, "{:.0f} % failed"),
+        row("a short disruption", most["seconds failing"], "failures in {:.0f} s at the most"),
+        row("clients that need not try again", most["tries"], lambda n: f"{n:.0f} {'try' if n == 1 else 'tries'}"),
+        row("few that fail or come late", hurt, "{:.0f} % failed or late", close=CLOSE),
+        row("the most requests a second", load["ratio"], "{:.2f} of direct", more=True, close=CLOSE),
+        row("a short wait under full load", load["p50"], "half within {:.1f} ms", close=CLOSE),
+        row("work for every server", 100 * shares.min(axis=1), "least {:.0f} %", more=True, close=CLOSE),
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def row(
+    need: str, figures: pd.Series, words: str | Callable[[float], str], *, more: bool = False, close: float = 0.0
+) -> tuple[str, str, str, str]:
+    """Return a row of `decide`: the balancers with the least (or with `more`, the most) and those within `close` of it."""
+    written = words.format if isinstance(words, str) else words
+    near = figures >= figures.max() * (1 - close) if more else figures <= figures.min() * (1 + close)
+    ends = [written(end) for end in (figures[near].min(), figures[near].max())]
+    others = [f"{name}: {written(value)}" for name, value in figures[~near].items()]
+    return need, ", ".join(figures.index[near]), " to ".join(dict.fromkeys(ends)), "; ".join(others) or "–"

@@ -7,7 +7,7 @@ import shutil
 import signal
 import tempfile
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,8 +32,8 @@ MARK_TIMEOUT = 60.0
 MARK_EVERY = 0.1
 
 
-def capture_command(program: str, interface: str, ports: Sequence[int], file: str) -> list[str]:
-    """The command that records TCP on `ports`, and the marks, into `file` (pcap-filter(7))."""
+def capture_command(program: str, interface: str, ports: Iterable[int], file: str) -> list[str]:
+    """Return the command that records TCP on `ports`, and the marks, into `file` (pcap-filter(7))."""
     tcp = " or ".join(f"tcp port {port}" for port in ports)
     return [program, "-q", "-i", interface, "-f", f"{tcp} or udp port {DISCARD}", "-w", file]
 
@@ -51,13 +51,13 @@ class Capture:
             raise BadInput(f"{interface!r} is no name of an interface.", way_out="lo")
         self._folder = tempfile.TemporaryDirectory(prefix="capture-", dir=own_folder())
         self.file = Path(self._folder.name) / "capture.pcapng"
-        self._name = f"{uuid.uuid4().hex[:8]}.pcapng"
+        self._name = f"captures/{uuid.uuid4().hex[:8]}.pcapng"
         self._process: Process | None = None
         self._looked = 0  # so much of the recording has been searched for marks
 
     @property
     def _recording(self) -> Path:
-        return self.lab.folder.path / "captures" / self._name
+        return self.lab.folder.path / self._name
 
     def _mark(self) -> None:
         """Send marks until one is in the file. Raises MeasureError when capturing does not work."""
@@ -69,11 +69,15 @@ class Capture:
         def seen() -> bool:
             nonlocal came
             if not process.alive:
-                raise MeasureError(
-                    f"`{process.command}` ended.", words=process.log, way_out="is the interface there? `%lab ip link`"
-                )
+                way_out = "is the interface there? `%lab ip link`"
+                raise MeasureError(f"`{process.command}` ended.", words=process.log, way_out=way_out)
             self.lab.call("labkit.inside.files:mark", token)
-            came = came[-len(token) :] + self._grown()
+            if self._recording.exists():
+                with self._recording.open("rb") as file:
+                    file.seek(self._looked)
+                    new = file.read()
+                self._looked += len(new)
+                came = came[-len(token) :] + new
             return token.encode() in came
 
         try:
@@ -81,20 +85,9 @@ class Capture:
         except WaitTimeout as error:
             raise MeasureError(f"`{process.command}` records nothing.", words=process.log) from error
 
-    def _grown(self) -> bytes:
-        """Return what the recording has grown by since this was called last."""
-        if not self._recording.exists():
-            return b""
-        with self._recording.open("rb") as file:
-            file.seek(self._looked)
-            data = file.read()
-        self._looked += len(data)
-        return data
-
     def __enter__(self) -> Self:
         """Start recording; it records when this returns. Raises MeasureError."""
-        program = PROGRAMS[self.lab.linux]
-        command = capture_command(program, self.interface, list(self.ports), f"{FOLDER}/captures/{self._name}")
+        command = capture_command(PROGRAMS[self.lab.linux], self.interface, self.ports, f"{FOLDER}/{self._name}")
         self._process = self.lab.start(command, name="capture")
         try:
             self._mark()
@@ -105,7 +98,7 @@ class Capture:
 
     def __exit__(self, *_exc: object) -> None:
         """Stop recording once all packets are in the file."""
-        process, self._process = self._process, self._process
+        process = self._process
         if process is None or self.lab.closed:
             return
         try:
@@ -119,9 +112,8 @@ class Capture:
 
     def _finished(self) -> Path:
         if not self.file.exists():
-            raise MeasureError(
-                "This capture has recorded nothing yet.", way_out="use it as `with Capture(lab) as capture: …` first"
-            )
+            way_out = "use it as `with Capture(lab) as capture: …` first"
+            raise MeasureError("This capture has recorded nothing yet.", way_out=way_out)
         return self.file
 
     def exchanges(self) -> pd.DataFrame:

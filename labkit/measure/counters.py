@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Callable
 
@@ -38,41 +39,26 @@ def settled(lab: Lab, conns: int | None = None, *, service: str | None = None, t
 
     Columns as `counters`. Raises WaitTimeout when `conns` are not reached; its words are the last counters.
     """
-    if conns is None:
-        return unchanged(lab, service, timeout)
-    seen = [counters(lab, service)]
+    last, since = counters(lab, service), time.monotonic()
 
     def enough() -> bool:
-        seen[0] = counters(lab, service)
-        return int(seen[0]["conns"].sum()) >= conns and packets_settled(seen[0])
-
-    try:
-        wait_until(enough, reason=f"{conns} connections in the counters", timeout=timeout, interval=0.2)
-    except WaitTimeout as error:
-        raise WaitTimeout(
-            error.tried, words=seen[0].to_string(), way_out="was every request sent through the virtual service?"
-        ) from None
-    return seen[0]
-
-
-def packets_settled(table: pd.DataFrame) -> bool:
-    """True unless a server has connections but no packets yet: they are summed up together, so this is a torn reading."""
-    return bool(((table["conns"] == 0) | (table["in_packets"] > 0)).all())
-
-
-def unchanged(lab: Lab, service: str | None, timeout: float) -> pd.DataFrame:
-    """The counters once two readings, a little more than the kernel's lag apart, are equal. Raises WaitTimeout."""
-    last = counters(lab, service)
-    since = time.monotonic()
-
-    def still() -> bool:
         nonlocal last, since
         now = counters(lab, service)
         if not now.equals(last):
             last, since = now, time.monotonic()
-        return time.monotonic() - since > LAG + 0.5
+        if conns is None:
+            return time.monotonic() - since > LAG + 0.5
+        # A server with connections but no packets yet is a torn reading: they are summed up together.
+        return last["conns"].sum() >= conns and bool(((last["conns"] == 0) | (last["in_packets"] > 0)).all())
 
-    wait_until(still, reason="counters that no longer change", timeout=timeout, interval=0.2)
+    if conns is None:
+        wait_until(enough, reason="counters that no longer change", timeout=timeout, interval=0.2)
+        return last
+    try:
+        wait_until(enough, reason=f"{conns} connections in the counters", timeout=timeout, interval=0.2)
+    except WaitTimeout as error:
+        way_out = "was every request sent through the virtual service?"
+        raise WaitTimeout(error.tried, words=last.to_string(), way_out=way_out) from None
     return last
 
 
@@ -81,8 +67,6 @@ def history(lab: Lab, work: Callable[[], object], *, conns: int | None = None, e
 
     Columns: those of `counters` and `time` (s since the first reading).
     """
-    import threading
-
     began, readings, done = time.monotonic(), [], threading.Event()
 
     def read() -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from ..errors import BadInput, MeasureError
 from ..lab import Lab, Result
+from .traffic import gathered, tidy
 
 NAME = "my-awesome-highload-app.local"
 COLUMNS = ["n", "start", "name", "answers", "first", "ttl", "rcode", "ms", "error"]
@@ -29,29 +30,16 @@ def dns(
     Columns: n (1 …), start (s since the first), name, answers (tuple of addresses in the order of the answer), first (the
     first of them, None without one), ttl (s), rcode, ms, error (None, timeout, refused, …). Raises BadInput.
     """
-    from tqdm.auto import tqdm
-
     if not 1 <= count <= 1_000_000 or len(name) > 253:
         raise BadInput(f"dns cannot ask {count} times for {name[:60]!r}.", way_out="count from 1 to 1,000,000 and a DNS name")
-    rows: list[dict[str, Any]] = []
-    with tqdm(total=count, delay=1, leave=False, unit="query", desc=name) as bar:
-        for batch in lab.stream("labkit.inside.dns_load:queries", name, server, 53, kind, count, 5.0, tcp):
-            rows += batch
-            bar.update(len(batch))
-    return frame(rows, name)
+    batches = lab.stream("labkit.inside.dns_load:queries", name, server, 53, kind, count, 5.0, tcp)
+    return frame(gathered(batches, count, "query", name), name)
 
 
 def frame(rows: list[dict[str, Any]], name: str) -> pd.DataFrame:
-    """Rows of inside.dns_load as the DataFrame that `dns` describes."""
-    epoch = rows[0]["time"] if rows else 0.0
-    columns = ("answers", "ttl", "rcode", "ms", "error")
-    table = pd.DataFrame([{column: row[column] for column in columns} for row in rows], columns=COLUMNS)
-    table["n"], table["name"] = range(1, len(rows) + 1), name
-    table["start"] = [row["time"] - epoch for row in rows]
-    table["answers"] = [tuple(row["answers"]) for row in rows]
-    table["first"] = [next(iter(row["answers"]), None) for row in rows]
-    table["ttl"] = table["ttl"].astype("Int64")
-    for column in ("first", "rcode", "error"):
-        table[column] = table[column].astype(object).where(table[column].notna(), None)
-    table.attrs["epoch"] = epoch
-    return table
+    """Return rows of inside.dns_load as the DataFrame that `dns` describes."""
+    found = []
+    for n, row in enumerate(rows, 1):
+        answers = tuple(row["answers"])
+        found.append(row | {"n": n, "start": row["time"], "name": name, "answers": answers, "first": next(iter(answers), None)})
+    return tidy(found, COLUMNS, time="start", numbers=["ttl"], words=["first", "rcode", "error"])

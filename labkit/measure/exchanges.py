@@ -14,6 +14,7 @@ import pandas as pd
 
 from ..errors import MeasureError, MissingProgram
 from ..machine.view import PATH, reading_command
+from .traffic import tidy
 
 EXCHANGES = [
     "time", "hop", "client", "server", "stream", "method", "uri", "status", "request_headers", "response_headers", "ms",
@@ -24,13 +25,10 @@ TIMEOUT = 300.0
 APART = "/tmp/capture.pcapng"
 SEPARATOR, HEADER_SEPARATOR = "\x1f", "\x1e"
 
+PACKET_FIELDS = ("frame.time_epoch", "tcp.stream", "ip.src", "tcp.srcport", "ip.dst", "tcp.dstport")
+SYN_FIELDS = (*PACKET_FIELDS, "tcp.flags.syn", "tcp.flags.ack", "tcp.flags.reset")
 HTTP_FIELDS = (
-    "frame.time_epoch", "tcp.stream", "ip.src", "tcp.srcport", "ip.dst", "tcp.dstport", "http.request.method",
-    "http.request.uri", "http.response.code", "http.request.line", "http.response.line",
-)  # fmt: skip
-SYN_FIELDS = (
-    "frame.time_epoch", "tcp.stream", "ip.src", "tcp.srcport", "ip.dst", "tcp.dstport",
-    "tcp.flags.syn", "tcp.flags.ack", "tcp.flags.reset",
+    *PACKET_FIELDS, "http.request.method", "http.request.uri", "http.response.code", "http.request.line", "http.response.line",
 )  # fmt: skip
 
 
@@ -68,6 +66,14 @@ def fields(
     return [dict(zip(names, line.split(SEPARATOR), strict=True)) for line in lines if line]
 
 
+def packet(row: Mapping[str, str]) -> dict[str, Any]:
+    """Return when a packet was seen, on which TCP stream, and between whom ("address:port")."""
+    return {
+        "time": float(row["frame.time_epoch"]), "stream": int(row["tcp.stream"]),
+        "source": f"{row['ip.src']}:{row['tcp.srcport']}", "target": f"{row['ip.dst']}:{row['tcp.dstport']}",
+    }  # fmt: skip
+
+
 def messages(file: Path, ports: Iterable[int], *, apart: bool = False) -> Iterator[dict[str, Any]]:
     """Yield every HTTP message of the capture: when, between whom, its request line or status, and its headers.
 
@@ -80,9 +86,7 @@ def messages(file: Path, ports: Iterable[int], *, apart: bool = False) -> Iterat
         for name, colon, value in (line.replace("\\r\\n", "").partition(":") for line in lines.split(HEADER_SEPARATOR)):
             if colon:
                 values.setdefault(name.strip().lower(), (name.strip(), []))[1].append(value.strip())
-        yield {
-            "time": float(row["frame.time_epoch"]), "stream": int(row["tcp.stream"]),
-            "source": f"{row['ip.src']}:{row['tcp.srcport']}", "target": f"{row['ip.dst']}:{row['tcp.dstport']}",
+        yield packet(row) | {
             "method": row["http.request.method"], "uri": row["http.request.uri"],
             "status": int(row["http.response.code"]) if row["http.response.code"] else None,
             "headers": {name: ", ".join(each) for name, each in values.values()},
@@ -105,34 +109,24 @@ def pair(found_messages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
             waiting.append(exchange)
         elif waiting:
             exchange = waiting.pop(0)
-            exchange |= {
-                "status": found["status"],
-                "response_headers": found["headers"],
-                "ms": (found["time"] - exchange["time"]) * 1e3,
-            }
+            ms = (found["time"] - exchange["time"]) * 1e3
+            exchange |= {"status": found["status"], "response_headers": found["headers"], "ms": ms}
     return exchanges
 
 
 def name_hops(exchanges: list[dict[str, Any]], ports: Mapping[int, str]) -> None:
     """Say of each exchange between whom it was: one with a backend, inside the time of one with nginx, is nginx's."""
-    forever = float("inf")
-    proxied = sorted(
-        (row["time"], forever if row["ms"] is None else row["time"] + row["ms"] / 1e3)
-        for row in exchanges
-        if who(row, ports) == "nginx"
-    )
-    begins = [began for began, _ in proxied]
-    latest_end = list(accumulate((ended for _, ended in proxied), max))  # of all that have begun by then
-    for row in exchanges:
+    forever, proxied = float("inf"), []
+    servers = [ports.get(int(row["server"].rpartition(":")[2]), row["server"]) for row in exchanges]
+    for row, server in zip(exchanges, servers, strict=True):
+        if server == "nginx":
+            proxied.append((row["time"], forever if row["ms"] is None else row["time"] + row["ms"] / 1e3))
+    begins = [began for began, _ in sorted(proxied)]
+    latest_end = list(accumulate((ended for _, ended in sorted(proxied)), max))  # of all that have begun by then
+    for row, server in zip(exchanges, servers, strict=True):
         begun = bisect_right(begins, row["time"])
-        inside = begun > 0 and row["time"] <= latest_end[begun - 1]
-        client = "nginx" if inside and who(row, ports) != "nginx" else "client"
-        row["hop"] = f"{client} → {who(row, ports)}"
-
-
-def who(row: Mapping[str, Any], ports: Mapping[int, str]) -> str:
-    """The name of the server of an exchange."""
-    return ports.get(int(row["server"].rpartition(":")[2]), row["server"])
+        inside = server != "nginx" and begun > 0 and row["time"] <= latest_end[begun - 1]
+        row["hop"] = f"{'nginx' if inside else 'client'} → {server}"
 
 
 def read_exchanges(file: Path, ports: Mapping[int, str], *, apart: bool = False) -> pd.DataFrame:
@@ -145,11 +139,7 @@ def read_exchanges(file: Path, ports: Mapping[int, str], *, apart: bool = False)
     """
     exchanges = pair(messages(file, ports, apart=apart))
     name_hops(exchanges, ports)
-    table = pd.DataFrame(exchanges, columns=EXCHANGES)
-    table["status"] = table["status"].astype("Int64")
-    table.attrs["epoch"] = float(table["time"].min()) if len(table) else 0.0
-    table["time"] -= table.attrs["epoch"]
-    return table
+    return tidy(exchanges, EXCHANGES, numbers=["status"])
 
 
 def read_syns(file: Path, ports: Mapping[int, str], *, apart: bool = False) -> pd.DataFrame:
@@ -162,14 +152,7 @@ def read_syns(file: Path, ports: Mapping[int, str], *, apart: bool = False) -> p
     for row in fields(file, ports, "tcp.flags.syn == 1 or tcp.flags.reset == 1", SYN_FIELDS, apart=apart):
         stream, syn, ack = int(row["tcp.stream"]), row["tcp.flags.syn"] in ("1", "True"), row["tcp.flags.ack"] in ("1", "True")
         if syn and not ack:
-            new = {
-                "time": float(row["frame.time_epoch"]), "source": f"{row['ip.src']}:{row['tcp.srcport']}",
-                "target": f"{row['ip.dst']}:{row['tcp.dstport']}", "answer": "none", "packets": 0, "stream": stream,
-            }  # fmt: skip
-            attempts.setdefault(stream, new)["packets"] += 1
+            attempts.setdefault(stream, packet(row) | {"answer": "none", "packets": 0})["packets"] += 1
         elif stream in attempts and attempts[stream]["answer"] == "none":
             attempts[stream]["answer"] = "accepted" if syn else "refused"
-    table = pd.DataFrame(list(attempts.values()), columns=SYNS)
-    table.attrs["epoch"] = float(table["time"].min()) if len(table) else 0.0
-    table["time"] -= table.attrs["epoch"]
-    return table
+    return tidy([*attempts.values()], SYNS)

@@ -51,12 +51,8 @@ def read_packets(file: Path, ports: Iterable[int], stream: int) -> list[Any]:
             loop = asyncio.new_event_loop()
             asyncio.set_event_loop(loop)
             options = {"display_filter": f"http and tcp.stream == {int(stream)}", "decode_as": decode_options(ports)}
-            capture = patient_capture()(str(file), eventloop=loop, **options)
-            try:
+            with contextlib.closing(loop), contextlib.closing(patient_capture()(str(file), eventloop=loop, **options)) as capture:
                 done.set_result(list(capture))
-            finally:
-                capture.close()
-                loop.close()
         except BaseException as error:
             if not done.done():
                 done.set_exception(error)

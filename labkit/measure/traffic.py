@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -45,35 +45,50 @@ def split_url(url: str) -> tuple[str, int, str]:
 
 
 def frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
-    """Rows of inside.http_client as the DataFrame that `traffic` describes, in the order in which the requests began."""
+    """Return rows of inside.http_client as the DataFrame that `traffic` describes, in the order in which the requests began."""
     rows = sorted(rows, key=lambda row: row[0])
-    epoch = rows[0][0] if rows else 0.0
-    table = pd.DataFrame(
-        [
-            (number, time - epoch, address, backend_of(page), status, ms, error)
-            for number, (time, address, status, ms, error, page) in enumerate(rows, 1)
-        ],
-        columns=COLUMNS,
-    )
-    table["status"] = table["status"].astype("Int64")
-    for column in ("address", "backend", "error"):
-        table[column] = table[column].astype(object).where(table[column].notna(), None)
+    found = [
+        (n, time, address, backend_of(page), status, ms, error)
+        for n, (time, address, status, ms, error, page) in enumerate(rows, 1)
+    ]
+    table = tidy(found, COLUMNS, time="start", numbers=["status"], words=["address", "backend", "error"])
     failed = table["error"].isna() & (table["status"] >= 400).fillna(False)
     table.loc[failed, "error"] = "http " + table.loc[failed, "status"].astype(str)
-    table.attrs["epoch"] = epoch
     return table
 
 
-def traffic(
-    lab: Lab,
-    url: str,
-    count: int = 100,
-    *,
-    at_a_time: int = 1,
-    timeout: float = 5.0,
-    every: float = 0.0,
-    first_record: bool = False,
+def tidy(
+    rows: Iterable[Any], columns: list[str], *, time: str = "time", numbers: Iterable[str] = (), words: Iterable[str] = ()
 ) -> pd.DataFrame:
+    """Return rows as a DataFrame whose `time` (Unix seconds) is counted from the first on, which `attrs["epoch"]` keeps.
+
+    A whole number of `numbers` may be missing (NA), and so may a word of `words` (None).
+    """
+    table = pd.DataFrame(rows, columns=columns)
+    table = table.astype(dict.fromkeys(numbers, "Int64") | dict.fromkeys(words, object))
+    for column in words:
+        table[column] = table[column].where(table[column].notna(), None)
+    table.attrs["epoch"] = float(table[time].min()) if len(table) else 0.0
+    table[time] -= table.attrs["epoch"]
+    return table
+
+
+def gathered(batches: Iterable[list[Any]], count: int, unit: str, what: str) -> list[Any]:
+    """Return the rows of all batches, `count` in the end; a bar shows how many have come, where that takes its time."""
+    from tqdm.auto import tqdm
+
+    rows: list[Any] = []
+    with tqdm(total=count, delay=1, leave=False, unit=unit, desc=what) as bar:
+        for batch in batches:
+            rows += batch
+            bar.update(len(batch))
+    return rows
+
+
+def traffic(
+    lab: Lab, url: str, count: int = 100, *, at_a_time: int = 1, timeout: float = 5.0, every: float = 0.0,
+    first_record: bool = False,
+) -> pd.DataFrame:  # fmt: skip
     """Send `count` GET requests to `url` from inside the lab, each on a new connection, and return a row for each.
 
     `at_a_time` senders share them; each begins one every `every` seconds at the most, evenly spread. `timeout` is seconds a
@@ -84,15 +99,8 @@ def traffic(
     page, None without one), status (Int64, NA without an answer), ms, error (None, or refused, timeout, reset, closed,
     no such name, http 502, …). `attrs["epoch"]` is the Unix time of the first. Raises BadInput, LabClosed.
     """
-    from tqdm.auto import tqdm
-
     batches = sending(lab, url, count, at_a_time=at_a_time, timeout=timeout, every=every, first_record=first_record)
-    rows: list[tuple[Any, ...]] = []
-    with tqdm(total=count, delay=1, leave=False, unit="request", desc=url) as bar:
-        for batch in batches:
-            rows += batch
-            bar.update(len(batch))
-    return frame(rows)
+    return frame(gathered(batches, count, "request", url))
 
 
 def sending(

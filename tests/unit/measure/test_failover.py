@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from labkit.compare.failover import Failover, disruption, duty, failover, is_name, longest_run, per_second
+from labkit.compare.failover import Failover, disruption, failover, per_second
 from labkit.errors import BadInput
 from labkit.measure.traffic import frame
 
@@ -58,7 +58,6 @@ def test_a_name_is_asked_by_dns() -> None:
     assert sorted((args[0], args[-1]) for args in lab.asked) == [("192.168.100.1", False), ("name.local", True)]
     for *_, senders, timeout, every, _first in lab.asked:
         assert senders / every == pytest.approx(10) and every > timeout
-    assert is_name("http://name.local/") and not is_name("http://127.0.0.1:8888/")
 
 
 def fails() -> None:
@@ -142,14 +141,17 @@ def test_all_failed_has_no_slowest_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("failed", "longest"), [([], 0), ([False], 0), ([True, True, False, True], 2), ([False, True, True, True], 3)]
+    ("ended", "tries", "duty"),
+    [
+        (".", 1, "nothing"),
+        ("..", 1, "nothing"),
+        (".r", 2, "try up to 2 times"),  # who is refused at once needs no clock
+        ("rr.r", 3, "try up to 3 times"),
+        (".rtr", 4, "give up after 2 s, try up to 4 times"),
+    ],
 )
-def test_longest_run_of_failures(failed: list[bool], longest: int) -> None:
-    """The longest, wherever it is."""
-    assert longest_run(failed) == longest
-
-
-def test_quick_failures_need_no_clock() -> None:
-    """A client that is refused at once only has to try again."""
-    assert duty(2, False, 2.0) == "try up to 2 times"
-    assert duty(1, True, 2.0) == "nothing"
+def test_tries_are_one_more_than_the_longest_run_of_failures(ended: str, tries: int, duty: str) -> None:
+    """Wherever that run is; a request was answered (.), refused (r) or timed out (t)."""
+    results = {".": (3.0, None), "r": (1.0, "refused"), "t": (2000.0, "timeout")}
+    table = disruption(run_of(DNS=[(n / 10, *results[one]) for n, one in enumerate(ended)]))
+    assert table.loc["DNS", ["tries", "the client must"]].tolist() == [tries, duty]
