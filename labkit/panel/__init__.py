@@ -1,1 +1,1 @@
-"""The live panel: a background that sends and samples, what it has seen, how that is drawn, and the widgets."""
+"""The live panel: what it has seen, how that is drawn, its widgets, and the thread that sends and looks."""

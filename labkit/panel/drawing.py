@@ -1,4 +1,4 @@
-"""The panel's pictures and tables, from what was seen; and all of them as one piece of HTML that needs no kernel."""
+"""The topology of a lab as it is now, the panel's pictures and tables, and all of them as HTML that needs no kernel."""
 
 from __future__ import annotations
 
@@ -13,13 +13,39 @@ from IPython.display import HTML, display
 from markupsafe import Markup
 
 from ..html import filled
-from ..services.http_server import BackendPool
-from ..show import Picture, topology
-from ..show.lanes import recent
-from .topology import backend_of
-from .window import SPAN, Layer, Seen
+from ..services.http_server import STOPPED, WELL, BackendPool
+from ..services.http_server import Backend as Server
+from ..show import Backend, Picture
+from ..show import topology as draw_topology
+from ..show.lanes import recent as draw_recent
+from .window import SPAN, Layer, Window
 
-COUNTED = "Since the panel began"
+
+def topology(
+    pool: BackendPool, counted: pd.DataFrame | None = None, *, balancer: str | None = None, title: str | None = None
+) -> Picture:
+    """Draw client → `balancer` → the pool's servers: who is up now, and how much of `counted` went where.
+
+    `counted` is a table of `traffic`, or of IPVS `counters`. `balancer` is a label, None when the client asks directly.
+    """
+    backends = [backend_of(server.backend, server.state, *went_to(server.backend, counted)) for server in pool]
+    return draw_topology("client", balancer, backends, title=title)
+
+
+def went_to(backend: Server, counted: pd.DataFrame | None) -> tuple[int | None, str]:
+    """Return how many requests (connections of counters) a backend got, and a note on those that failed there."""
+    if counted is None:
+        return None, ""
+    if "conns" in counted:
+        return int(counted.loc[counted["server"] == backend.address, "conns"].sum()), ""
+    failed = int(((counted["address"] == backend.address) & counted["error"].notna()).sum())
+    return int((counted["backend"] == backend.name).sum()), f"{failed} failed here" if failed else ""
+
+
+def backend_of(backend: Server, state: str, requests: int | None, note: str = "") -> Backend:
+    """Return a backend in a `state` (a word of BackendServer.state) as it is drawn, with its number of `requests` and a note."""
+    fault = "" if state in (WELL, STOPPED) else state
+    return Backend(backend.name, backend.address, alive=state != STOPPED, requests=requests, fault=fault, note=note)
 
 
 @dataclass(frozen=True)
@@ -30,18 +56,22 @@ class Drawn:
     tables: str
 
 
-def draw(pool: BackendPool, layer: Layer, states: Mapping[str, str], seen: Seen, counted: pd.DataFrame | str | None) -> Drawn:
-    """Everything as it was seen, the backends being in these `states`; `counted` are the layer's counters."""
-    got = seen.recent["who"].value_counts()
+def draw(pool: BackendPool, layer: Layer, states: Mapping[str, str], window: Window, now: float) -> Drawn:
+    """Draw everything as it is at `now` (Unix seconds), the backends being in these `states`."""
+    recent = window.recent(now)
+    got = recent["who"].value_counts()
     backends = [backend_of(server.backend, states[name], int(got.get(name, 0))) for name, server in pool.servers.items()]
-    scene = topology("client", layer.balancer, backends, title=f"Who is up, and what went where in the last {SPAN:g} seconds?")
-    lanes = recent(seen.recent, list(pool.servers), SPAN, events=seen.events)
-    tables = [(COUNTED, seen.table), *([(layer.title, counted)] if counted is not None else [])]
-    return Drawn((scene, lanes), "".join(titled(title, table) for title, table in tables))
+    title = f"Who is up, and what went where in the last {SPAN:g} seconds?"
+    scene = draw_topology("client", layer.balancer, backends, title=title)
+    lanes = draw_recent(recent, list(pool.servers), SPAN, events=window.noted(now))
+    tables = titled("Since the panel began", window.table(recent)) + titled(layer.title, layer.counted(window.connected))
+    return Drawn((scene, lanes), tables)
 
 
-def titled(title: str, table: pd.DataFrame | str) -> str:
-    """A table (or the words that stand for it) below its title, as HTML."""
+def titled(title: str, table: pd.DataFrame | str | None) -> str:
+    """Return a table (or the words that stand for it) below its title, as HTML; "" for None."""
+    if table is None:
+        return ""
     if isinstance(table, pd.DataFrame):
         body = Markup(table.to_html(index=False, border=0, na_rep="–", float_format=lambda value: f"{value:.1f}"))
     else:
@@ -71,7 +101,7 @@ class Still:
 
 
 def still(drawn: Drawn, mark: str, words: str) -> str:
-    """Pictures and tables as HTML of the class `mark`, with `words` below."""
+    """Return pictures and tables as HTML of the class `mark`, with `words` below."""
     pictures = [
         {"words": data["text/plain"], "width": meta["image/png"]["width"], "png": data["image/png"]}
         for data, meta in (picture._repr_mimebundle_() for picture in drawn.pictures)

@@ -3,60 +3,71 @@
 from __future__ import annotations
 
 import base64
+import signal
 import threading
 import time
 import weakref
 from collections.abc import Callable
 from typing import Any
 
+from IPython.core.getipython import get_ipython
 from IPython.display import display
 
 from ..errors import BadInput, LabkitError
 from ..html import filled
 from ..lab import Lab
+from ..machine.link import finish
 from ..recording import heard_by
 from ..services.base import Service
 from ..services.faults import Faults
 from ..services.http_server import WELL, BackendPool
-from .background import Background, Interrupts
 from .controls import RATES, Controls
 from .drawing import Drawn, Still, draw
-from .window import Window, layer_of, read
+from .window import Window, layer_of
 
-FIRST = 10  # requests that are sent when the panel is made
+FIRST = 10  # requests that are sent when the panel is made; seconds that each may take, and from one to the next
+FIRST_TIMEOUT, PACE = 5.0, 0.05
+TIMEOUT = 1.0  # seconds, a later request
+EVERY = 1.0  # seconds from one look to the next, and
+SHARE = 0.25  # of a processor, the most that looking and drawing may take
 STILL_EVERY = 10.0  # seconds between two copies of the pictures for the export, while requests are sent
 SILENCE = 30.0  # seconds without a beat of the page, after which it is asked to beat (again)
+# How long after the last sign of the browser the thread goes on, seconds. The panel gives one every 10 s; browsers let a
+# hidden tab's timers run once a minute (Chromium: "intensive throttling").
+PATIENCE = 150.0
 METHODS = {"stopped": "stop", "frozen": "freeze", "unplugged": "unplug", "slow": "slow", "flaky": "flaky", WELL: "heal"}
 
 
 class Panel:
-    """A panel on a pool. Shown in a notebook, it is widgets, and beside them a copy for the export, hidden while they live."""
+    """A panel on a pool. Shown in a notebook, it is widgets, and beside them a copy for the export, hidden while they live.
+
+    While somebody is there, one thread sends, looks at the backends and draws. A click, or a sign of the page (`beat`), begins
+    it; it ends with the panel or the lab, or when nobody gave a sign for PATIENCE.
+    """
 
     current: Panel | None = None
 
     def __init__(self, lab: Lab, pool: BackendPool, via: Service | None, url: str | None, rate: int) -> None:
         self.lab, self.pool, self.faults, self.layer = lab, pool, Faults(pool), layer_of(lab, pool, via, url)
-        self.window = Window({server.backend.address: name for name, server in pool.servers.items()})
-        self.background = Background(lab, self.layer, on_rows=self.window.add, look=self._look, ended=self._asleep)
+        self.rate, self.sending, self.closed = float(rate), False, False
         self.still = Still()
         self.controls = Controls([server.backend for server in pool], rate, self.still.mark)
-        self.background.rate = rate
-        self._changing, self._drawing = threading.RLock(), threading.RLock()
+        self._thread: threading.Thread | None = None
+        self._beginning, self._changing, self._wake = threading.Lock(), threading.RLock(), threading.Event()
         self._seen: tuple[Any, ...] = ()
-        self._now, self._beaten = time.time(), 0.0
-        self._begin()
-        self._listen()
-
-    def _begin(self) -> None:
-        """All backends well, a few requests, and the first picture."""
+        self._there = self._beaten = 0.0  # when somebody gave a sign, and the page did (monotonic seconds)
         with heard_by(lambda _command: None):
             self.faults.heal_all()
-        read(self.layer, self.window.connected)  # what was logged before is not the panel's
-        self.background.first(FIRST)
-        self._now = time.time()
-        self._states = self.faults.state
+        self._begin_to_count()
+        self.layer.counted(self.window.connected)  # what was logged before is not the panel's
+        for host, port in self.layer.targets:
+            each = max(1, FIRST // len(self.layer.targets))
+            arguments = (host, port, self.layer.path, each, 1, FIRST_TIMEOUT, PACE, self.layer.first_record)
+            finish(self.lab.stream("labkit.inside.http_client:requests", *arguments), self.window.add)
+        self._now, self._states = time.time(), self.faults.state
         self.drawn = self._draw(self._states)
         self.controls.say("Click Start, then break something. Nothing is sent before.")
+        self._listen()
 
     def _listen(self) -> None:
         """Let the widgets call the panel. ipywidgets keeps them until the kernel ends; they must not keep panel and lab too."""
@@ -70,52 +81,68 @@ class Panel:
         controls.stop.on_click(lambda _button: tell(Panel.stop))
         controls.clear.on_click(lambda _button: tell(Panel._clear))
         controls.rate.observe(lambda change: tell(Panel._rate, change["new"]), "value")
-        controls.beat.observe(lambda _change: tell(Panel._beat), "value")
+        controls.beat.observe(lambda _change: tell(Panel.beat), "value")
         controls.box.observe(lambda _change: tell(Panel._clicked), "_view_count")
         for name, switch in controls.switches.items():
             switch.observe(lambda change, name=name: tell(Panel._switched, name, change["new"]), "value")
         self.interrupts = Interrupts(self.stop)
 
-    def _rate(self, rate: float) -> None:
-        self.background.change(rate=rate)
-
-    def _beat(self) -> None:
-        self._beaten = time.monotonic()
-        self.background.beat()
-
-    def _clicked(self) -> None:
-        """Somebody is there. Is the page heard of regularly?"""
-        if time.monotonic() - self._beaten > SILENCE:
-            self.controls.listen_to_the_page()
-        self.background.beat()
-
     def start(self) -> None:
         """Begin to send."""
-        self.background.change(sending=True)
+        self.sending = True
         self._clicked()
         self._buttons()
 
     def stop(self) -> None:
         """End to send; the picture stays as it is."""
-        if self.background.sending:
+        if self.sending:
             self._now = time.time()
-        self.background.change(sending=False)
+        self.sending = False
+        self._wake.set()
         self._buttons()
 
     def close(self) -> None:
-        """End all that the panel does."""
-        self.background.close()
+        """End all that the panel does; what its thread does now it still finishes."""
+        self.closed, self.sending = True, False
+        self._wake.set()
         self.interrupts.close()
 
-    def _buttons(self) -> None:
-        sending = self.background.sending
-        self.controls.start.disabled, self.controls.stop.disabled = sending, not sending
-        self.controls.say("Requests are being sent." if sending else "Nothing is sent.")
+    @property
+    def awake(self) -> bool:
+        """True while its thread looks."""
+        return self._thread is not None
+
+    def beat(self) -> None:
+        """The page shows the panel: stay awake."""
+        self._beaten = time.monotonic()
+        self._clicked()
+
+    def _clicked(self) -> None:
+        """Somebody is there: wake up, or stay awake. Is the page heard of regularly?"""
+        self._there = time.monotonic()
+        if self._there - self._beaten > SILENCE:
+            self.controls.listen_to_the_page()
+        self._wake.set()
+        with self._beginning:
+            if self._thread is None and not self.closed and not self.lab.closed:
+                self._thread = threading.Thread(target=self._run, name=f"labkit-panel-{self.lab.name}", daemon=True)
+                self._thread.start()
+
+    def _rate(self, rate: float) -> None:
+        self.rate = rate
+        self._wake.set()
 
     def _clear(self) -> None:
-        self.window.clear()
-        self._seen = ()
+        self._begin_to_count()
         self._clicked()
+
+    def _begin_to_count(self) -> None:
+        self.window = Window({server.backend.address: name for name, server in self.pool.servers.items()})
+        self._seen = ()
+
+    def _buttons(self) -> None:
+        self.controls.start.disabled, self.controls.stop.disabled = self.sending, not self.sending
+        self.controls.say("Requests are being sent." if self.sending else "Nothing is sent.")
 
     def _switched(self, name: str, word: str) -> None:
         """A switch was clicked: make the fault and show its commands. (It also moves when the panel follows a cell.)"""
@@ -141,6 +168,49 @@ class Panel:
                 self.window.note(f"{name} {word}")
         self._states |= states
 
+    def _run(self) -> None:
+        """Send what is to be sent, and look about once a second, until that has to end."""
+        stream: Any = None  # of rows, while requests are sent
+        why, rate, due = "", 0.0, 0.0
+        try:
+            while not (why := self._why_not()):
+                if self._wake.is_set():
+                    self._wake.clear()
+                    due = 0.0
+                if stream is not None and (not self.sending or rate != self.rate):
+                    stream = stream.close()
+                if self.sending and stream is None:
+                    rate = self.rate
+                    arguments = (self.layer.targets, self.layer.path, rate, TIMEOUT, self.layer.first_record)
+                    stream = self.lab.stream("labkit.inside.http_client:paced_requests", *arguments, timeout=30.0)
+                if stream is not None:
+                    self.window.add(next(stream))  # at least one batch a second, an empty one as a sign of life
+                if time.monotonic() >= due:
+                    began = time.thread_time()
+                    self._look()
+                    due = time.monotonic() + max(EVERY, (time.thread_time() - began) / SHARE)
+                if stream is None:
+                    self._wake.wait(due - time.monotonic())
+        except LabkitError as error:  # among them LabClosed
+            why = "The lab is closed." if self.lab.closed else str(error)
+        finally:
+            if stream is not None:
+                stream.close()
+            self.sending = False
+            with self._beginning:
+                self._thread = None
+            self.still.renew(self.drawn, self._now)
+            self._buttons()
+            self.controls.say(why)
+
+    def _why_not(self) -> str:
+        """Return why the thread must end, "" when it may go on."""
+        if self.closed:
+            return "This panel is closed: its cell was run again."
+        if self.lab.closed:
+            return "The lab is closed."
+        return "" if time.monotonic() - self._there < PATIENCE else "Nobody was here, so the panel went to sleep."
+
     def _look(self) -> None:
         """See how everything is; draw when it has changed."""
         if not self._changing.acquire(blocking=False):
@@ -152,37 +222,58 @@ class Panel:
                 self.controls.switches[name].value = word
         finally:
             self._changing.release()
-        if self.background.sending:
+        if self.sending:
             self._now = time.time()
         seen = (states, self._now, len(self.window.rows), sum(self.window.answered.values()))
         if seen != self._seen:
             self._seen = seen
             self.drawn = self._draw(states)
-            if not self.background.sending or time.monotonic() - self.still.made > STILL_EVERY:
+            if not self.sending or time.monotonic() - self.still.made > STILL_EVERY:
                 self.still.renew(self.drawn, self._now)
 
     def _draw(self, states: dict[str, str]) -> Drawn:
-        seen = self.window.seen(self._now)
-        with self._drawing:
-            drawn = draw(self.pool, self.layer, states, seen, read(self.layer, seen.connected))
-            for image, picture in zip(self.controls.images, drawn.pictures, strict=True):
-                png = base64.b64encode(picture.quick_png()).decode("ascii")
-                image.value = filled("picture.html.j2", alt=picture.alt, png=png)
-            self.controls.tables.value = (
-                f'<div class="jp-RenderedHTMLCommon" role="group" aria-label="Tables" tabindex="0">{drawn.tables}</div>'
-            )
+        drawn = draw(self.pool, self.layer, states, self.window, self._now)
+        for image, picture in zip(self.controls.images, drawn.pictures, strict=True):
+            png = base64.b64encode(picture.quick_png()).decode("ascii")
+            image.value = filled("picture.html.j2", alt=picture.alt, png=png)
+        group = '<div class="jp-RenderedHTMLCommon" role="group" aria-label="Tables" tabindex="0">'
+        self.controls.tables.value = f"{group}{drawn.tables}</div>"
         return drawn
-
-    def _asleep(self, why: str) -> None:
-        """The thread has ended."""
-        self.still.renew(self.drawn, self._now)
-        self._buttons()
-        self.controls.say(why)
 
     def _ipython_display_(self) -> None:
         self.still.show()
         self.still.renew(self.drawn, self._now)
         display(self.controls.box)
+
+
+class Interrupts:
+    """Calls `function` at every interrupt, until it is closed; outside of IPython it hears nothing.
+
+    Between two messages the kernel has the handler of SIGINT that it saved before the first one (ipykernel's
+    Kernel.pre_handler_hook and post_handler_hook), so that is where the one for the time between cells belongs.
+    """
+
+    def __init__(self, function: Callable[[], object]) -> None:
+        self._function, self._shell = function, get_ipython()
+        if self._shell is not None:
+            self._shell.events.register("post_run_cell", self._after_cell)
+            # In a thread: whatever the kernel was doing must not meet itself in `function`.
+            self._between_cells(lambda *_: threading.Thread(target=self._function, name="labkit-interrupted").start())
+
+    def close(self) -> None:
+        """Hear no more."""
+        if self._shell is not None and self._after_cell in self._shell.events.callbacks["post_run_cell"]:
+            self._shell.events.unregister("post_run_cell", self._after_cell)
+            self._between_cells(signal.SIG_IGN)
+
+    def _between_cells(self, handler: object) -> None:
+        kernel = getattr(self._shell, "kernel", None)
+        if kernel is not None and hasattr(kernel, "saved_sigint_handler"):
+            kernel.saved_sigint_handler = handler
+
+    def _after_cell(self, result: Any) -> None:
+        if isinstance(result.error_in_exec, KeyboardInterrupt):
+            self._function()
 
 
 def panel(lab: Lab, pool: BackendPool, via: Service | None = None, *, url: str | None = None, rate: int = 10) -> Panel:

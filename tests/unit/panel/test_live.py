@@ -9,13 +9,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from labkit.errors import BadInput
+from labkit.errors import BadInput, MeasureError
 from labkit.panel.controls import WORDS
-from labkit.panel.drawing import draw, still, titled
+from labkit.panel.drawing import draw, still, titled, went_to
 from labkit.panel.panel import METHODS
-from labkit.panel.window import NOBODY, SPAN, NginxAttempts, Window, layer_of
+from labkit.panel.window import NOBODY, SPAN, Layer, NginxAttempts, Window, layer_of
 from labkit.services.daemons import Nginx
-from labkit.services.http_server import BackendPool
+from labkit.services.http_server import Backend, BackendPool
 from labkit.services.ipvs import DummyInterface, VirtualService
 
 FIRST, SECOND, PROXY = "127.0.0.1:8081", "127.0.0.1:8082", "127.0.0.1:8888"
@@ -31,7 +31,7 @@ def test_failure_belongs_to_the_backend_that_was_asked() -> None:
     """Asked directly, what fails is counted at its backend; through a proxy nobody can be blamed."""
     window = Window(PLACES)
     window.add([row(SECOND, error="refused"), row(PROXY, error="timeout"), row(PROXY, page="Backend Server 1")])
-    table = window.seen(time.time()).table.set_index("backend")
+    table = window.table(window.recent(time.time())).set_index("backend")
     assert table["answered"].to_dict() == {"backend1": 1, "backend2": 0, NOBODY: 0}
     assert table["why"].to_dict() == {"backend1": "–", "backend2": "1 refused", NOBODY: "1 timeout"}
 
@@ -40,19 +40,17 @@ def test_old_requests_leave_the_picture_and_stay_in_the_count() -> None:
     """What is older than the span is not drawn any more; the table still counts it."""
     window = Window(PLACES)
     window.add([row(FIRST, ago=SPAN + 5), row(FIRST, ago=1)])
-    seen = window.seen(time.time())
-    assert len(seen.recent) == 1 and seen.recent["start"].between(-SPAN, 0).all()
-    assert seen.table["answered"].tolist() == [2, 0]
+    recent = window.recent(time.time())
+    assert len(recent) == 1 and recent["start"].between(-SPAN, 0).all()
+    assert window.table(recent)["answered"].tolist() == [2, 0]
 
 
-def test_clear_begins_anew() -> None:
-    """After it nothing is counted or drawn."""
-    window = Window(PLACES)
-    window.add([row(FIRST)])
+def test_what_was_done_leaves_the_picture_too() -> None:
+    """A note is as old as it is, and is drawn as long as a request would be."""
+    window, now = Window(PLACES), time.time()
     window.note("backend1 stopped")
-    window.clear()
-    seen = window.seen(time.time())
-    assert (len(seen.recent), seen.events, seen.table["answered"].sum(), seen.connected) == (0, [], 0, Counter())
+    assert [words for _, words in window.noted(now + SPAN - 1)] == ["backend1 stopped"]
+    assert window.noted(now + SPAN + 1) == []
 
 
 def test_every_fault_has_a_switch_and_a_way_to_make_it() -> None:
@@ -84,12 +82,18 @@ def test_nginx_attempts_are_added_up(fake_lab: Any) -> None:
     assert read(Counter()).values.tolist() == [[FIRST, 1, 1], [SECOND, 2, 0]]
 
 
+def nothing(_connected: object) -> pd.DataFrame:
+    """A layer that cannot be read."""
+    raise MeasureError("<none>")
+
+
 def test_copy_for_the_export_needs_nothing_else(fake_lab: Any) -> None:
     """It is pictures with alt texts and tables in one piece of HTML, without scripts or links, and words are escaped."""
     pool, window = BackendPool(fake_lab), Window(PLACES)
     window.add([row(FIRST, page="Backend Server 1"), row(SECOND, error="refused")])
     states = {"backend1": "well", "backend2": "frozen"}
-    drawn = draw(pool, layer_of(fake_lab, pool, None, None), states, window.seen(time.time()), "<none>")
+    layer = Layer(None, [], "nginx", read=nothing)
+    drawn = draw(pool, layer, states, window, time.time())
     text = still(drawn, "mark", "at 12:00")
     assert text.startswith('<div class="mark">') and text.count('src="data:image/png;base64,') == 2
     assert "backend2 is frozen and got 1 request" in text and "&lt;none&gt;" in text
@@ -100,3 +104,27 @@ def test_missing_number_is_a_dash() -> None:
     """In a table NaN is written as a dash."""
     assert "<td>–</td>" in titled("x", pd.DataFrame({"ms": [float("nan")]}))
     assert "&lt;x&gt;" in titled("<x>", "<y>") and "<p>&lt;y&gt;</p>" in titled("<x>", "<y>")
+
+
+BOTH = pd.DataFrame({"server": ["127.0.0.1:80", "127.0.0.2:80"], "conns": [3, 4]})
+SENT = pd.DataFrame(
+    [("127.0.0.1:80", "backend1", None), ("127.0.0.2:80", None, "refused"), ("127.0.0.2:80", None, "timeout")],
+    columns=["address", "backend", "error"],
+)
+
+
+@pytest.mark.parametrize(
+    ("counted", "number", "went"),
+    [
+        (None, 1, (None, "")),  # nothing was counted
+        (SENT, 1, (1, "")),  # by the page that answered
+        (SENT, 2, (0, "2 failed here")),  # at its own address, and only there
+        (BOTH, 1, (3, "")),  # by the kernel's counters, which know no failures
+        (BOTH, 2, (4, "")),
+    ],
+)
+def test_topology_counts_requests_and_failures_where_they_happened(
+    counted: pd.DataFrame | None, number: int, went: tuple[int | None, str]
+) -> None:
+    """What a table of traffic or of counters says of one backend."""
+    assert went_to(Backend(f"backend{number}", 80, "", f"127.0.0.{number}"), counted) == went
