@@ -86,7 +86,7 @@ class Lab:
     is ~ in the lab, by default `work` in the current folder. The lab opens in the background; the first use waits for it.
     With a `task`, the commands that solve it are kept in ~/task1.sh … ~/task4.sh, until `recording` is set to False.
     With `current` it becomes the lab of the magics %lab and %%lab, and an older such lab of this name is closed.
-    One that is not `trusted` is for the work of others: it runs only on a Linux of its own inside a view, and its home there
+    One that is not `trusted` is for the work of others: it runs only on a Linux of its own that is kept in, and its home there
     is a copy.
     It is open until it is closed, at the latest at the end of the process. An interrupt ends the waiting for it, never its
     opening or closing.

@@ -94,17 +94,22 @@ FILE may also be a course's export | unit/grading/grade::export_of_a_course
 is never a grade | unit/grading/grade::fault_of_the_machine lab/grading::guest_that_is_killed lab/grading::shortage_that unit/judge/check::missing_program unit/judge/check::shortage unit/grading/grade::full_disk
 is said before grading begins | unit/writing::bad_path
 Digests show which file | unit/homework/submission::edited_piece unit/homework/submission::every_edit
-Its commands run only on bubblewrap | lab/isolation::work_of_others lab/hostile::hostile_work unit/machine/cell::cell_writes_only
+Its commands run only on User-Mode Linux that | lab/isolation::work_of_others lab/refused::hostile_works lab/refused::namespaces_and lab/hostile::hostile_work unit/machine/cell::cell_writes_only
 What it leaves in the background | lab/works::what_a_script_leaves
 Nothing of it is imported or rendered | lab/hostile::hostile_work unit/grading/feedback::markup unit/grading/feedback::page_acts
-tshark reads its capture in a view | unit/machine/cell::reader_of unit/measure/capture::capture_of_strangers
+tshark reads its capture without | lab/landlock::reader_of unit/measure/capture::capture_of_strangers
 Linux that can do what the notebook needs | unit/machine/choose::first_that unit/machine/choose::probe_says unit/machine/choose::candidates_come
 | bubblewrap + the running kernel | lab/candidates::candidate_opens kernels/kernels::course_on
 Seen on Debian's kernels | kernels/kernels::course_on
 Seen with Debian 12's | fresh/fresh::the_two_commands lab/candidates::candidate_opens
 Seen on Debian 12 and 13 | fresh/fresh::the_two_commands lab/candidates::candidate_opens
 | bubblewrap + User-Mode Linux (`uml`) | lab/candidates::candidate_opens lab/candidates::user_mode_linux_has lab/refused::running_kernel_has
-| User-Mode Linux alone | lab/refused::user_namespaces_forbidden lab/refused::seccomp_filter
+| Landlock + User-Mode Linux | lab/candidates::candidate_opens lab/refused::user_namespaces_forbidden lab/refused::seccomp_filter
+From Linux 5.13 on | unit/machine/choose::candidates_come
+| User-Mode Linux alone | lab/refused::namespaces_and
+Landlock asks for no privilege | lab/refused::seccomp_filter lab/landlock::guest_of_strangers lab/landlock::guest_that_has
+Root in the guest, who may mount | lab/landlock::guests_root lab/landlock::other_labs lab/landlock::guest_that_has lab/landlock::each_attack
+in your own labs, not in those | lab/landlock::guest_of_ones
 IPVS needs neither root nor `modprobe` | kernels/kernels::course_on kernels/kernels::smoke
 Of the two ways to speak to IPVS | lab/ipvs::generic_netlink unit/machine/seccomp::generic_netlink_alone
 What only netlink can do is refused | lab/ipvs::ipv6_is_for
@@ -134,7 +139,7 @@ To refresh the notebooks' outputs | lab/report::all_notebooks lab/report::commit
 """
 # Times of one machine, limits, advice, and what was not tried.
 UNTESTED = """It takes two to four minutes; Twenty works take about; What that proves; What it does not prove; somebody who edits it with labkit's own code
-A submission is not trusted.; A lab is a *view*; there it runs about three times as fast; What this isolation is for; It shares the kernel
+A submission is not trusted.; Before Linux 6.12 whoever; Such a one could also; The guest's kernel is as old; A lab is a *view*; there it runs about three times as fast; What this isolation is for; It shares the kernel
 The system packages still; conda-forge was not reachable; Its packages and its environment were set up by hand; **Binder**; Not tried: it builds; Not tried for want; **Windows**; **macOS**; `pre-commit install` lets; A task's points are the sum; A new task has a module; BSD-3-Clause."""
 ROWS = [tuple(line.rsplit(" | ", 1)) for line in PROVEN.strip().splitlines()]
 

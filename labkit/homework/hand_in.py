@@ -24,8 +24,8 @@ from .submission import MAX_PAGE, as_block, build, pack_work, read, unpack
 NAME = "submission.html"
 MAX_NAME = 200
 NOT_AS_GRADED = (
-    "The teacher's kind of lab (User-Mode Linux in a view of bubblewrap) does not open here, so the verdicts are those of "
-    "`labkit check`; `labkit check --as-graded` says why."
+    "The teacher's kind of lab (User-Mode Linux that bubblewrap or Landlock keeps in) does not open here, so the verdicts are "
+    "those of `labkit check`; `labkit check --as-graded` says why."
 )
 
 

@@ -65,6 +65,9 @@ REFUSED = ("uid map", "new namespace", "user namespace", "Failed RTM_NEWADDR", "
 RESTRICTED = "kernel/apparmor_restrict_unprivileged_userns"
 # The head of an AppArmor profile for bubblewrap (apparmor.d(5)).
 PROFILE = re.compile(r"^[^#\n]*/usr/bin/bwrap\b.*\{", re.MULTILINE)
+WITHOUT = (
+    "user namespaces are refused here (by a container?): User-Mode Linux works without: sudo apt-get install user-mode-linux"
+)
 # What forbids user namespaces: where it is read, its forbidding value, whether it holds for root, and what allows them.
 KNOBS = (
     ("kernel/unprivileged_userns_clone", "0", False, "sudo sysctl kernel.unprivileged_userns_clone=1"),
@@ -84,9 +87,7 @@ def way_out(words: str, sysctls: Path = Path("/proc/sys"), profiles: Path = Path
                 commands.append(apparmor(sysctls, profiles)[1] if place == RESTRICTED else command)
     if commands:
         return f"user namespaces are refused here: {' && '.join(commands)}"
-    return (
-        "user namespaces are refused here (by a container?): User-Mode Linux works without: sudo apt-get install user-mode-linux"
-    )
+    return WITHOUT
 
 
 def apparmor(sysctls: Path = Path("/proc/sys"), profiles: Path = Path("/etc/apparmor.d")) -> tuple[str, str]:

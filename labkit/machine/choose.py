@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Protocol
 
 from ..errors import BadInput, LabClosed, LabError, LabkitError, NoLinux, shortage
-from .bwrap import way_out
+from . import landlock
+from .bwrap import WITHOUT, way_out
 from .folder import CALLS, LabFolder
 from .host import LOG, HostLinux, load_ipvs
 from .ids import first_free, own_ranges, user_name
 from .link import Link
 from .temporary import Kept
-from .uml import BareUmlLinux, UmlLinux
+from .uml import BareUmlLinux, LandlockUmlLinux, UmlLinux
 from .view import FOLDER, PATH
 
 # The schedulers of IPVS that the notebooks and the works of learners use; wlc is what ipvsadm takes by itself.
@@ -165,9 +166,21 @@ class Attempt:
         return f"{self.linux.title}: {self.words or '; '.join(failed) or 'works'}"
 
 
+# For the work of others: a Linux of its own that can reach nothing of this machine.
+FOR_OTHERS = (UmlLinux, LandlockUmlLinux)
+
+
+def holds_others(linux: Linux) -> bool:
+    """True for a candidate that keeps the work of others in: Landlock only where it scopes signals."""
+    return isinstance(linux, FOR_OTHERS) and (isinstance(linux, UmlLinux) or landlock.abi() >= landlock.SCOPED)
+
+
 def candidates() -> list[Linux]:
-    """All candidates, fastest first; the environment variable LABKIT_LINUX=host|uml leaves only those of that name."""
-    every: list[Linux] = [HostLinux(), UmlLinux(), BareUmlLinux()]
+    """All candidates, fastest first; the environment variable LABKIT_LINUX=host|uml leaves only those of that name.
+
+    User-Mode Linux alone is one only where the kernel has no Landlock.
+    """
+    every: list[Linux] = [HostLinux(), UmlLinux(), LandlockUmlLinux() if landlock.abi() else BareUmlLinux()]
     forced = os.environ.get(FORCE, "")
     chosen = [linux for linux in every if forced in ("", linux.name)]
     if not chosen:
@@ -234,10 +247,10 @@ def attempt(linux: Linux, folder: LabFolder, needs: Collection[str], *, stop_ear
 def choose(needs: Iterable[str], folder: LabFolder, *, trusted: bool = True) -> Opened:
     """Open the first candidate that can do what is needed. Raises NoLinux with what each one said, LabClosed when it is given up.
 
-    Where what runs in the lab is not `trusted`, only a Linux of its own inside a view will do.
+    Where what runs in the lab is not `trusted`, only those of FOR_OTHERS will do.
     """
     wanted, attempts = all_needs(needs), []
-    queue = [(linux, wanted) for linux in (candidates() if trusted else [UmlLinux(copy_home=True)])]
+    queue = [(linux, wanted) for linux in (candidates() if trusted else [kind(copy_home=True) for kind in FOR_OTHERS])]
     for linux, asked in queue:
         # On a Linux of its own the lab's root may change its user anyway, and its kernel is known to have the schedulers.
         tried = [need for need in asked if need not in ("users", "schedulers") or linux.name == "host"]
@@ -249,7 +262,7 @@ def choose(needs: Iterable[str], folder: LabFolder, *, trusted: bool = True) -> 
         attempts.append(result)
         if any(check.need in WISHED and not check.worked for check in result.checks):
             queue.append((linux, [need for need in asked if need not in WISHED]))  # where no other has it
-    ways = [way for result in attempts if (way := result.way_out or shortage(str(result)))]
+    ways = [way for result in attempts if (way := result.way_out or shortage(str(result))) and (trusted or way != WITHOUT)]
     raise NoLinux(
         f"No Linux for a lab that needs {', '.join(wanted)}.",
         words="\n".join(map(str, attempts)),

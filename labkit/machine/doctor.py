@@ -9,8 +9,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from .bwrap import apparmor
-from .choose import Attempt, try_all
+from . import landlock
+from .bwrap import WITHOUT, apparmor
+from .choose import Attempt, holds_others, try_all
 from .view import PATH
 
 # Program: the Debian package that has it, and what it is needed for.
@@ -54,7 +55,8 @@ def row(attempt: Attempt) -> dict[str, Any]:
 def examine() -> dict[str, Any]:
     """Try every candidate with every need.
 
-    Plain data: candidates (list), chosen (need → candidate), missing (packages), offered (those of them that apt has), kernel,
+    Plain data: candidates (list), chosen (need → candidate), others (the candidate for the work of others, or None), help_others
+    (what would help there), missing (packages), offered (those of them that apt has), kernel, landlock (its ABI, 0 without),
     apparmor (what its profiles say about bubblewrap, "" where it restricts nothing), lists (True when apt has lists of packages).
     """
     attempts, missing = try_all(), missing_programs()
@@ -62,9 +64,13 @@ def examine() -> dict[str, Any]:
     # Notebook 4 does not ask its Linux for captures: it takes the first that every lab could take.
     if chosen["capture"] != chosen["users"]:
         chosen["capture"] = None
+    others = next((a.linux.title for a in attempts if holds_others(a.linux) and not a.words), None)
+    ways = [a.way_out for a in attempts if holds_others(a.linux) and a.way_out not in ("", WITHOUT)]
+    ways += [landlock.why_none()[1]] if landlock.abi() < landlock.SCOPED else []
     return {
-        "candidates": [row(a) for a in attempts], "chosen": chosen, "missing": missing, "offered": offered(missing),
-        "kernel": kernel(), "apparmor": apparmor()[0], "lists": has_lists(),
+        "candidates": [row(a) for a in attempts], "chosen": chosen, "others": others,
+        "help_others": "" if others else "".join(ways[:1]), "missing": missing, "offered": offered(missing),
+        "kernel": kernel(), "landlock": landlock.abi(), "apparmor": apparmor()[0], "lists": has_lists(),
     }  # fmt: skip
 
 
@@ -118,7 +124,7 @@ def help_command(found: dict[str, Any]) -> str:
 
 def as_text(found: dict[str, Any]) -> str:
     """What `examine` found, for people."""
-    lines = [f"Running kernel: {found['kernel']}"]
+    lines = [f"Running kernel: {found['kernel']}, Landlock: {'ABI ' + str(found['landlock']) if found['landlock'] else 'none'}"]
     if found["apparmor"]:
         lines.append(f"AppArmor restricts user namespaces; {found['apparmor']}")
     for candidate in found["candidates"]:
@@ -131,6 +137,8 @@ def as_text(found: dict[str, Any]) -> str:
         ]
     lines.append("\nA notebook takes the first candidate that can do what it needs:")
     lines += [f"  {TASKS[need]}: {candidate or 'none works'}" for need, candidate in found["chosen"].items()]
+    if found["others"] or found["help_others"]:
+        lines.append(f"  the work of others: {found['others'] or 'none keeps it in; would help: ' + found['help_others']}")
     use = dict(PROGRAMS.values())
     refused = [package for package in found["missing"] if package not in found["offered"]]
     if refused:

@@ -16,16 +16,12 @@ import struct
 from .bwrap import start_bwrap
 from .folder import LabFolder
 from .ids import find_id_maps
+from .landlock import MACHINES, seccomp_filter
 from .temporary import Kept
 from .view import machine_arguments, view_of
 
 # linux/netlink.h, linux/genetlink.h: the protocol, its controller's family and command, and the attribute for a family's name.
 NETLINK_GENERIC, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_NAME = 16, 16, 3, 2
-# linux/audit.h and the kernel's tables of system calls: a machine's name as a filter sees it, and its number of socket(2).
-MACHINES = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}
-# linux/filter.h: load a word, go on or skip when it is not equal, return. linux/seccomp.h: the two answers.
-LOAD, SKIP_UNLESS, RETURN = 0x20, 0x15, 0x06
-ERRNO, ALLOW = 0x00050000, 0x7FFF0000
 # Loading a module takes a tenth of a second.
 TIMEOUT = 10.0
 
@@ -45,19 +41,10 @@ def load_ipvs() -> None:
 def no_generic_netlink(machine: str) -> bytes:
     """Return a seccomp filter under which socket(AF_NETLINK, any, NETLINK_GENERIC) fails with EPROTONOSUPPORT.
 
-    It is made of rows of classic BPF (seccomp(2)) over struct seccomp_data: the number of the call at 0, the machine at 4, the
-    arguments from 16. Empty for a machine that is not in MACHINES.
+    Empty for a machine that is not in MACHINES.
     """
-    if machine not in MACHINES:
-        return b""
-    audited, call = MACHINES[machine]
-    wanted = [(4, audited), (0, call), (16, socket.AF_NETLINK), (32, NETLINK_GENERIC)]
-    rows: list[tuple[int, int, int, int]] = []
-    for offset, value in wanted:
-        rows.append((LOAD, 0, 0, offset))
-        rows.append((SKIP_UNLESS, 0, 2 * len(wanted) - len(rows), value))  # to the last row
-    rows += [(RETURN, 0, 0, ERRNO | errno.EPROTONOSUPPORT), (RETURN, 0, 0, ALLOW)]
-    return b"".join(struct.pack("=HBBI", *row) for row in rows)
+    refused = {0: int(socket.AF_NETLINK), 2: NETLINK_GENERIC}
+    return seccomp_filter(machine, [(MACHINES[machine][1], refused, errno.EPROTONOSUPPORT)]) if machine in MACHINES else b""
 
 
 LOG = "linux.log"

@@ -60,11 +60,16 @@ def start_keeper(
 class Kept:
     """A command under a keeper of its own: `stdin` and `stdout` are the command's, `pid` is the keeper's."""
 
-    def __init__(self, command: list[str], *, log: Path, pass_fds: tuple[int, ...] = (), one_processor: bool = False) -> None:
-        """Start it; its stderr goes to `log`. What does not need them keeps to `one_processor`. Raises OSError."""
+    def __init__(
+        self, command: list[str], *, log: Path, folder: str = "", pass_fds: tuple[int, ...] = (), one_processor: bool = False
+    ) -> None:
+        """Start it; its stderr goes to `log`, `folder` goes with it. What does not need more keeps to `one_processor`.
+
+        Raises OSError.
+        """
         with log.open("ab") as stderr, on_one_processor() if one_processor else contextlib.nullcontext():
             self._keeper, self._lifeline = start_keeper(
-                "", *command, pass_fds=pass_fds, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr.fileno()
+                folder, *command, pass_fds=pass_fds, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr.fileno()
             )
         self.pid = self._keeper.pid
         assert self._keeper.stdin is not None and self._keeper.stdout is not None

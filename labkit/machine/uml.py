@@ -1,4 +1,4 @@
-"""User-Mode Linux: a Linux kernel that runs as an ordinary process, inside a view or alone, and what its processor needs."""
+"""User-Mode Linux: a Linux kernel that runs as an ordinary process, in a view, under Landlock or alone; what its CPU needs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import LabError
+from . import landlock
 from .bwrap import start_bwrap
 from .folder import LabFolder
 from .host import LOG
 from .ids import IdMaps
 from .temporary import Kept, own_folder
-from .view import FOLDER, LABKIT, View, environment, etc_from_host, machine_arguments, own, system, view_of
+from .view import ETC_FROM_HOST, FOLDER, LABKIT, PATH, View, environment, etc_from_host, machine_arguments, own, system, view_of
 
 SOURCE = Path(__file__).with_name("xstate.c")
 XSTATE_LIBRARY = "/opt/xstate.so"
@@ -116,8 +117,6 @@ class UmlLinux:
         require_uml()
         view = view_of(folder, copy_home=self.copy_home)
         write_inner_view(folder, view.inside())
-        if self.copy_home:
-            (folder.path / ".curlrc").touch()  # curl looks on in root's home when it finds none
         return start_bwrap(uml_arguments(view, xstate_library()), IdMaps("single"), log=folder.path / LOG, one_processor=True)
 
 
@@ -131,6 +130,8 @@ def write_inner_view(folder: LabFolder, view: View) -> None:
     """Write the guest's bubblewrap command as a shell script that its first process goes on with."""
     command = shlex.join(["bwrap", *machine_arguments(view)])
     (folder.path / "view.sh").write_text(f"exec {command}\n", encoding="utf-8")
+    if view.copy_home:
+        (folder.path / ".curlrc").touch()  # curl looks on in root's home when it finds none
 
 
 def boot_command(init: str, folder: str, library: str | None, *, memory: str = "/tmp", limited: bool = False) -> list[str]:
@@ -191,6 +192,7 @@ class BareUmlLinux:
     name = "uml"
     title = "User-Mode Linux alone"
     start_timeout = 60.0
+    copy_home = False
 
     def start(self, folder: LabFolder) -> Kept:
         """Boot the lab's own Linux and start its agent in it. Raises LabError when it cannot be started."""
@@ -203,9 +205,43 @@ class BareUmlLinux:
         if any(letter.isspace() or letter == '"' for letter in path):  # what a boot line has between words, and around some
             way_out = "set TMPDIR to a folder without spaces and quotes in its name"
             raise LabError(f"A boot line cannot name {path}.", way_out=way_out)
-        write_inner_view(folder, replace(view_of(folder), folder=path))
-        init = folder.path / INIT
+        view, init = replace(view_of(folder, copy_home=self.copy_home), folder=path), folder.path / INIT
+        write_inner_view(folder, view)
         shutil.copy(Path(__file__).with_name(INIT), init)
         library = xstate_library()
-        command = boot_command(str(init), path, str(library) if library else None, memory=memory_folder())
-        return Kept(command, log=folder.path / LOG, one_processor=True)
+        memory = tempfile.mkdtemp(prefix="labkit-", dir=memory_folder())
+        command = boot_command(str(init), path, str(library) if library else None, memory=memory, limited=self.copy_home)
+        try:
+            return Kept(self.confined(command, view, library, memory), log=folder.path / LOG, folder=memory, one_processor=True)
+        except OSError:
+            os.rmdir(memory)
+            raise
+
+    def confined(self, command: list[str], _view: View, _library: Path | None, _memory: str) -> list[str]:
+        """Return `command` with the rights that it is left: all that this user has."""
+        return command
+
+
+class LandlockUmlLinux(BareUmlLinux):
+    """Landlock and User-Mode Linux."""
+
+    title = "Landlock + User-Mode Linux"
+
+    def __init__(self, *, copy_home: bool = False) -> None:
+        """With `copy_home`, for the work of others, the home is only read, and the guest works on a copy in its own memory."""
+        self.copy_home = copy_home
+
+    def start(self, folder: LabFolder) -> Kept:
+        """As User-Mode Linux alone. Raises LabError also where Landlock cannot do what is needed."""
+        if landlock.abi() < (landlock.SCOPED if self.copy_home else 1):
+            words, way_out = landlock.why_none()
+            raise LabError("Landlock, which would keep User-Mode Linux in, does not serve here.", words=words, way_out=way_out)
+        return super().start(folder)
+
+    def confined(self, command: list[str], view: View, library: Path | None, memory: str) -> list[str]:
+        """Return `command` with rights to what the outer view of UmlLinux consists of, and without a variable of the user's."""
+        read = ["/usr", view.python, view.site, view.labkit, library, *(f"/etc/{name}" for name in ETC_FROM_HOST)]
+        read += ["/proc/cpuinfo", "/dev/random", *([view.home] if view.copy_home else [])]
+        write = ["/dev/null", view.folder, memory, *([] if view.copy_home else [view.home])]
+        rights = [*(f"r:{path}" for path in read if path), *(f"w:{path}" for path in write)]
+        return landlock.confined(["env", "-i", f"PATH={PATH}", *command], rights, strangers=self.copy_home)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..inside.processes import GROUPS
+from . import landlock
 from .folder import LabFolder
 
 PYTHON, SITE, LABKIT, FOLDER, HOME = "/opt/python", "/opt/site-packages", "/opt/labkit", "/lab", "/root"
@@ -136,18 +137,24 @@ def agent_command(view: View) -> list[str]:
     return [*moved, view.interpreter, "-I", "-S", f"{LABKIT}/labkit/machine/agent.py", SITE, LABKIT]
 
 
-def reading_command(command: list[str], file: Path, seen_as: str) -> list[str]:
-    """`command` on the running kernel in a view of the system's programs and one file, named `seen_as`, without a network.
+def reading_command(command: list[str]) -> list[str]:
+    """`command` on the running kernel with the system's programs and its standard input, and neither other files nor a network.
 
     For a program of ours that reads what the work of others has made. Its memory and processor time are limited too.
     """
-    etc = ("ld.so.cache", "alternatives", "wireshark")
+    files = [f"/etc/{name}" for name in ("ld.so.cache", "alternatives", "wireshark")]
+    limits = ["prlimit", f"--as={READER_MEMORY}", f"--cpu={READER_SECONDS}"]
+    if landlock.abi() >= landlock.SCOPED:
+        command = ["env", "-i", f"PATH={PATH}", "HOME=/nonexistent", "LANG=C.UTF-8", *command]
+        return [
+            *limits,
+            *landlock.confined(command, ["w:/dev/null", *(f"r:{path}" for path in ("/usr", *files))], strangers=True),
+        ]
     return [
-        *("prlimit", f"--as={READER_MEMORY}", f"--cpu={READER_SECONDS}", "bwrap", "--unshare-all", "--cap-drop", "ALL"),
-        *("--die-with-parent", "--new-session", "--clearenv", "--setenv", "PATH", PATH, "--setenv", "HOME", "/tmp"),
-        *("--setenv", "LANG", "C.UTF-8", "--ro-bind", "/usr", "/usr", *USR_LINKS),
-        *(part for name in etc for part in ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")),
-        *("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--ro-bind", str(file), seen_as, "--", *command),
+        *limits, "bwrap", "--unshare-all", "--cap-drop", "ALL", "--die-with-parent", "--new-session", "--clearenv",
+        *("--setenv", "PATH", PATH, "--setenv", "HOME", "/nonexistent", "--setenv", "LANG", "C.UTF-8"),
+        *("--ro-bind", "/usr", "/usr", *USR_LINKS),
+        *(part for path in files for part in ("--ro-bind-try", path, path)), "--proc", "/proc", "--dev", "/dev", "--", *command,
     ]  # fmt: skip
 
 

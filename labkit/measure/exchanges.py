@@ -21,8 +21,6 @@ EXCHANGES = [
 ]  # fmt: skip
 SYNS = ["time", "source", "target", "answer", "packets", "stream"]
 TIMEOUT = 300.0
-# What a file is called where tshark sees nothing else.
-APART = "/tmp/capture.pcapng"
 SEPARATOR, HEADER_SEPARATOR = "\x1f", "\x1e"
 
 PACKET_FIELDS = ("frame.time_epoch", "tcp.stream", "ip.src", "tcp.srcport", "ip.dst", "tcp.dstport")
@@ -45,10 +43,13 @@ def tshark(file: Path, ports: Iterable[int], options: list[str], *, apart: bool 
     if not shutil.which("tshark", path=PATH):
         raise MissingProgram("There is no tshark to read the capture with.", way_out="apt-get install tshark")
     decode = [part for rule, protocol in decode_options(ports).items() for part in ("-d", f"{rule},{protocol}")]
-    command = ["tshark", "-n", "-r", APART if apart else str(file), *decode, *options]
-    command = reading_command(command, file, APART) if apart else command
+    command = ["tshark", "-n", "-r", "-" if apart else str(file), *decode, *options]
+    command = reading_command(command) if apart else command
     try:
-        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", timeout=TIMEOUT, check=False)
+        with file.open("rb") as stdin:
+            done = subprocess.run(
+                command, stdin=stdin, capture_output=True, encoding="utf-8", errors="replace", timeout=TIMEOUT, check=False
+            )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise MeasureError(f"tshark could not read {file.name}.", words=str(error), way_out="apt-get install tshark") from error
     if done.returncode:

@@ -53,7 +53,7 @@ def ipvs_lab(linux: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
 
 @pytest.fixture
 def own_lab(tmp_path: Path) -> Iterator[LabFactory]:
-    """Opens labs for one test on a candidate (host, uml, bare): `own_lab("uml", home=…)`; all are closed after it."""
+    """Opens labs for one test on a candidate (host, uml, landlock, bare): `own_lab("uml", home=…)`; all are closed after it."""
     labs: list[Lab] = []
     with pytest.MonkeyPatch.context() as patch:
 

@@ -1,8 +1,9 @@
-"""Runs a command under a seccomp filter like Docker's default: `docker_filter.py COMMAND…`, on x86-64.
+"""Runs a command under a seccomp filter like Docker's default: `docker_filter.py [--no-landlock] COMMAND…`, on x86-64.
 
 Refused is what Docker's documentation lists as blocked (https://docs.docker.com/engine/security/seccomp/) for a container
 without privileges, with the answers of its profile (moby, profiles/seccomp/default.json): EPERM, and ENOSYS for clone3, so
 that the C library falls back to clone, whose flags a filter can see. The filter is classic BPF (seccomp(2), bpf in filter.txt).
+With --no-landlock the calls of Landlock are answered as by a kernel that has none, and by a Docker of before it: ENOSYS.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ NUMBER, FIRST = 0, 16
 LOAD, EQUAL, ANY_BIT, RETURN = 0x20, 0x15, 0x45, 0x06
 NEW_NAMESPACES = 0x7E020000
 # Numbers of x86-64 (linux/arch/x86/entry/syscalls/syscall_64.tbl).
-CLONE, PERSONALITY, CLONE3 = 56, 135, 435
+CLONE, PERSONALITY, CLONE3, LANDLOCK = 56, 135, 435, (444, 445, 446)
 PERSONALITIES = (0x0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF)
 REFUSED = {
     "uselib": 134, "ustat": 136, "sysfs": 139, "pivot_root": 155, "_sysctl": 156, "acct": 163, "settimeofday": 164, "mount": 165,
@@ -39,9 +40,11 @@ def step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
     return struct.pack("HBBI", code, if_true, if_false, value)
 
 
-def program() -> bytes:
-    """The filter."""
-    steps = [step(LOAD, NUMBER), step(EQUAL, CLONE3, 0, 1), step(RETURN, ERRNO | errno.ENOSYS)]
+def program(unknown: tuple[int, ...]) -> bytes:
+    """The filter, which does not know the calls `unknown`."""
+    steps = [step(LOAD, NUMBER)]
+    for number in (CLONE3, *unknown):
+        steps += [step(EQUAL, number, 0, 1), step(RETURN, ERRNO | errno.ENOSYS)]
     for number in REFUSED.values():
         steps += [step(EQUAL, number, 0, 1), step(RETURN, ERRNO | errno.EPERM)]
     steps += [step(EQUAL, CLONE, 0, 4), step(LOAD, FIRST), step(ANY_BIT, NEW_NAMESPACES, 0, 1)]
@@ -51,9 +54,9 @@ def program() -> bytes:
     return b"".join([*steps, step(RETURN, ERRNO | errno.EPERM), step(RETURN, ALLOW)])
 
 
-def install() -> None:
+def install(unknown: tuple[int, ...]) -> None:
     """Put this process and all that it starts under the filter."""
-    text = program()
+    text = program(unknown)
     buffer = ctypes.create_string_buffer(text, len(text))
     fprog = struct.pack("HxxxxxxP", len(text) // 8, ctypes.addressof(buffer))
     libc = ctypes.CDLL(None, use_errno=True)
@@ -65,5 +68,6 @@ def install() -> None:
 
 
 if __name__ == "__main__":
-    install()
-    os.execvp(sys.argv[1], sys.argv[1:])
+    without = sys.argv[1] == "--no-landlock"
+    install(LANDLOCK if without else ())
+    os.execvp(sys.argv[1 + without], sys.argv[1 + without :])

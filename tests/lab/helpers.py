@@ -17,10 +17,10 @@ from labkit.errors import wait_until
 from labkit.lab import Lab
 from labkit.machine import choose
 from labkit.machine.host import HostLinux
-from labkit.machine.uml import BareUmlLinux, UmlLinux
+from labkit.machine.uml import BareUmlLinux, LandlockUmlLinux, UmlLinux
 from labkit.services.daemons import Dnsmasq, Nginx
 
-CANDIDATES = {"host": HostLinux, "uml": UmlLinux, "bare": BareUmlLinux}
+CANDIDATES = {"host": HostLinux, "uml": UmlLinux, "landlock": LandlockUmlLinux, "bare": BareUmlLinux}
 # Long enough for a busy machine: a test that fails is slow, one that passes is not.
 PATIENCE = 60.0
 

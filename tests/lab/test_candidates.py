@@ -12,6 +12,7 @@ import pytest
 from labkit.errors import NoLinux
 from labkit.lab import Lab
 from labkit.machine import uml as xstate
+from labkit.machine.choose import candidates
 from labkit.machine.temporary import own_folder
 
 from .helpers import CANDIDATES, LabFactory, running
@@ -35,20 +36,20 @@ def words_of_no_linux(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **options
 
 @pytest.mark.parametrize("candidate", CANDIDATES)
 def test_candidate_opens(own_lab: LabFactory, candidate: str) -> None:
-    """Each of the three candidates carries a lab here, and says who it is."""
+    """Each of the candidates carries a lab here, and says who it is."""
     lab = own_lab(candidate)
     assert lab.run("id -u; pwd").stdout.split() == ["0", "/root"]
     assert lab.linux == CANDIDATES[candidate].name
     assert repr(lab) == f"<Lab own: {CANDIDATES[candidate].title}>"
 
 
-@pytest.mark.parametrize("candidate", ["uml", "bare"])
+@pytest.mark.parametrize("candidate", ["uml", "landlock"])
 def test_user_mode_linux_has_what_the_course_needs(own_lab: LabFactory, candidate: str) -> None:
-    """User-Mode Linux, in a view or alone, has users, dummy interfaces, IPVS and dropped packets by labkit's own probes."""
+    """User-Mode Linux, in a view or not, has users, dummy interfaces, IPVS and dropped packets by labkit's own probes."""
     assert own_lab(candidate, needs={"ipvs", "dummy", "drop"}).linux == "uml"
 
 
-@pytest.mark.parametrize("candidate", ["uml", "bare"])
+@pytest.mark.parametrize("candidate", ["uml", "landlock"])
 def test_user_mode_linux_is_kept_on_one_processor(own_lab: LabFactory, candidate: str) -> None:
     """Every process that is the guest may run on one and the same processor alone, and this one on all of its own."""
     before, allowed = psutil.Process().children(recursive=True), psutil.Process().cpu_affinity()
@@ -65,7 +66,7 @@ def test_without_bubblewrap_there_is_no_lab(
     monkeypatch.delenv("LABKIT_LINUX", raising=False)
     path_without("bwrap")
     error = words_of_no_linux(tmp_path, monkeypatch)
-    assert [line.split(":")[0] for line in error.words.splitlines()] == [kind.title for kind in CANDIDATES.values()]
+    assert [line.split(":")[0] for line in error.words.splitlines()] == [linux.title for linux in candidates()]
     assert error.words.count("bwrap") == 3
     assert error.way_out == "apt-get install bubblewrap"
 
@@ -115,7 +116,7 @@ def test_folder_may_have_any_name_that_a_boot_line_can_carry(
     assert (lab.home / "file").read_text() == lab.folder.read("logs/file") == "here\n"
 
 
-@pytest.mark.parametrize("candidate", ["uml", "bare"])
+@pytest.mark.parametrize("candidate", ["uml", "landlock"])
 def test_xstate_wrapper_is_built_and_preloaded(
     own_lab: LabFactory, candidate: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

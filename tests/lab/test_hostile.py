@@ -57,15 +57,18 @@ class Teacher:
         return {"@SECRET@": str(self.file), "@PORT@": str(self.port), "@MARK@": self.mark}
 
     def processes(self) -> list[int]:
-        """The processes of this machine that have one of this teacher's labs mounted; where /tmp is a file system of its own, the
-        path of a mount begins there."""
+        """The processes of this machine that have one of this teacher's labs mounted, or a file of one open, as its log is.
+
+        Where /tmp is a file system of its own, the path of a mount begins there.
+        """
         found, top = [], next(folder for folder in self.labs.parents if folder.is_mount())
-        for entry in filter(str.isdigit, os.listdir("/proc")):
+        for process in (Path("/proc", entry) for entry in os.listdir("/proc") if entry.isdigit() and int(entry) != os.getpid()):
             try:
-                text = Path("/proc", entry, "mountinfo").read_text()
+                mounted = f"/{self.labs.relative_to(top)}" in (process / "mountinfo").read_text()
+                opened = any(os.readlink(file).startswith(f"{self.labs}/") for file in (process / "fd").iterdir())
             except OSError:
                 continue
-            found += [int(entry)] if f"/{self.labs.relative_to(top)}" in text else []
+            found += [int(process.name)] if mounted or opened else []
         return found
 
     def assert_unharmed(self) -> None:

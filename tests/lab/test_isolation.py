@@ -35,7 +35,7 @@ def test_hosts_processes_are_not_seen(own_lab: LabFactory) -> None:
 
 
 def test_work_of_others_is_a_copy_on_a_linux_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is not trusted is carried by User-Mode Linux in a view, whatever is asked for, and its home stays as it was."""
+    """What is not trusted is carried by User-Mode Linux that is kept in, whatever is asked for, and its home stays as it was."""
     monkeypatch.setenv("LABKIT_LINUX", "host")
     (tmp_path / "page").write_text("handed in\n")
     with Lab("others", home=tmp_path, trusted=False, current=False) as lab:

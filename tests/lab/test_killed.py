@@ -18,7 +18,7 @@ SCRIPT = """
 import sys
 from labkit.lab import Lab
 from labkit.machine import choose, host, uml
-kinds = {"host": host.HostLinux, "uml": uml.UmlLinux, "bare": uml.BareUmlLinux}
+kinds = {"host": host.HostLinux, "uml": uml.UmlLinux, "landlock": uml.LandlockUmlLinux, "bare": uml.BareUmlLinux}
 choose.candidates = lambda: [kinds[sys.argv[1]]()]
 lab = Lab("killed", home=sys.argv[2])
 if sys.argv[3] == "opened":
@@ -71,7 +71,7 @@ def test_kill_before_the_sandbox_runs_leaves_nothing(tmp_path: Path, killed: str
 )
 def test_ended_process_leaves_nothing(tmp_path: Path, candidate: str, end: signal.Signals | str) -> None:
     """kill -9, kill and an ordinary end of the process that opened a lab leave no process, interface, mount or socket."""
-    network = interfaces()
+    network, shared = interfaces(), set(Path("/dev/shm").glob("labkit-*"))
     with python(SCRIPT, candidate, str(tmp_path / "home"), "opened") as child:
         assert child.stdin and child.stdout
         folder = Path(child.stdout.readline().strip())
@@ -88,6 +88,7 @@ def test_ended_process_leaves_nothing(tmp_path: Path, candidate: str, end: signa
     assert interfaces() == network
     assert folder.name not in Path("/proc/self/mounts").read_text()
     eventually(lambda: not folder.parent.exists(), "the end of the process's temporary folder")
+    eventually(lambda: set(Path("/dev/shm").glob("labkit-*")) <= shared, "the end of the folder for the guest's memory")
     left = consoles(family)
     remove_consoles(left)
     assert left == []
@@ -108,7 +109,7 @@ def test_killed_keeper_takes_its_lab_with_it(own_lab: LabFactory, candidate: str
 
 
 @pytest.mark.parametrize(
-    ("candidate", "end"), [*((name, signal.SIGKILL) for name in CANDIDATES), ("host", "exit"), ("bare", "exit")]
+    ("candidate", "end"), [*((name, signal.SIGKILL) for name in CANDIDATES), ("host", "exit"), ("landlock", "exit")]
 )
 def test_process_that_ends_while_its_lab_opens_leaves_nothing(tmp_path: Path, candidate: str, end: signal.Signals | str) -> None:
     """Ending at once after `Lab(…)`, before the lab was ever used, leaves no process."""

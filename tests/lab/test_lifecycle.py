@@ -121,7 +121,7 @@ def test_ports_taken_on_the_host_change_nothing(own_lab: LabFactory, linux: str)
         assert "Backend Server 2" in lab.run("curl -s http://127.0.0.1:8082").stdout
 
 
-@pytest.mark.parametrize(("candidate", "name"), [("host", "x" * 40), ("uml", "a.b-c_d"), ("bare", "лаба")])
+@pytest.mark.parametrize(("candidate", "name"), [("host", "x" * 40), ("uml", "a.b-c_d"), ("landlock", "лаба")])
 def test_name_and_home_may_be_of_any_script(own_lab: LabFactory, tmp_path: Path, candidate: str, name: str) -> None:
     """A lab's name in any script, and a home with blanks and quotes in its path, work on every candidate."""
     lab = own_lab(candidate, name=name, home=tmp_path / "до м's $x")

@@ -45,12 +45,24 @@ for title, ways in [("chosen", every)] + [(one.title, [one]) for one in every]:
     assert not lab.folder.path.exists()
 print(json.dumps(found))
 """
-HOST, UML, BARE = (CANDIDATES[name].title for name in ("host", "uml", "bare"))
+# Grades a report on the right work, and prints the flags of its row and the points.
+GRADE = """
+import json, sys
+from pathlib import Path
+sys.path.insert(0, "tests")
+from tests.lab.test_grading import report
+from labkit.grading.batch import grade_files
+(grade,) = grade_files([report(Path("/tmp/home"), "right")])
+print(json.dumps([grade.flags, grade.measured if grade.state == "measured" else None]))
+"""
+HOST, UML, LANDLOCK, BARE = (kind.title for kind in CANDIDATES.values())
 ID = "12345"
 USER = ("setpriv", f"--reuid={ID}", f"--regid={ID}", "--clear-groups")
 DOCKER = (sys.executable, str(Path(__file__).with_name("docker_filter.py")))
 # The longest that four openings may take on a busy machine, seconds.
 TIMEOUT = 600.0
+# And all hostile works.
+HOSTILE_TIMEOUT = 5400.0
 
 
 def after(script: str) -> tuple[str, ...]:
@@ -80,43 +92,65 @@ def doctor(*before: str) -> Any:
 
 
 def test_user_namespaces_forbidden() -> None:
-    """With no user namespace to be had, the first two candidates say so and the third carries the lab, users and all."""
+    """With no user namespace to be had, the first two candidates say so, and the one under Landlock carries the lab."""
     own = ("unshare", "--user", "--map-root-user")
     found = every_way(*own, *after("echo 0 >/proc/sys/user/max_user_namespaces"))
-    assert found["chosen"] == found[BARE] == [BARE, "65534"]
+    assert found["chosen"] == found[LANDLOCK] == [LANDLOCK, "65534"]
     for title in (HOST, UML):
         assert found[title][0] == ""
         assert "namespace" in found[title][1] and "user.max_user_namespaces" in found[title][1]
 
 
+SMALL = after("mount -t tmpfs -o size=64M,mode=1777 shm /dev/shm")
+
+
 def test_seccomp_filter_like_dockers_default() -> None:
-    """Under Docker's default filter, and with Docker's 64 MiB of /dev/shm, User-Mode Linux alone carries the lab."""
-    small = after("mount -t tmpfs -o size=64M,mode=1777 shm /dev/shm")
-    found = every_way(*small, *USER, *DOCKER)
-    assert found["chosen"] == found[BARE] == [BARE, "65534"]
-    # What task 4 needs is tried too.
-    assert set(doctor(*small, *USER, *DOCKER)["chosen"].items()) == {(need, BARE) for need in TASKS}
+    """Under Docker's default filter, and with Docker's 64 MiB of /dev/shm, User-Mode Linux under Landlock carries every lab."""
+    found = every_way(*SMALL, *USER, *DOCKER)
+    assert found["chosen"] == found[LANDLOCK] == [LANDLOCK, "65534"]
     for title in (HOST, UML):
         assert found[title][0] == ""
         assert "namespace" in found[title][1] and "User-Mode Linux works without" in found[title][1]
+    # What task 4 needs is tried too.
+    seen = doctor(*SMALL, *USER, *DOCKER)
+    assert (set(seen["chosen"].items()), seen["others"]) == ({(need, LANDLOCK) for need in TASKS}, LANDLOCK)
+
+
+def test_hostile_works_in_a_default_container() -> None:
+    """Under Docker's default filter all that `test_hostile.py` tries is contained by Landlock: nothing else opens there."""
+    tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/lab/test_hostile.py"]
+    command = box_command(*SMALL, *USER, *DOCKER, *tests)
+    done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, timeout=HOSTILE_TIMEOUT, check=False)
+    assert done.returncode == 0 and " passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_namespaces_and_landlock_are_both_missing() -> None:
+    """User-Mode Linux alone carries one's own labs; the work of others is not run, and one thing is named that would help."""
+    found = every_way(*SMALL, *USER, *DOCKER, "--no-landlock")
+    assert found["chosen"] == found[BARE] == [BARE, "65534"]
+    seen = doctor(*SMALL, *USER, *DOCKER, "--no-landlock")
+    assert (set(seen["chosen"].items()), seen["landlock"], seen["others"]) == ({(need, BARE) for need in TASKS}, 0, None)
+    assert seen["help_others"].startswith("Linux 6.12 or later has it")
+    (flags, measured) = said(*box_command(*SMALL, *USER, *DOCKER, "--no-landlock", sys.executable, "-c", GRADE))
+    assert measured is None and any(seen["help_others"] in flag for flag in flags), flags
 
 
 def test_shared_memory_is_mounted_noexec() -> None:
-    """Where programs cannot be mapped from /dev/shm, User-Mode Linux alone has its memory in the temporary folder."""
+    """Where programs cannot be mapped from /dev/shm, the guest under Landlock has its memory in the temporary folder."""
     found = every_way(*after("mount -t tmpfs -o noexec,mode=1777 shm /dev/shm"))
-    assert [found[title][0] for title in (HOST, UML, BARE)] == [HOST, UML, BARE]
+    assert [found[title][0] for title in (HOST, UML, LANDLOCK)] == [HOST, UML, LANDLOCK]
 
 
 def test_no_folder_for_the_guests_memory() -> None:
-    """Where the temporary folder is noexec too, User-Mode Linux alone names both places and TMPDIR; the others work."""
+    """Where the temporary folder is noexec too, the guest under Landlock names both places and TMPDIR; the others work."""
     mounts = "mount -t tmpfs -o noexec,mode=1777 shm /dev/shm && mkdir /tmp/tmp && mount -t tmpfs -o noexec,mode=1777 t /tmp/tmp"
     found = every_way(*after(mounts), "env", "TMPDIR=/tmp/tmp")
-    assert [found[title][0] for title in ("chosen", HOST, UML, BARE)] == [HOST, HOST, UML, ""]
-    assert all(word in found[BARE][1] for word in ("/dev/shm is mounted noexec", "/tmp/tmp is mounted noexec", "set TMPDIR"))
+    assert [found[title][0] for title in ("chosen", HOST, UML, LANDLOCK)] == [HOST, HOST, UML, ""]
+    assert all(word in found[LANDLOCK][1] for word in ("/dev/shm is mounted noexec", "/tmp/tmp is mounted noexec", "set TMPDIR"))
 
 
 def test_running_kernel_has_modules_of_the_same_name() -> None:
-    """What the running kernel has loaded is nothing to a lab's own Linux: in a view or alone, it loads its own modules."""
+    """What the running kernel has loaded is nothing to a lab's own Linux: in a view or not, it loads its own modules."""
     names = "ip_vs ip_vs_rr dummy nf_tables nf_conntrack sch_netem"
     modules = (
         f"mount -t tmpfs m /sys/module && for m in {names}; do mkdir /sys/module/$m; echo live >/sys/module/$m/initstate; done"

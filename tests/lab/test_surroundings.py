@@ -20,7 +20,7 @@ SCRIPT = """
 import sys
 from labkit.lab import Lab
 from labkit.machine import choose, host, uml
-kinds = {"host": host.HostLinux, "uml": uml.UmlLinux, "bare": uml.BareUmlLinux}
+kinds = {"host": host.HostLinux, "uml": uml.UmlLinux, "landlock": uml.LandlockUmlLinux, "bare": uml.BareUmlLinux}
 choose.candidates = lambda: [kinds[sys.argv[1]]()]
 with Lab("наша") as lab:
     lab.write("~/файл", "да\\n")
@@ -61,7 +61,7 @@ def test_c_locale(tmp_path: Path, candidate: str, locale: str) -> None:
     assert (tmp_path / "work" / "файл").read_text(encoding="utf-8") == "да\n"
 
 
-@pytest.mark.parametrize("candidate", ["uml", "bare"])
+@pytest.mark.parametrize("candidate", ["uml", "landlock"])
 def test_no_home_and_no_name(candidate: str) -> None:
     """A user without HOME and without a line in /etc/passwd, as `docker run --user` makes them, has a lab."""
     script = f'cd /tmp/home && "$0" -c "$1" {candidate} && test -d work && ! test -e "~"'

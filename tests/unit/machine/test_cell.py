@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from labkit.machine.view import CAPABILITIES, ENTER, ETC, FOLDER, HOME, LABKIT, SHARED, SITE, cell_command, reading_command
+from labkit.machine.view import CAPABILITIES, ENTER, ETC, FOLDER, HOME, LABKIT, SHARED, SITE, cell_command
 
 COMMAND = cell_command(["sh", "task1.sh"])
 
@@ -48,12 +48,3 @@ def test_cell_has_few_capabilities() -> None:
 def test_command_comes_last_and_begins_at_home() -> None:
     """The work's command is run in ~, in a process namespace of its own."""
     assert COMMAND[-5:] == ["--chdir", HOME, "--", "sh", "task1.sh"] and "--unshare-pid" in COMMAND
-
-
-def test_reader_of_a_strangers_file_sees_nothing_else() -> None:
-    """tshark on an untrusted capture has the system's programs and one file, both read-only, no network, and limits."""
-    command = reading_command(["tshark", "-r", "/tmp/x"], Path("/home/ann/c.pcapng"), "/tmp/x")
-    assert binds(command, "--bind") == []
-    assert [pair for pair in binds(command, "--ro-bind") if pair[0].startswith("/home")] == [("/home/ann/c.pcapng", "/tmp/x")]
-    assert command[0] == "prlimit" and {"--unshare-all", "--clearenv", "--die-with-parent"} <= set(command)
-    assert command[-4:] == ["--", "tshark", "-r", "/tmp/x"]

@@ -29,7 +29,7 @@ from labkit.machine.choose import (
 )
 from labkit.machine.folder import LabFolder
 from labkit.machine.host import HostLinux
-from labkit.machine.uml import BareUmlLinux, UmlLinux
+from labkit.machine.uml import BareUmlLinux, LandlockUmlLinux, UmlLinux
 
 
 class Fake:
@@ -100,11 +100,15 @@ def test_each_need_has_a_remedy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("forced", "kinds"),
-    [("", [HostLinux, UmlLinux, BareUmlLinux]), ("host", [HostLinux]), ("uml", [UmlLinux, BareUmlLinux])],
-)
-def test_candidates_come_fastest_first(monkeypatch: pytest.MonkeyPatch, forced: str, kinds: list[type]) -> None:
-    """The running kernel first, then User-Mode Linux in a view, then alone; LABKIT_LINUX leaves those of its name."""
+    ("forced", "abi", "kinds"),
+    [
+        ("", 7, [HostLinux, UmlLinux, LandlockUmlLinux]), ("", 1, [HostLinux, UmlLinux, LandlockUmlLinux]),
+        ("", 0, [HostLinux, UmlLinux, BareUmlLinux]), ("host", 7, [HostLinux]), ("uml", 7, [UmlLinux, LandlockUmlLinux]),
+    ],
+)  # fmt: skip
+def test_candidates_come_fastest_first(monkeypatch: pytest.MonkeyPatch, forced: str, abi: int, kinds: list[type]) -> None:
+    """The running kernel, User-Mode Linux in a view, then under Landlock, else alone; LABKIT_LINUX leaves those of its name."""
+    monkeypatch.setattr("labkit.machine.landlock.abi", lambda: abi)
     monkeypatch.setenv(FORCE, forced)
     assert [type(linux) for linux in candidates()] == kinds
 

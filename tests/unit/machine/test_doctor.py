@@ -25,7 +25,8 @@ def found(chosen: dict[str, str | None], missing: str = "", offered: str = "", l
         "words": "",
         "way_out": "",
     }
-    every = {"candidates": [row | host], "chosen": dict.fromkeys(TASKS, HOST) | chosen, "kernel": "6.1"}
+    every = {"candidates": [row | host], "chosen": dict.fromkeys(TASKS, HOST) | chosen, "kernel": "6.1", "landlock": 7}
+    every |= {"others": UML, "help_others": ""}
     return every | {"missing": missing.split(), "offered": offered.split(), "lists": lists, "apparmor": ""}
 
 
@@ -66,3 +67,18 @@ def test_apparmor_is_told_where_it_restricts() -> None:
     """What AppArmor's profiles say about bubblewrap stands above the candidates, which show whether that is enough."""
     assert "AppArmor restricts user namespaces; no profile lets" in as_text(found({}) | {"apparmor": "no profile lets"})
     assert "AppArmor" not in as_text(found({}))
+
+
+@pytest.mark.parametrize(
+    ("others", "helps", "says"),
+    [
+        (UML, "", f"  the work of others: {UML}"),
+        (None, "start anew", "  the work of others: none keeps it in; would help: start anew"),
+        (None, "", "the work of others"),
+    ],
+)
+def test_who_carries_the_work_of_others_is_told(others: str | None, helps: str, says: str) -> None:
+    """The candidate, or what would help; nothing where none of that kind was to be tried."""
+    lines = as_text(found({}) | {"others": others, "help_others": helps}).splitlines()
+    assert (says in lines) is bool(others or helps)
+    assert lines[0] == "Running kernel: 6.1, Landlock: ABI 7"

@@ -1,4 +1,4 @@
-"""The filter of a lab on the running kernel, under the real seccomp, and how IPVS is asked for."""
+"""The filters of a lab, on the running kernel and under Landlock, and how IPVS is asked for."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import struct
 import pytest
 
 from labkit.machine import host as seccomp
+from labkit.machine import landlock
 
 NETLINK = socket.AF_NETLINK
 # prctl(2)
@@ -77,3 +78,37 @@ def test_asking_for_ipvs_never_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     seccomp.load_ipvs()
     monkeypatch.setattr(seccomp, "NETLINK_GENERIC", 31)
     seccomp.load_ipvs()
+
+
+def answer(rows: bytes, number: int, *arguments: int, machine: str = "x86_64") -> int:
+    """The errno that a filter answers to a call, 0 where it allows it: its rows followed one by one, as seccomp(2) does."""
+    data = struct.pack("=IIQ6Q", number, landlock.MACHINES[machine][0], 0, *arguments, *[0] * (6 - len(arguments)))
+    at, word = 0, 0
+    while True:
+        code, yes, no, value = struct.unpack_from("=HBBI", rows, 8 * at)
+        at += 1
+        if code == landlock.LOAD:
+            (word,) = struct.unpack_from("=I", data, value)
+        elif code == landlock.RETURN:
+            return value & 0xFFFF if value != landlock.ALLOW else 0
+        else:
+            at += yes if (word == value if code == landlock.SKIP_UNLESS else word >= value) else no
+
+
+@pytest.mark.parametrize("strangers", [True, False])
+def test_filter_under_landlock_refuses_what_reaches_others(strangers: bool) -> None:
+    """Every call of its tables is refused, marks on files only to strangers; a process's own limits and all else are allowed."""
+    rows = landlock.seccomp_filter("x86_64", landlock.refused(strangers=strangers), only_known=True)
+    assert {answer(rows, number, 1) for number in landlock.REACHING.values()} == {errno.EPERM}
+    assert {answer(rows, number) for number in landlock.CHANGING.values()} == {errno.EPERM if strangers else 0}
+    assert answer(rows, landlock.REACHING["prlimit64"], 0) == 0
+    others = set(range(landlock.UNKNOWN)) - set(landlock.REACHING.values()) - set(landlock.CHANGING.values())
+    assert {answer(rows, number) for number in others} == {0}
+
+
+@pytest.mark.parametrize(("number", "machine"), [(41, "aarch64"), (0x40000000 + 41, "x86_64"), (landlock.UNKNOWN, "x86_64")])
+def test_calls_that_the_filter_does_not_know_are_refused(number: int, machine: str) -> None:
+    """A call by another table of numbers (of 32 bits, x32) and one that is younger than the filter do not pass it."""
+    rows = landlock.seccomp_filter("x86_64", landlock.refused(strangers=False), only_known=True)
+    assert answer(rows, number, machine=machine) == errno.ENOSYS
+    assert answer(seccomp.no_generic_netlink("x86_64"), number, machine=machine) == 0

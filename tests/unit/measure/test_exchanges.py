@@ -133,6 +133,7 @@ def test_tsharks_refusal_is_an_error_with_its_words(monkeypatch: pytest.MonkeyPa
     """A file that is no capture, or no tshark at all, is a MeasureError."""
     refusal = SimpleNamespace(returncode=2, stderr="tshark: The file isn't a capture file\n", stdout="")
     monkeypatch.setattr(module.subprocess, "run", lambda *_args, **_options: refusal)
+    (tmp_path / "x.pcapng").touch()
     with pytest.raises(MeasureError, match=r"could not read x\.pcapng") as caught:
         tshark(tmp_path / "x.pcapng", PORTS, [])
     assert "isn't a capture file" in caught.value.words
