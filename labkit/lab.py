@@ -9,22 +9,24 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from .door.server import Door
 from .errors import BadInput, CallFailed, CommandFailed, CommandTimeout, LabClosed, LabError, WaitTimeout, shortage, wait_until
+from .inside import files, processes
 from .machine.choose import Opened, choose
 from .machine.folder import LabFolder, write_below
-from .machine.link import COMMAND_TIMEOUT, PROCESSES, SLACK, finish
+from .machine.link import COMMAND_TIMEOUT, SLACK, P, T, finish
 from .machine.signals import held_back
 from .machine.view import FOLDER, HANDED_IN, HOME
 from .recording import Record, Script, listener
 
 Command = str | Sequence[str]
+Item = TypeVar("Item")
 # How long a lab may take to open or to close, seconds: more than all candidates together may, each within its own limits.
 TIMEOUT = 600.0
 
@@ -55,7 +57,7 @@ class Process:
     @property
     def code(self) -> int | None:
         """Its exit code, None while it runs."""
-        return self._lab.call(f"{PROCESSES}:poll", self.pid)
+        return self._lab.call(processes.poll, self.pid)
 
     @property
     def alive(self) -> bool:
@@ -69,7 +71,7 @@ class Process:
 
     def stop(self) -> int:
         """End it (SIGTERM, after three seconds SIGKILL) and return its exit code."""
-        return self._lab.call(f"{PROCESSES}:stop", self.pid)
+        return self._lab.call(processes.stop, self.pid)
 
 
 def argv_and_text(command: Command) -> tuple[list[str], str]:
@@ -186,13 +188,15 @@ class Lab:
         opened = self._machine.result(0)
         return opened.linux.name, opened.machine.pid
 
-    def stream(self, function: str, *args: Any, timeout: float | None = COMMAND_TIMEOUT, **kwargs: Any) -> Iterator[Any]:
-        """Call `module:function` of labkit inside the lab, yield its items and return its result.
+    def stream(
+        self, function: Callable[P, Iterator[Item]], timeout: float | None, /, *args: P.args, **kwargs: P.kwargs
+    ) -> Generator[Item, None, Any]:
+        """Call a generator function of labkit.inside in the lab, yield its items and return its result.
 
         `timeout` is seconds between two items, None for any time. Closing the iterator, or an interrupt, cancels the call.
         Raises CallFailed, WaitTimeout, LabClosed.
         """
-        stream = self._opened().link.stream(function, args, kwargs, timeout)
+        stream = self._opened().link.stream(function, timeout, *args, **kwargs)
         try:
             return (yield from stream)
         except CallFailed as error:  # perhaps because everything in the lab is being ended
@@ -200,9 +204,13 @@ class Lab:
                 raise
             raise self._is_closed() from error
 
-    def call(self, function: str, *args: Any, timeout: float = COMMAND_TIMEOUT, **kwargs: Any) -> Any:
-        """Call `module:function` of labkit inside the lab and return its result, plain data. Raises as `stream`."""
-        return finish(self.stream(function, *args, timeout=timeout, **kwargs))
+    def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a function of labkit.inside in the lab and return its result, plain data. Raises as `stream`."""
+        return self.call_within(COMMAND_TIMEOUT, function, *args, **kwargs)
+
+    def call_within(self, timeout: float | None, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a function as `call` does, which may take `timeout` seconds."""
+        return finish(self.stream(function, timeout, *args, **kwargs))  # type: ignore[arg-type]
 
     def run(
         self, command: Command, *, timeout: float = COMMAND_TIMEOUT, check: bool = True,
@@ -222,7 +230,7 @@ class Lab:
                 on_output(item[1])
 
         began = time.monotonic()
-        code = finish(self.stream(f"{PROCESSES}:run", argv, timeout, HOME, timeout=timeout + SLACK), collect)
+        code = finish(self.stream(processes.run, timeout + SLACK, argv, timeout, HOME), collect)
         stdout, stderr = "".join(parts["stdout"]), "".join(parts["stderr"] + parts["dropped"])
         if parts["timeout"]:
             raise CommandTimeout(f"`{text}` did not end within {timeout:g} s and was stopped.", words=stdout + stderr)
@@ -235,7 +243,7 @@ class Lab:
         argv, text = argv_and_text(command)
         self._processes += 1
         log = f"{name}-{self._processes}.log"
-        pid = self.call(f"{PROCESSES}:start", argv, f"{FOLDER}/logs/{log}", HOME)
+        pid = self.call(processes.start, argv, f"{FOLDER}/logs/{log}", HOME)
         return Process(self, text, pid, log)
 
     @property
@@ -271,8 +279,7 @@ class Lab:
 
     def read(self, path: str) -> str | None:
         """The text of a file in the lab (its last 8 MiB), None when there is none; ~ is the lab's home."""
-        text: str | None = self.call("labkit.inside.files:read", path.replace("~", HOME, 1) if path[:1] == "~" else path)
-        return text
+        return self.call(files.read, path.replace("~", HOME, 1) if path[:1] == "~" else path)
 
     def wait_until(self, check: Callable[[], Any], *, reason: str, timeout: float = 10.0) -> Any:
         """Wait for `check` to return something true. Raises WaitTimeout, which names `reason`."""
@@ -330,9 +337,9 @@ class Lab:
 
 def copy_work(opened: Opened) -> None:
     """Copy the work of somebody else into the lab's home. Raises LabError."""
-    arguments = (["cp", "-a", f"{HANDED_IN}/.", f"{HOME}/"], COMMAND_TIMEOUT)
+    command = ["cp", "-a", f"{HANDED_IN}/.", f"{HOME}/"]
     words: list[tuple[str, str]] = []
-    if finish(opened.link.stream(f"{PROCESSES}:run", arguments, {}, COMMAND_TIMEOUT + SLACK), words.append):
+    if finish(opened.link.stream(processes.run, COMMAND_TIMEOUT + SLACK, command, COMMAND_TIMEOUT), words.append):
         raise LabError("The work cannot be copied into the lab.", words="".join(text for _, text in words))
 
 

@@ -12,10 +12,12 @@ from types import TracebackType
 from typing import Any
 from unittest.mock import patch
 
+import psutil
 from IPython.core.getipython import get_ipython
 from IPython.core.interactiveshell import InteractiveShell
 
 from .errors import LabkitError, NotRunning, WaitTimeout, wait_until
+from .inside import processes, sockets
 from .lab import COMMAND_TIMEOUT, Lab
 from .recording import listener
 
@@ -32,7 +34,6 @@ BACKGROUND = re.compile(r"(?<![&<>|])&(?![&>])")
 QUIET, BEGIN_TIMEOUT = 1.0, 15.0
 # What a kernel that was restarted needs, by JupyterLab's own name.
 RUN_ABOVE = "In the menu: Run, Run All Above Selected Cell."
-LATE_WORDS = "labkit.inside.processes:late_words"
 
 
 class Interrupted(KeyboardInterrupt):
@@ -74,11 +75,11 @@ def lab_magic(line: str, cell: str | None = None) -> None:
                     file=sys.stderr,
                 )
         background = BACKGROUND.search(command) is not None
-        before = (current.call("psutil:pids"), current.call(LATE_WORDS)) if background else ([], "")
+        before = (current.call(psutil.pids), current.call(processes.late_words)) if background else ([], "")
         done = current.run(command, check=False, timeout=COMMAND_TIMEOUT, on_output=lambda text: print(text, end="", flush=True))
         if background:
-            current.call("labkit.inside.sockets:begun", before[0], QUIET, BEGIN_TIMEOUT)
-            words = current.call(LATE_WORDS)  # a buffer: what is in it for longer stands at its beginning
+            current.call(sockets.begun, before[0], QUIET, BEGIN_TIMEOUT)
+            words = current.call(processes.late_words)  # a buffer: what is in it for longer stands at its beginning
             known = next(size for size in range(len(words), -1, -1) if before[1].endswith(words[:size]))
             print(words[known:], end="", flush=True)
         if done.code:

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from ..errors import BadInput
+from ..inside import http_client
 from ..lab import Lab
 from ..measure.traffic import MAX_AT_A_TIME, frame, sending, split_url
 from ..show.words import FAILED, outcomes
@@ -23,7 +24,6 @@ LATE = 500.0
 # A failure this near to the client's patience, as a share of it, is one that the client had to time out.
 WAITED = 0.9
 COLUMNS = ["requests", "failed", "seconds failing", "late", "slowest s", "tries", "the client must"]
-NOW = "labkit.inside.http_client:now"
 # More requests than any failover sends: the load is ended, not used up.
 ENDLESS = 100_000
 Load = Iterator[list[tuple[Any, ...]]]  # batches of rows of inside.http_client
@@ -114,12 +114,12 @@ def failover(
             over.wait(before)
             fault()
             try:
-                made = lab.call(NOW)
+                made = lab.call(http_client.now)
                 over.wait(broken)
-                called = lab.call(NOW)
+                called = lab.call(http_client.now)
             finally:
                 heal()
-            done = lab.call(NOW)
+            done = lab.call(http_client.now)
             over.wait(after)
         finally:
             over.set()

@@ -9,18 +9,18 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import LabClosed, LabError, LabkitError
-from ..machine.link import finish
+from ..inside import terminal
+from ..machine.link import P, T
 from ..machine.view import FOLDER, HOME
 from ..recording import FILE, Record
 from . import place
 from .place import CODE, ERRORS, INPUT, LEAVING, OUTPUT, PASSED_ON, REPLY, REQUEST, RESIZE, SIZE
 
-TERMINAL = "labkit.inside.terminal"
 # How long a caller may take to say what it wants, and at the end to take what it is still told, seconds.
 PATIENCE, FAREWELL = 10.0, 5.0
 # What is typed in one call, bytes: a message into the lab that needs no file (machine.link.MAX_BYTES).
@@ -44,9 +44,9 @@ class Housed(Protocol):
     @property
     def closed(self) -> bool: ...
 
-    def call(self, function: str, *args: Any) -> Any: ...
+    def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
 
-    def stream(self, function: str, *args: Any, timeout: float | None) -> Iterator[Any]: ...
+    def call_within(self, timeout: float | None, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
 
     def close(self) -> None: ...
 
@@ -125,7 +125,7 @@ class Door:
         elif request["do"] == "shell":
             self._terminal(caller, request)
         elif request["do"] == "run":
-            self._session(caller, next(_sessions), "command", ["/bin/bash", "-c", str(request["command"])])
+            self._session(caller, next(_sessions), terminal.command, ["/bin/bash", "-c", str(request["command"])])
 
     def _terminal(self, caller: socket.socket, request: dict[str, Any]) -> None:
         """Open a shell at a terminal in the lab for the caller, who may ask that what is typed is recorded."""
@@ -136,9 +136,11 @@ class Door:
         if recorded := bool(request.get("record")):
             lab.typed.begin(number)
             values |= {"LABKIT_RECORD": f"{FOLDER}/{FILE}", "LABKIT_TERMINAL": str(number), "LABKIT_SCRIPT": f"task{lab.task}.sh"}
-        self._session(caller, number, "shell", rows, columns, values, recorded=recorded)
+        self._session(caller, number, terminal.shell, rows, columns, values, recorded=recorded)
 
-    def _session(self, caller: socket.socket, number: int, kind: str, *arguments: object, recorded: bool = False) -> None:
+    def _session(
+        self, caller: socket.socket, number: int, begin: Callable[..., None], *arguments: object, recorded: bool = False
+    ) -> None:
         """Give the caller what a session prints until it ends, what was recorded, and its exit code.
 
         What the caller types goes the other way; when the caller goes away, the session ends.
@@ -146,11 +148,11 @@ class Door:
         lab, code = self._lab, None
         typing = threading.Thread(target=self._type_in, args=(caller, number), name="labkit-door-typing", daemon=True)
         try:
-            lab.call(f"{TERMINAL}:{kind}", number, *arguments, HOME)
+            lab.call(begin, number, *arguments, HOME)
             place.say(caller, REPLY, None)
             typing.start()
             while code is None:
-                out, err, code = finish(lab.stream(f"{TERMINAL}:read", number, timeout=None))
+                out, err, code = lab.call_within(None, terminal.read, number)
                 lab.typed.take()
                 place.send(caller, OUTPUT, out)
                 place.send(caller, ERRORS, err)
@@ -164,7 +166,7 @@ class Door:
             raise LabClosed(said, way_out="open it again: run the cell with `Lab(…)` again") from error
         finally:
             with contextlib.suppress(LabkitError):
-                lab.call(f"{TERMINAL}:end", number)
+                lab.call(terminal.end, number)
             lab.typed.take()
             place.shut(caller, socket.SHUT_RD)  # what has been sent still arrives
             if typing.ident:
@@ -177,11 +179,11 @@ class Door:
                 kind, data = place.receive(caller)
                 if kind == INPUT:
                     while data:
-                        data = data[self._lab.call(f"{TERMINAL}:write", number, data[:TYPED]) :]
+                        data = data[self._lab.call(terminal.write, number, data[:TYPED]) :]
                 elif kind == RESIZE:
-                    self._lab.call(f"{TERMINAL}:resize", number, *SIZE.unpack(data))
+                    self._lab.call(terminal.resize, number, *SIZE.unpack(data))
                 else:
-                    self._lab.call(f"{TERMINAL}:hang_up", number)
+                    self._lab.call(terminal.hang_up, number)
                     return
 
     def close(self) -> None:

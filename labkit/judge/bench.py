@@ -7,17 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import Any
 
 from ..errors import BadInput, CallFailed, MeasureError, MissingProgram
+from ..inside import judge, processes, recorder, sockets, typed
 from ..inside.processes import OUTPUT_LIMIT
 from ..inside.typed import BEGIN, END, ENDS, FIELD
 from ..lab import Lab, Result
-from ..machine.link import SLACK, finish
+from ..machine.link import SLACK, P, T, finish
 from ..machine.view import BIN, HOME, cell_command
 from .cause import Line, cause, words_for_evidence
 
-T = TypeVar("T")
 SCRIPT_TIMEOUT = 60.0
 # For calls that send many requests: a busy machine, User-Mode Linux.
 LONG = 300.0
@@ -137,20 +137,20 @@ class Bench:
         made: T = self._made[name]
         return made
 
-    def call(self, function: str, *args: Any, **kwargs: Any) -> Any:
+    def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function of labkit.inside in the lab."""
-        return self.lab.call(f"labkit.inside.{function}", *args, **kwargs)
+        return self.lab.call_within(LONG, function, *args, **kwargs)
 
     def run_scripts(self) -> None:
         """Run the earlier tasks' scripts that this one builds on, then its own; what each starts is waited for."""
         for task in (*EARLIER[self.task], self.task):
             if (self.lab.home / f"task{task}.sh").is_file():
                 self.said[task] = self.run_script(f"task{task}.sh")
-            if not self.call("sockets:settle", list(EXPECTED[task]), QUIET, SETTLE_TIMEOUT):
-                late = lines_of(self.call("processes:late_words"), [])
+            if not self.call(sockets.settle, list(EXPECTED[task]), QUIET, SETTLE_TIMEOUT):
+                late = lines_of(self.call(processes.late_words), [])
                 self.said.setdefault(task, []).append(Line(0, "", None, "".join(line.printed for line in late)))
         judged = {row["program"] for row in self.listeners if row["port"] in JUDGED[self.task]} | PROGRAMS[self.task]
-        self.inside("end_helpers", sorted(judged))
+        self.call(judge.end_helpers, sorted(judged))
 
     def run_script(self, name: str) -> list[Line]:
         """Run a script of the home as it was typed, and return what each line printed, and how it ended when not well."""
@@ -158,8 +158,8 @@ class Bench:
         command = shell_of(name, script)
         command = command if self.lab.linux == "host" else cell_command(command)
         said: list[str] = []
-        arguments = (command, SCRIPT_TIMEOUT, HOME, OUTPUT_LIMIT)
-        how = finish(self.lab.stream("labkit.inside.typed:run", *arguments, timeout=SCRIPT_TIMEOUT + SLACK), said.append)
+        stream = self.lab.stream(typed.run, SCRIPT_TIMEOUT + SLACK, command, SCRIPT_TIMEOUT, HOME, OUTPUT_LIMIT)
+        how = finish(stream, said.append)
         return lines_of("".join(said), script) + ([Line(0, "", None, f"{name}: {how}\n")] if how else [])
 
     def script_lines(self, name: str) -> list[str]:
@@ -207,8 +207,7 @@ class Bench:
     @cached_property
     def listeners(self) -> list[dict[str, Any]]:
         """Who listened when the scripts had run."""
-        rows: list[dict[str, Any]] = self.inside("programs")
-        return rows
+        return self.call(judge.programs)
 
     def instrument(self, *command: str) -> Result:
         """Run a program that measures. Raises MissingProgram when it is not there: that is not the work's fault."""
@@ -216,10 +215,6 @@ class Bench:
         if done.code in (126, 127):
             raise MissingProgram(f"`{command[0]}`, with which this is measured, cannot be run.", words=str(done))
         return done
-
-    def inside(self, function: str, *args: Any, timeout: float = LONG) -> Any:
-        """Call a function of labkit.inside.judge in the lab."""
-        return self.lab.call(f"labkit.inside.judge:{function}", *args, timeout=timeout)
 
     def listening(self, protocol: str, port: int) -> list[dict[str, Any]]:
         """The rows of `listeners` for one port."""
@@ -234,9 +229,9 @@ class Bench:
     def record_backend(self, port: int) -> None:
         """Put a recorder in the place of whoever listens on `port`. Raises MeasureError when somebody always does."""
         for _ in range(ENDINGS):
-            self.call("sockets:end_listeners", [port])
+            self.call(sockets.end_listeners, [port])
             try:
-                self.call("recorder:start", port)
+                self.call(recorder.start, port)
                 return
             except CallFailed as error:  # another process that had the port too, or was just starting, has taken it
                 said = error.tried

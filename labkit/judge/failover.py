@@ -14,8 +14,9 @@ from typing import Any
 import pandas as pd
 
 from ..errors import LabkitError, MeasureError
+from ..inside import http_client, judge, processes, recorder
 from ..measure.capture import PORTS, Capture
-from .bench import BACKENDS, LONG, Bench
+from .bench import BACKENDS, Bench
 from .evidence import CAPTURE, MAX_CAPTURE, packed, request_rows
 
 LIMIT = 7
@@ -81,16 +82,16 @@ class Failover:
 
     def __init__(self, bench: Bench, address: str, port: int) -> None:
         self._bench, self._place = bench, (address, port)
-        bench.call("recorder:stop", 8081)
-        bench.call("recorder:take", 8082)
-        found = bench.inside("nginx_processes", port)
+        bench.call(recorder.stop, 8081)
+        bench.call(recorder.take, 8082)
+        found = bench.call(judge.nginx_processes, port)
         self.workers = max(1, len(found["workers"]))
         self.rows = self._ask(REQUESTS)
         if len({row["worker"] for row in self.rows}) > 1:  # no connection is kept
             self.rows += self._ask(max(0, min(EACH * self.workers, MOST) - REQUESTS))
         self.refused = [row["refused"] for row in self.rows]
         bench.evidence["failover"] = request_rows(self.rows)
-        self.received = bench.call("recorder:take", 8082)
+        self.received = bench.call(recorder.take, 8082)
         self.by_backup = len(self.received)
         # Without a master nobody would take the place of what is ended.
         alone = not found["workers"]
@@ -101,7 +102,7 @@ class Failover:
         self.again = attempts_again(judged)
 
     def _ask(self, count: int) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = self._bench.inside("kept", *self._place, count, TIMEOUT, GIVE_UP)
+        rows = self._bench.call(judge.kept, *self._place, count, TIMEOUT, GIVE_UP)
         return rows
 
     def _replaced(self) -> list[dict[str, Any]]:
@@ -135,14 +136,14 @@ class Failover:
 
 def replace_workers(bench: Bench, port: int, whom: str, number: signal.Signals) -> None:
     """Send a signal to the `whom` ("masters", "workers") of the nginx on `port`, wait for new workers. Raises WaitTimeout."""
-    before = bench.inside("nginx_processes", port)
+    before = bench.call(judge.nginx_processes, port)
 
     def new() -> bool:
-        workers = bench.inside("nginx_processes", port)["workers"]
+        workers = bench.call(judge.nginx_processes, port)["workers"]
         return len(workers) >= len(before["workers"]) and not set(workers) & set(before["workers"])
 
     for pid in before[whom]:
-        bench.call("processes:send_signal", pid, int(number))
+        bench.call(processes.send_signal, pid, int(number))
     if before["workers"]:
         bench.lab.wait_until(new, reason="new workers of nginx", timeout=NEW_WORKERS)
 
@@ -193,7 +194,7 @@ def carried(request: Mapping[str, str], response: Mapping[str, str]) -> str:
 def both_hops(bench: Bench, address: str, port: int) -> list[str]:
     """Record one request and return a sentence for each exchange that tshark decodes with request and response."""
     with Capture(bench.lab, PORTS) as capture:
-        bench.call("http_client:fetch", address, port)
+        bench.call(http_client.fetch, address, port)
     size = capture.file.stat().st_size
     if size > MAX_CAPTURE:
         raise MeasureError(f"During one request {size:,} bytes were sent: too many to look for it.")
@@ -218,22 +219,22 @@ def look(bench: Bench) -> list[str] | LabkitError:
 
 def measure(bench: Bench) -> Measured:
     """Send the requests, with recorders as backends. Raises MeasureError when nobody answers."""
-    bench.call("recorder:take", 8082)
-    alive = bench.inside("series", ADDRESS, PORT, ALIVE, TIMEOUT, GIVE_UP)
+    bench.call(recorder.take, 8082)
+    alive = bench.call(judge.series, ADDRESS, PORT, ALIVE, TIMEOUT, GIVE_UP)
     if all(row["error"] for row in alive):
         raise MeasureError(f"nobody answers at {ADDRESS}:{PORT}: {alive[0]['error']}{bench.words}")
-    bench.inside("crowd", ADDRESS, PORT, CROWD, TIMEOUT, CROWD_SECONDS)
-    received = {port: bench.call("recorder:take", port, timeout=LONG) for port in BACKENDS}
+    bench.call(judge.crowd, ADDRESS, PORT, CROWD, TIMEOUT, CROWD_SECONDS)
+    received = {port: bench.call(recorder.take, port) for port in BACKENDS}
     bench.evidence["requests"] = request_rows(alive)
     bench.evidence["received"] = {str(port): len(rows) for port, rows in received.items()}
-    by_name = [bench.call("http_client:fetch", ADDRESS, PORT, "/index.html", TIMEOUT) for _ in range(BY_NAME)]
-    others = [row for port in BACKENDS for row in bench.call("recorder:take", port)]
+    by_name = [bench.call(http_client.fetch, ADDRESS, PORT, "/index.html", TIMEOUT) for _ in range(BY_NAME)]
+    others = [row for port in BACKENDS for row in bench.call(recorder.take, port)]
     return Measured(alive, received, by_name, others, look(bench), Failover(bench, ADDRESS, PORT))
 
 
 def listening(bench: Bench) -> list[dict[str, Any]]:
     """Who listens once nginx has been measured: one that reads its configuration again takes a moment to close a socket."""
-    rows: list[dict[str, Any]] = bench.once("listening", lambda: bench.inside("programs"))
+    rows = bench.once("listening", lambda: bench.call(judge.programs))
     return rows
 
 

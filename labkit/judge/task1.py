@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 from ..errors import CallFailed, shortage
+from ..inside import files, http_client
 from ..machine.view import HOME
 from ..services.http_server import PAGES
 from .bench import Bench
@@ -23,7 +24,7 @@ SHOWN = 200
 def folders(bench: Bench) -> Finding:
     """1.1: each folder holds the file index.html; what a server leaves beside it (a log, nohup.out) does not matter."""
     for name in PAGES:
-        found = bench.call("files:listing", f"{HOME}/{name}")
+        found = bench.call(files.listing, f"{HOME}/{name}")
         if found is None:
             return failed(f"~/{name} is no folder{bench.words}", f"there is no folder ~/{name}{bench.cause}")
         if bench.lab.read(f"~/{name}/index.html") is None:
@@ -89,11 +90,11 @@ def serves(bench: Bench, name: str, port: int) -> dict[str, Any]:
     """Lay a file into the folder, fetch it over HTTP and take it away again; 200 only when the text comes back."""
     token = uuid.uuid4().hex
     path = f"{HOME}/{name}/{token}.txt"
-    bench.call("files:write", path, token)
+    bench.call(files.write, path, token)
     try:
-        answer: dict[str, Any] = bench.call("http_client:fetch", "127.0.0.1", port, f"/{token}.txt")
+        answer = bench.call(http_client.fetch, "127.0.0.1", port, f"/{token}.txt")
     finally:
-        bench.call("files:remove", path)
+        bench.call(files.remove, path)
     return answer if answer["body"] == token else answer | {"status": answer["status"] if answer["status"] != 200 else 0}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ..inside import dns_load, judge
 from ..measure.dns import NAME
 from .bench import Bench
 from .verdict import BY_HAND, COULD_NOT_RUN, PASSED, Finding, check, could_not_run, failed, needs, passed
@@ -28,7 +29,7 @@ def ask(bench: Bench, port: int, *, tcp: bool) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     while len(rows) < (2 if tcp else QUERIES):
         for _ in range(2):
-            row = bench.call("dns_load:ask", NAME, SERVER, port, "A", TIMEOUT, tcp)
+            row = bench.call(dns_load.ask, NAME, SERVER, port, "A", TIMEOUT, tcp)
             if not row["error"]:
                 break
         rows.append(row)
@@ -42,13 +43,13 @@ def ask(bench: Bench, port: int, *, tcp: bool) -> list[dict[str, Any]]:
 
 def udp(bench: Bench) -> list[dict[str, Any]]:
     """Who has UDP ports: who had one when the scripts had run, and who has by now, for it may have been slow to start."""
-    return bench.once("udp", lambda: [row for row in [*bench.listeners, *bench.inside("programs")] if row["protocol"] == "udp"])
+    return bench.once("udp", lambda: [row for row in [*bench.listeners, *bench.call(judge.programs)] if row["protocol"] == "udp"])
 
 
 def dns_ports(bench: Bench) -> list[int]:
     """The ports at which dnsmasq can be asked at 127.0.0.1, that of DNS first, and that alone when there is none."""
     # dnsmasq answers over TCP too, which tells a port of its DNS from one of DHCP.
-    over_tcp = {row["port"] for row in bench.inside("programs") if (row["protocol"], row["program"]) == ("tcp", "dnsmasq")}
+    over_tcp = {row["port"] for row in bench.call(judge.programs) if (row["protocol"], row["program"]) == ("tcp", "dnsmasq")}
     found = {row["port"] for row in udp(bench) if row["program"] == "dnsmasq" and row["address"] in REACHED}
     return sorted(found & over_tcp, key=lambda port: (port != DNS, port)) or [DNS]
 
@@ -89,9 +90,9 @@ def records_at(bench: Bench, port: int) -> Finding:
 
 def not_read(bench: Bench) -> str:
     """A hint at records that lie where the dnsmasq that runs does not read them, "" when none do; no verdict looks there."""
-    running = bench.inside("commands", "dnsmasq")
+    running = bench.call(judge.commands, "dnsmasq")
     for pid, arguments in running[:1]:
-        files = bench.inside("lines_of", FOLDER, pid) | bench.inside("lines_of", CONFIG, pid)
+        files = bench.call(judge.lines_of, FOLDER, pid) | bench.call(judge.lines_of, CONFIG, pid)
         holding = [name for name, lines in files.items() if any(NAME in line.partition("#")[0] for line in lines)]
         if holding and (FOLDER in " ".join(arguments) or (holding == [CONFIG] and len(arguments) == 1)):
             return f"; {holding[0]} names it, and dnsmasq has not read that: `systemctl restart dnsmasq`"

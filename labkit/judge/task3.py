@@ -6,6 +6,7 @@ import contextlib
 from typing import Any
 
 from ..errors import WaitTimeout
+from ..inside import ipvs, judge, recorder, sockets
 from ..measure.counters import counters, settled
 from .bench import BACKENDS, Bench
 from .evidence import request_rows
@@ -23,7 +24,7 @@ TIMEOUT, GIVE_UP, COUNTED, DOUBTFUL = 5.0, 2, 30.0, 15.0
 @check("3.1", "dummy1 carries 192.168.100.1/32", points=10, exactly=[DUMMY, f"{VIP}/32"])
 def interface(bench: Bench) -> Finding:
     """3.1: a dummy interface dummy1 is up and has the address, with /32, and no other interface has it."""
-    rows = bench.call("sockets:interfaces")
+    rows = bench.call(sockets.interfaces)
     evidence = "; ".join(
         f"{row['name']} ({row['kind'] or 'loopback'}): {', '.join(row['addresses']) or 'no address'}" for row in rows
     )
@@ -79,7 +80,7 @@ def service_faults(row: dict[str, Any]) -> list[str]:
 )  # fmt: skip
 def service(bench: Bench) -> Finding:
     """3.2: the kernel's table holds the service, round robin, masquerading, with the two real servers and no other."""
-    table = bench.call("ipvs:table")
+    table = bench.call(ipvs.table)
     evidence = "; ".join(f"{r['protocol']} {r['address']} {r['scheduler']} → {shown(r['servers'])}" for r in table)
     ours = [row for row in table if (row["protocol"], row["address"]) == ("tcp", SERVICE)]
     if not ours:
@@ -106,7 +107,7 @@ def zero(bench: Bench) -> None:
     if entries(bench):
         with contextlib.suppress(WaitTimeout):
             settled(bench.lab)
-    bench.call("ipvs:zero")
+    bench.call(ipvs.zero)
 
 
 @check(
@@ -118,10 +119,10 @@ def balance(bench: Bench) -> Finding:
     bench.record_backends()
     zero(bench)
     before = entries(bench)
-    rows = bench.inside("series", VIP, PORT, REQUESTS, TIMEOUT, GIVE_UP)
+    rows = bench.call(judge.series, VIP, PORT, REQUESTS, TIMEOUT, GIVE_UP)
     bench.evidence["requests"] = request_rows(rows)
     through = entries(bench) - before
-    answered = {port: len(bench.call("recorder:take", port)) for port in BACKENDS}
+    answered = {port: len(bench.call(recorder.take, port)) for port in BACKENDS}
     lost = [row["error"] for row in rows if row["error"]]
     if lost:
         evidence = f"{len(lost)} of {len(rows)} requests to {VIP} failed: {lost[0]}"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import LabkitError, MeasureError, shortage
+from ..inside import judge
 from .bench import BACKENDS, Bench
 from .failover import ADDRESS, ALIVE, HEADER, LIMIT, PORT, Measured, listening, measured, settled
 from .verdict import PASSED, Finding, check, could_not_run, failed, needs, passed
@@ -52,13 +53,13 @@ def shared(bench: Bench) -> Measured:
 def active_backup(bench: Bench) -> Finding:
     """4.1: with both alive all requests reach 8081; with 8081 dead they reach 8082."""
     if not sockets(bench):
-        idle = bench.inside("commands", "nginx")
+        idle = bench.call(judge.commands, "nginx")
         state = "nginx runs, but listens nowhere" if idle else "nginx does not run"
         return failed(f"nginx listens nowhere{bench.words}", state + (bench.cause or (INCLUDED if idle else START)))
     try:
         found = shared(bench)
     except MeasureError:
-        if not nginx_places(bench.inside("programs")):  # it was just being stopped when the scripts had run
+        if not nginx_places(bench.call(judge.programs)):  # it was just being stopped when the scripts had run
             return failed(f"nginx listens nowhere any more{bench.words}", f"nginx does not run{bench.cause or START}")
         raise
     active, backup = (len(found.received[port]) for port in (8081, 8082))
@@ -116,7 +117,7 @@ def loopback_only(bench: Bench) -> Finding:
     found = nginx_places(listening(bench))
     if not found:
         return needs("4.1", evidence="nginx does not run")
-    files = bench.inside("unix_sockets", "nginx")
+    files = bench.call(judge.unix_sockets, "nginx")
     places = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in found] + files
     said = f"nginx listens on {', '.join(places)}"
     wanted = f"{ADDRESS}:{PORT}"
@@ -144,11 +145,11 @@ def way_out(bench: Bench, place: str) -> str:
 
 def configuration(bench: Bench) -> Iterator[tuple[str, str]]:
     """The lines of nginx's configuration with the names of their files, for hints only."""
-    for pid, arguments in bench.inside("commands", "nginx"):
+    for pid, arguments in bench.call(judge.commands, "nginx"):
         # nginx writes its command line into its title: "nginx: master process nginx -c FILE".
         own = [name for name in re.findall(r" -c (\S+)", " ".join(arguments)) if name.startswith("/")]
         for where in (*SITES, *own, NGINX_CONF):
-            for name, lines in bench.inside("lines_of", where, pid).items():
+            for name, lines in bench.call(judge.lines_of, where, pid).items():
                 yield from ((name, line) for line in lines)
 
 

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Protocol
 
 from ..errors import BadInput, LabClosed, LabError, LabkitError, NoLinux, shortage
+from ..inside import processes
 from . import landlock
 from .bwrap import WITHOUT, way_out
 from .folder import CALLS, LabFolder
 from .host import LOG, HostLinux, load_ipvs
 from .ids import first_free, own_ranges, user_name
-from .link import Link
+from .link import Link, finish
 from .temporary import Kept
 from .uml import BareUmlLinux, LandlockUmlLinux, UmlLinux
 from .view import FOLDER, PATH
@@ -103,7 +104,7 @@ def all_needs(needs: Iterable[str]) -> list[str]:
 
 
 FORCE = "LABKIT_LINUX"
-RUN = "labkit.inside.processes:run"
+RUN = processes.run
 PROBE_TIMEOUT = 20.0
 
 
@@ -205,16 +206,13 @@ def open_machine(linux: Linux, folder: LabFolder) -> Opened:
 def probe(link: Link, need: str, linux: str) -> Check:
     """Try `need` in an open machine, whose Linux is called `linux`."""
     _, command = PROBES[need]
-    stream = link.stream(RUN, (["/bin/sh", "-c", command], PROBE_TIMEOUT), {}, PROBE_TIMEOUT + 5)
-    output = []
-    while True:
-        try:
-            output.append(next(stream)[1])
-        except StopIteration as stop:
-            if stop.value == 0:
-                return Check(need, True)
-            words = "".join(output).strip() or f"`{command}` ended with code {stop.value}"
-            return Check(need, False, words, shortage(words) or remedy(need, linux))
+    output: list[tuple[str, str]] = []
+    stream = link.stream(processes.run, PROBE_TIMEOUT + 5, ["/bin/sh", "-c", command], PROBE_TIMEOUT)
+    code = finish(stream, output.append)
+    if code == 0:
+        return Check(need, True)
+    words = "".join(text for _, text in output).strip() or f"`{command}` ended with code {code}"
+    return Check(need, False, words, shortage(words) or remedy(need, linux))
 
 
 def attempt(linux: Linux, folder: LabFolder, needs: Collection[str], *, stop_early: bool) -> tuple[Attempt, Opened | None]:

@@ -11,9 +11,9 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ParamSpec, TypeVar
 
 from execnet.gateway import Gateway
 from execnet.gateway_base import Channel, DumpError, Popen2IO, dumps, get_execmodel
@@ -37,9 +37,11 @@ WRITE_TIMEOUT = 30.0
 TAKEN_TIMEOUT = 75.0
 SILENT_LAB = "close the lab and open it again (run its cell again)"
 SILENT = "it said nothing, as when processes or memory are short: look at `ulimit -u`, `free` and `df /dev/shm`"
-# The module that runs commands in a lab, how long one may take unless it is said, and how much longer than its command an
-# answer may take: the serial line of User-Mode Linux, a busy machine. Seconds.
-PROCESSES, COMMAND_TIMEOUT, SLACK = "labkit.inside.processes", 60.0, 15.0
+# How long a command in a lab may take unless it is said, and how much longer than its command an answer may take: the serial
+# line of User-Mode Linux, a busy machine. Seconds.
+COMMAND_TIMEOUT, SLACK = 60.0, 15.0
+P = ParamSpec("P")
+T = TypeVar("T")
 SERVE = "from labkit.machine.agent import serve_calls\nserve_calls(channel)"
 
 
@@ -59,7 +61,7 @@ class BoundedIO(Popen2IO):
         super().write(data)
 
 
-def finish(stream: Iterator[Any], on_item: Callable[[Any], object] = lambda item: None) -> Any:
+def finish(stream: Generator[Any, None, T], on_item: Callable[[Any], object] = lambda item: None) -> T:
     """Run an iterator of `Link.stream` to its end, giving its items to `on_item`, and return its result."""
     try:
         while True:
@@ -67,7 +69,7 @@ def finish(stream: Iterator[Any], on_item: Callable[[Any], object] = lambda item
     except StopIteration as stop:
         return stop.value
     finally:
-        stream.close()  # type: ignore[attr-defined]
+        stream.close()
 
 
 def await_ready(stdout: IO[bytes], timeout: float, log: Callable[[], str], given_up: Callable[[], bool] = lambda: False) -> None:
@@ -124,11 +126,14 @@ class Link:
         # A handle, and not the name: what the lab puts in the folder's place must not lead out of it.
         self._folder = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
 
-    def stream(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float | None) -> Iterator[Any]:
-        """Call the function `name` ("module:function"), yield its items and return its result.
+    def stream(
+        self, function: Callable[P, Any], timeout: float | None, /, *args: P.args, **kwargs: P.kwargs
+    ) -> Generator[Any, None, Any]:
+        """Call a function in the lab, where it goes by its module and name, yield its items and return its result.
 
         `timeout` is seconds from one message to the next, None for any time. Closing the iterator cancels the call.
         """
+        name = f"{function.__module__}:{function.__qualname__}"
         try:
             data = dumps((args, kwargs))
         except DumpError as error:

@@ -14,6 +14,7 @@ from typing import Any, Self
 import pandas as pd
 
 from ..errors import BadInput, MeasureError, WaitTimeout, wait_until
+from ..inside import files, processes
 from ..inside.files import DISCARD
 from ..lab import Lab, Process
 from ..machine.temporary import own_folder
@@ -71,7 +72,7 @@ class Capture:
             if not process.alive:
                 way_out = "is the interface there? `%lab ip link`"
                 raise MeasureError(f"`{process.command}` ended.", words=process.log, way_out=way_out)
-            self.lab.call("labkit.inside.files:mark", token)
+            self.lab.call(files.mark, token)
             if self._recording.exists():
                 with self._recording.open("rb") as file:
                     file.seek(self._looked)
@@ -103,7 +104,7 @@ class Capture:
             return
         try:
             self._mark()
-            self.lab.call("labkit.inside.processes:send_signal", process.pid, int(signal.SIGINT))
+            self.lab.call(processes.send_signal, process.pid, int(signal.SIGINT))
             self.lab.wait_until(lambda: not process.alive, reason="the end of the capture")
         finally:
             process.stop()

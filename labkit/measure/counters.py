@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from ..errors import MeasureError, WaitTimeout, wait_until
+from ..inside import ipvs
 from ..lab import Lab
 from ..services.base import listeners
 from ..services.daemons import LOG_FORMAT, Nginx
@@ -28,7 +29,7 @@ def counters(lab: Lab, service: str | None = None) -> pd.DataFrame:
     Columns: service, scheduler, server ("address:port"), weight, active and inactive (connections now), conns, in_packets,
     out_packets, in_bytes, out_bytes (since they were zeroed).
     """
-    rows = lab.call("labkit.inside.ipvs:counters")
+    rows = lab.call(ipvs.counters)
     return pd.DataFrame([row for row in rows if service in (None, row["service"])], columns=COLUMNS)
 
 

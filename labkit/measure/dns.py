@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 
 from ..errors import BadInput, MeasureError
-from ..lab import Lab, Result
+from ..inside import dns_load
+from ..lab import COMMAND_TIMEOUT, Lab, Result
 from .traffic import gathered, tidy
 
 NAME = "my-awesome-highload-app.local"
@@ -32,7 +33,7 @@ def dns(
     """
     if not 1 <= count <= 1_000_000 or len(name) > 253:
         raise BadInput(f"dns cannot ask {count} times for {name[:60]!r}.", way_out="count from 1 to 1,000,000 and a DNS name")
-    batches = lab.stream("labkit.inside.dns_load:queries", name, server, 53, kind, count, 5.0, tcp)
+    batches = lab.stream(dns_load.queries, COMMAND_TIMEOUT, name, server, 53, kind, count, 5.0, tcp)
     return frame(gathered(batches, count, "query", name), name)
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pandas as pd
 
 from ..errors import BadInput, MeasureError
+from ..inside import http_client
 from ..lab import Lab
 
 COLUMNS = ["n", "start", "address", "backend", "status", "ms", "error"]
@@ -113,8 +114,7 @@ def sending(
             f"traffic cannot send {count} requests, {at_a_time} at a time.",
             way_out=f"count from 1 to {MAX_REQUESTS}, at_a_time from 1 to {MAX_AT_A_TIME}, timeout above 0",
         )
-    arguments = (host, port, path, count, at_a_time, timeout, every, first_record)
-    return lab.stream("labkit.inside.http_client:requests", *arguments, timeout=timeout + 30)
+    return lab.stream(http_client.requests, timeout + 30, host, port, path, count, at_a_time, timeout, every, first_record)
 
 
 def curl_command(url: str, count: int, timeout: float) -> str:

@@ -15,7 +15,8 @@ from IPython.display import display
 
 from ..errors import BadInput, LabkitError
 from ..html import filled
-from ..lab import Lab
+from ..inside import http_client
+from ..lab import COMMAND_TIMEOUT, Lab
 from ..machine.link import finish
 from ..recording import heard_by
 from ..services.base import Service
@@ -63,7 +64,7 @@ class Panel:
         for host, port in self.layer.targets:
             each = max(1, FIRST // len(self.layer.targets))
             arguments = (host, port, self.layer.path, each, 1, FIRST_TIMEOUT, PACE, self.layer.first_record)
-            finish(self.lab.stream("labkit.inside.http_client:requests", *arguments), self.window.add)
+            finish(self.lab.stream(http_client.requests, COMMAND_TIMEOUT, *arguments), self.window.add)
         self._now, self._states = time.time(), self.faults.state
         self.drawn = self._draw(self._states)
         self.controls.say("Click Start, then break something. Nothing is sent before.")
@@ -182,7 +183,7 @@ class Panel:
                 if self.sending and stream is None:
                     rate = self.rate
                     arguments = (self.layer.targets, self.layer.path, rate, TIMEOUT, self.layer.first_record)
-                    stream = self.lab.stream("labkit.inside.http_client:paced_requests", *arguments, timeout=30.0)
+                    stream = self.lab.stream(http_client.paced_requests, 30.0, *arguments)
                 if stream is not None:
                     self.window.add(next(stream))  # at least one batch a second, an empty one as a sign of life
                 if time.monotonic() >= due:

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from ..errors import BadInput, LabError, MeasureError
+from ..inside import dns_load, files
 from ..lab import Lab
 from ..measure.counters import counters, parse_attempts
 from ..measure.dns import NAME
@@ -127,7 +128,7 @@ def dns_answers(lab: Lab, name: str, connected: Counter[str]) -> pd.DataFrame:
 
     Columns: A record, TTL (s), taken first (times).
     """
-    row = lab.call("labkit.inside.dns_load:ask", name, "127.0.0.1", 53, "A", 1.0, False)
+    row = lab.call(dns_load.ask, name, "127.0.0.1", 53, "A", 1.0, False)
     if row["error"]:
         raise MeasureError(f"dnsmasq does not answer: {row['error']}.", way_out="start it: dnsmasq.start()")
     taken = Counter[str]()
@@ -152,7 +153,7 @@ class NginxAttempts:
 
     def __call__(self, _connected: Counter[str]) -> pd.DataFrame:
         """Return the columns upstream, attempts, failed: 502 or 504 in $upstream_status (ngx_http_upstream_module)."""
-        text, self._offset = self.lab.call("labkit.inside.files:grown", Nginx.access_log, self._offset)
+        text, self._offset = self.lab.call(files.grown, Nginx.access_log, self._offset)
         for upstreams, statuses in parse_attempts(text)[["upstreams", "statuses"]].itertuples(index=False):
             self.tried.update(upstreams)
             self.failed.update(name for name, status in zip(upstreams, statuses, strict=False) if status in (502, 504))

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any, NoReturn, Self
 
 from ..errors import BadInput, CommandFailed, ConfigRejected, MissingProgram, NotRunning, PortTaken, ServiceError, WaitTimeout
+from ..inside import files, processes, sockets
 from ..lab import Lab, Process
-from ..machine.link import PROCESSES
 from ..machine.view import HOME
 from ..recording import listener
 
@@ -30,17 +30,17 @@ class Running:
     @classmethod
     def at(cls, lab: Lab, protocol: str, address: str, port: int) -> Self | None:
         """Return who listens there, None when nobody does."""
-        found = lab.call("labkit.inside.sockets:server_at", protocol, address, port)
-        return found and cls(lab, **found)
+        found = lab.call(sockets.server_at, protocol, address, port)
+        return cls(lab, **found) if found else None
 
     @property
     def alive(self) -> bool:
         """True while it runs."""
-        return bool(self._lab.call(f"{PROCESSES}:exists", self.pid, self.program))
+        return bool(self._lab.call(processes.exists, self.pid, self.program))
 
     def stop(self) -> int:
         """End it, by SIGTERM, after three seconds by SIGKILL."""
-        self._lab.call(f"{PROCESSES}:end", self.pid)
+        self._lab.call(processes.end, self.pid)
         return 0
 
 
@@ -167,7 +167,7 @@ class Daemon(Service):
         return found.command + (" &" if foreground else "")
 
     def _command_of(self, pid: int) -> str:
-        return str(self.lab.call("labkit.inside.sockets:describe", pid)["command"])
+        return str(self.lab.call(sockets.describe, pid)["command"])
 
     def _ours(self, pid: int) -> bool:
         """True when process `pid` was started with the configuration file of this object."""
@@ -189,7 +189,7 @@ class Daemon(Service):
         if self.config_file.startswith("~/"):
             self.lab.write(self.config_file, config)
         else:  # not in the home: no part of a work
-            self.lab.call("labkit.inside.files:write", self.config_file, config)
+            self.lab.call(files.write, self.config_file, config)
 
     def start(self) -> None:
         """Start it; it is ready when this returns. Raises ConfigRejected, PortTaken, MissingProgram, ServiceError.
@@ -214,7 +214,7 @@ class Daemon(Service):
 
     def launch(self) -> None:
         """Start it, and show nothing. Raises as `start`."""
-        before = set(self.lab.call(f"{PROCESSES}:named", self.program))
+        before = set(self.lab.call(processes.named, self.program))
         done = self.lab.run(self.start_command, check=False)
         self._said = str(done)
         if done.code:
@@ -222,7 +222,7 @@ class Daemon(Service):
         try:
             self.lab.wait_until(lambda: self.alive, reason=f"{self.pid_file} of {self.program}")
         except BaseException:
-            for pid in set(self.lab.call(f"{PROCESSES}:named", self.program)) - before:  # its pid file is somewhere else
+            for pid in set(self.lab.call(processes.named, self.program)) - before:  # its pid file is somewhere else
                 self._kill(pid)
             raise
         self._changed = False
@@ -248,10 +248,10 @@ class Daemon(Service):
         return command if not done.code else f"kill {pid}"
 
     def _runs(self, pid: int) -> bool:
-        return bool(self.lab.call(f"{PROCESSES}:exists", pid, self.program))
+        return bool(self.lab.call(processes.exists, pid, self.program))
 
     def _kill(self, pid: int) -> None:
-        self.lab.call(f"{PROCESSES}:send_signal", pid, int(signal.SIGTERM))
+        self.lab.call(processes.send_signal, pid, int(signal.SIGTERM))
 
     @property
     def pid(self) -> int | None:
@@ -289,7 +289,7 @@ def split_address(text: str) -> tuple[str, int]:
 
 def listeners(lab: Lab) -> list[dict[str, Any]]:
     """Return who listens in the lab: rows of protocol, address, port, pid, program, command."""
-    rows: list[dict[str, Any]] = lab.call("labkit.inside.sockets:listeners")
+    rows: list[dict[str, Any]] = lab.call(sockets.listeners)
     return rows
 
 

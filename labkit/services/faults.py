@@ -10,9 +10,9 @@ import zlib
 from collections.abc import Callable
 
 from ..errors import BadInput, CommandFailed, ServiceError
+from ..inside import processes
 from ..inside.stand_in import READY
 from ..lab import Lab
-from ..machine.link import PROCESSES
 from ..machine.view import LABKIT
 from .base import Service, quoted, split_address
 from .http_server import WELL, BackendPool, BackendServer
@@ -100,7 +100,7 @@ class Freeze(Service):
     def _signal(self, name: str, *, shown: bool = True) -> None:
         if shown:
             self.record(f"pkill -{name} -f {quoted(self.server.pattern)}")
-        self.lab.call(f"{PROCESSES}:send_signal", self._pid, int(signal.Signals[f"SIG{name}"]))
+        self.lab.call(processes.send_signal, self._pid, int(signal.Signals[f"SIG{name}"]))
 
 
 class StandIn(Freeze):

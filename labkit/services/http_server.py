@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from ..errors import BadInput, NotRunning, ServiceError
+from ..inside import files, sockets
 from ..lab import Lab
 from ..machine.view import HOME
 from .base import START_TIMEOUT, Running, Service, explain, quoted, split_address
@@ -87,7 +88,7 @@ class BackendServer(Service):
             if not same:
                 self.folder = f"/tmp/{self.backend.name}"
                 self.lab.run(["mkdir", "-p", self.folder])
-                self.lab.call("labkit.inside.files:write", f"{self.folder}/index.html", page + "\n")
+                self.lab.call(files.write, f"{self.folder}/index.html", page + "\n")
                 self.say(f"{self.folder}/index.html: {page}")
             return
         self.record(f"mkdir -p {self.folder}")
@@ -111,7 +112,7 @@ class BackendServer(Service):
         # A shell that goes into a folder first would else stay the parent of the server.
         process = self.lab.start(self.command.replace("&& ", "&& exec ", 1), name=self.title)
         try:
-            state = self.lab.call("labkit.inside.sockets:wait_for_listener", process.pid, self.backend.port, START_TIMEOUT)
+            state = self.lab.call(sockets.wait_for_listener, process.pid, self.backend.port, START_TIMEOUT)
         except BaseException:
             process.stop()
             raise

@@ -5,14 +5,15 @@ from __future__ import annotations
 import ipaddress
 import re
 import shlex
-from collections.abc import Mapping
-from typing import Any, Self
+from collections.abc import Callable, Mapping
+from typing import Self
 
 from ..errors import BadInput, CallFailed, NotRunning, ServiceError
+from ..inside import ipvs
 from ..lab import Lab
+from ..machine.link import P, T
 from .base import Service, ran, split_address
 
-IPVS = "labkit.inside.ipvs"
 # Requirement 3.2 of the assignment: the real servers and their weights.
 ASSIGNMENT = {"127.0.0.1:8081": 1, "127.0.0.1:8082": 1}
 # What ipvsadm (libipvs) and netlink say, and what helps.
@@ -84,19 +85,19 @@ class DummyInterface(Service):
 
     def start(self) -> None:
         """Make it and bring it up. Raises ServiceError."""
-        self._call("; ".join(self.commands), "add_dummy", self.name, str(self.address.ip), self.address.network.prefixlen)
+        self._call("; ".join(self.commands), ipvs.add_dummy, self.name, str(self.address.ip), self.address.network.prefixlen)
         self.record(*self.commands)
 
     def stop(self) -> None:
         """Delete it. Raises ServiceError."""
         command = f"ip link del {self.name}"
-        if self._call(command, "remove_dummy", self.name):
+        if self._call(command, ipvs.remove_dummy, self.name):
             self.record(command)
 
-    def _call(self, command: str, function: str, *args: Any) -> Any:
+    def _call(self, command: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do over netlink what `command` does."""
         try:
-            return self.lab.call(f"{IPVS}:{function}", *args)
+            return self.lab.call(function, *args, **kwargs)
         except CallFailed as error:
             raise refused(command, error.words.splitlines()[-1]) from error
 
@@ -134,7 +135,7 @@ class VirtualService(Service):
     @classmethod
     def running(cls, lab: Lab, address: str = "192.168.100.1:80") -> Self:
         """The TCP service at `address` as it stands in the kernel's table, whoever made it. Raises NotRunning without one."""
-        rows = lab.call(f"{IPVS}:table")
+        rows = lab.call(ipvs.table)
         found = next((row for row in rows if (row["protocol"], row["address"]) == ("tcp", address)), None)
         if found is None:
             raise NotRunning(

@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping
 
 from ..errors import BadInput, ServiceError, WaitTimeout
+from ..inside import ipvs
 from ..lab import Lab
 from .base import Service, explain, ran, split_address
-from .ipvs import ASSIGNMENT, IPVS, delete_service, require_weight
+from .ipvs import ASSIGNMENT, delete_service, require_weight
 
 # Its own word, in its log, once its virtual services are in the kernel's table.
 STARTED = "Startup complete"
@@ -112,7 +113,7 @@ class Keepalived(Service):
         wanted, services = len(REAL_SERVER.findall(self.lab.read(self.config_file) or "")), self.services
 
         def there() -> bool:
-            return sum(row["service"] in services for row in self.lab.call(f"{IPVS}:counters")) == wanted
+            return sum(row["service"] in services for row in self.lab.call(ipvs.counters)) == wanted
 
         try:
             self.lab.wait_until(there, reason=f"{wanted} real servers in keepalived's table", timeout=timeout)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from labkit.errors import BadInput, CallFailed, CommandFailed, CommandTimeout
+from labkit.inside import processes
 from labkit.lab import Lab
 from labkit.measure.traffic import traffic
 
@@ -117,7 +118,7 @@ def test_background_child_does_not_hold_up_the_command(lab: Lab) -> None:
 def test_function_that_raises_is_told_with_its_kind(lab: Lab) -> None:
     """A labkit function that raises in the lab is a CallFailed here."""
     with pytest.raises(CallFailed) as caught:
-        lab.call("labkit.inside.processes:poll", 4_000_000)
+        lab.call(processes.poll, 4_000_000)
     assert caught.value.kind == "KeyError"
     assert "labkit.inside.processes:poll failed in the lab" in str(caught.value)
 

@@ -9,6 +9,7 @@ import pytest
 from labkit.compare.failover import failover
 from labkit.compare.load import throughput, wrk
 from labkit.errors import ConfigRejected, MeasureError
+from labkit.inside import ipvs
 from labkit.lab import Lab
 from labkit.measure.traffic import traffic
 from labkit.services.http_server import BackendPool
@@ -32,7 +33,7 @@ def checked(ipvs_bare: Lab, ipvs_pool: BackendPool) -> Iterator[Keepalived]:
 
 def servers(lab: Lab) -> list[str]:
     """The real servers in the kernel's table."""
-    return [row["server"] for row in lab.call("labkit.inside.ipvs:counters")]
+    return [row["server"] for row in lab.call(ipvs.counters)]
 
 
 def table(lab: Lab) -> list[str]:

@@ -14,6 +14,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from nbformat.v4 import new_code_cell, new_notebook
 
 from labkit.errors import BadInput, LabkitError, NotRunning
+from labkit.inside import sockets
 from labkit.lab import Lab
 from labkit.magics import NEEDS, STUB
 from labkit.services.daemons import Dnsmasq
@@ -267,7 +268,7 @@ def test_server_in_the_background_listens(shell: InteractiveShell, current: Lab,
     try:
         for port in (8085, 8086):
             shell.run_cell_magic("lab", "", f"cd /\npython3 -m http.server {port} &\n")
-            assert port in current.call("labkit.inside.sockets:open_ports")
+            assert port in current.call(sockets.open_ports)
         assert capsys.readouterr().err == ""
         shell.run_line_magic("lab", "sleep 1000 & python3 -m http.server 8085 &")
         assert "Address already in use" in capsys.readouterr().out

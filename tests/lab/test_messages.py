@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import shlex
 import threading
 
 import psutil
 import pytest
 
 from labkit.errors import LabClosed
+from labkit.inside import files, processes
 from labkit.lab import Lab
 from labkit.magics import lab_magic
 
 from .helpers import CANDIDATES, LabFactory, eventually
 
 pytestmark = pytest.mark.lab
-QUOTE = "shlex:quote"
 
 
 @pytest.mark.parametrize("candidate", CANDIDATES)
@@ -26,8 +28,8 @@ def test_arguments_of_any_size_and_script_arrive(own_lab: LabFactory, candidate:
     assert lab.run(f"echo '{words}' | wc -m").stdout.strip() == str(len(words) + 1)
     for letter in ("x", "ж"):
         for size in (1_000, 3_300, 3_450, 3_500, 3_550, 4_096, 8_000, 1_000_000):
-            assert lab.call("copy:copy", letter * size, timeout=30) == letter * size
-    assert lab.call("labkit.inside.files:listing", "/lab/calls") == []
+            assert lab.call(copy.copy, letter * size) == letter * size
+    assert lab.call(files.listing, "/lab/calls") == []
 
 
 @pytest.mark.parametrize("candidate", CANDIDATES)
@@ -49,7 +51,7 @@ def test_many_messages_at_once_arrive(own_lab: LabFactory, candidate: str) -> No
     lab = own_lab(candidate)
     answers: dict[int, int] = {}
     threads = [
-        threading.Thread(target=lambda n=n: answers.update({n: len(lab.call(QUOTE, "x" * 700, timeout=15))}), daemon=True)
+        threading.Thread(target=lambda n=n: answers.update({n: len(lab.call(shlex.quote, "x" * 700, timeout=15))}), daemon=True)
         for n in range(16)
     ]
     for thread in threads:
@@ -70,7 +72,7 @@ def test_linux_that_ended_by_itself_is_lab_closed(own_lab: LabFactory, candidate
     """When the lab's first process is gone, a call under way and every later one is LabClosed, and close() still works."""
     before = psutil.Process().children(recursive=True)
     lab = own_lab(candidate)
-    stream = lab.stream("labkit.inside.processes:run", ["/bin/sh", "-c", "echo on; exec sleep 1000"], 1000.0, timeout=30)
+    stream = lab.stream(processes.run, 30, ["/bin/sh", "-c", "echo on; exec sleep 1000"], 1000.0)
     next(stream)
     for process in psutil.Process().children(recursive=True):
         if process not in before:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from labkit.errors import BadInput, MeasureError
+from labkit.inside import http_client, processes
 from labkit.lab import Lab
 from labkit.measure.traffic import COLUMNS, curl, split_url, traffic
 from labkit.services.daemons import Dnsmasq
@@ -55,11 +56,11 @@ def test_nobody_there_is_refused(lab: Lab) -> None:
 def test_server_that_hangs_is_a_timeout(lab: Lab, pool: BackendPool) -> None:
     """A server that is stopped with SIGSTOP takes the connection and does not answer in time."""
     pid = pool["backend2"].pid
-    lab.call("labkit.inside.processes:send_signal", pid, int(signal.SIGSTOP))
+    lab.call(processes.send_signal, pid, int(signal.SIGSTOP))
     try:
         table = traffic(lab, "http://127.0.0.1:8082", 2, timeout=0.3)
     finally:
-        lab.call("labkit.inside.processes:send_signal", pid, int(signal.SIGCONT))
+        lab.call(processes.send_signal, pid, int(signal.SIGCONT))
     assert table["error"].tolist() == ["timeout"] * 2
     assert (table["ms"] >= 299).all()
 
@@ -131,11 +132,11 @@ def test_curl_agrees_with_traffic(lab: Lab, pool: BackendPool) -> None:
 def test_curl_names_the_hanging_server(lab: Lab, pool: BackendPool) -> None:
     """curl's own time-out is named like ours."""
     pid = pool["backend2"].pid
-    lab.call("labkit.inside.processes:send_signal", pid, int(signal.SIGSTOP))
+    lab.call(processes.send_signal, pid, int(signal.SIGSTOP))
     try:
         table = curl(lab, "http://127.0.0.1:8082", 1, timeout=0.3)
     finally:
-        lab.call("labkit.inside.processes:send_signal", pid, int(signal.SIGCONT))
+        lab.call(processes.send_signal, pid, int(signal.SIGCONT))
     assert table["error"].tolist() == ["timeout"]
 
 
@@ -154,7 +155,7 @@ def test_measurement_of_an_odd_url_ends(lab: Lab, url: str) -> None:
         host, port, path = split_url(url)
     except BadInput:
         return
-    stream = lab.stream("labkit.inside.http_client:requests", host, port, path, 1, 1, 2.0, 0.0, False, timeout=30)
+    stream = lab.stream(http_client.requests, 30, host, port, path, 1, 1, 2.0, 0.0, False)
     # A batch comes every second, with or without rows.
     rows = [row for _, batch in zip(range(5), stream, strict=False) for row in batch]
     stream.close()  # type: ignore[attr-defined]

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.lab
 # Opens a lab in the current folder, writes and reads a file of Russian name and text, and prints what it read.
 SCRIPT = """
 import sys
+from labkit.inside import files
 from labkit.lab import Lab
 from labkit.machine import choose, host, uml
 kinds = {"host": host.HostLinux, "uml": uml.UmlLinux, "landlock": uml.LandlockUmlLinux, "bare": uml.BareUmlLinux}
@@ -26,7 +27,7 @@ with Lab("наша") as lab:
     lab.write("~/файл", "да\\n")
     assert lab.run("cat файл && echo нет >~/ответ").stdout == "да\\n"
     assert lab.read("~/ответ") == "нет\\n"
-    assert lab.call("labkit.inside.files:listing", "/root") == ["ответ", "файл"]
+    assert lab.call(files.listing, "/root") == ["ответ", "файл"]
     print(ascii(lab.linux), sys.version_info[:2], len(str(lab.home)))
 """
 TIMEOUT = 300.0

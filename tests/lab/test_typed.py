@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from labkit.inside import judge
+from labkit.inside.typed import run
 from labkit.judge.bench import lines_of, shell_of
 from labkit.judge.cause import Line
 from labkit.lab import Lab
@@ -20,7 +22,7 @@ pytestmark = pytest.mark.lab
 def ended(lab: Lab) -> Iterator[None]:
     """What a script leaves running ends with its test."""
     yield
-    lab.call("labkit.inside.judge:end_helpers", [])
+    lab.call(judge.end_helpers, [])
 
 
 def typed(lab: Lab, script: str, *, timeout: float = 40.0) -> tuple[list[Line], str]:
@@ -28,9 +30,7 @@ def typed(lab: Lab, script: str, *, timeout: float = 40.0) -> tuple[list[Line], 
     Path(lab.home, "task.sh").write_text(script)
     command = shell_of("task.sh", script.splitlines())
     said: list[str] = []
-    stream = lab.stream(
-        "labkit.inside.typed:run", command if lab.linux == "host" else cell_command(command), timeout, HOME, 100_000, timeout=90
-    )
+    stream = lab.stream(run, 90, command if lab.linux == "host" else cell_command(command), timeout, HOME, 100_000)
     try:
         while True:
             said.append(next(stream))
@@ -81,7 +81,7 @@ def test_server_on_the_last_line(lab: Lab, first: str) -> None:
         _, how = typed(lab, f"{first}python3 -m http.server 8181")
         assert how == ""
         assert lab.run("curl -s -o /dev/null -w '%{http_code}' localhost:8181", check=False).stdout == "200"
-        lab.call("labkit.inside.judge:end_helpers", [])
+        lab.call(judge.end_helpers, [])
 
 
 def test_script_for_sh_is_run_by_sh(lab: Lab) -> None:

@@ -18,6 +18,7 @@ import works_task3
 import works_task4
 from works import RIGHT, Change, Work, right
 
+from labkit.inside import processes
 from labkit.judge import bench
 from labkit.judge.check import REQUIREMENTS, check_work
 from labkit.judge.verdict import COULD_NOT_RUN, FAILED, Check, Finding, Verdicts, passed
@@ -154,7 +155,7 @@ def test_what_a_script_leaves_beside_the_judged_programs_is_ended(
     """A loop in the background, which could watch for a check and act a program's part, is gone on every Linux, dnsmasq not."""
 
     def running(opened: bench.Bench) -> Finding:
-        return passed(", ".join(name for name in ("sleep", "dnsmasq") if opened.call("processes:named", name)))
+        return passed(", ".join(name for name in ("sleep", "dnsmasq") if opened.call(processes.named, name)))
 
     replace_check(monkeypatch, "2.3", running)
     script = RIGHT["task2.sh"] + "while sleep 0.2; do :; done &\n(setsid sh -c 'sleep 999 & sleep 999') &\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,10 @@ from labkit.machine.view import View
 
 
 class FakeLab:
-    """Answers from `results` (a command's beginning: code and output) and `answers` (a labkit function: its result)."""
+    """Answers from `results` (a command's beginning: code and output) and `answers` (a function's name: its result).
+
+    A call that does not fit the function is refused, as it would be in the lab.
+    """
 
     def __init__(self, home: Path) -> None:
         self.home, self.closed = home, False
@@ -31,9 +35,13 @@ class FakeLab:
         code, words = next((self.results[key] for key in self.results if command.startswith(key)), (0, ""))
         return Result(command, code, words, "", 0.0)
 
-    def call(self, function: str, *args: Any, **_options: Any) -> Any:
-        answer = self.answers[function.partition(":")[2]]
+    def call(self, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        inspect.signature(function).bind(*args, **options)
+        answer = self.answers[function.__name__]
         return answer(*args) if callable(answer) else answer
+
+    def call_within(self, _timeout: float, function: Callable[..., Any], *args: Any) -> Any:
+        return self.call(function, *args)
 
     def record(self, *commands: str, task: int | None = None) -> None:
         self.transcript += commands

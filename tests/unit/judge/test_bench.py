@@ -108,7 +108,7 @@ def test_not_done(fake_lab: Any, script: str | None, reason: str) -> None:
 def says(fake_lab: Any, printed: str = "", how: str = "") -> None:
     """Have the lab's scripts print something and end somehow."""
 
-    def stream(_function: str, command: list[str], *_args: Any, **_options: Any) -> Any:
+    def stream(_function: object, _timeout: float, command: list[str], *_args: Any) -> Any:
         fake_lab.ran.append(command[-1])
         yield printed
         return how

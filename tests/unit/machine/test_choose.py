@@ -57,10 +57,10 @@ class Fake:
     def close(self) -> None:
         """The link's streams, of which a fake has none."""
 
-    def stream(self, _name: str, args: tuple[Any, ...], _kwargs: object, _timeout: float) -> Iterator[tuple[str, str]]:
+    def stream(self, _function: object, _limit: float, argv: list[str], _timeout: float) -> Iterator[tuple[str, str]]:
         if self.at_probe:
             raise self.at_probe
-        need = next(need for need, (_, command) in PROBES.items() if command == args[0][2])
+        need = next(need for need, (_, command) in PROBES.items() if command == argv[2])
         self.tried.append(need)
         if need == self.lacks:
             yield "stderr", "Error: Unknown device type.\n"

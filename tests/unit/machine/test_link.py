@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import copy
 import fcntl
 import io
 import os
 import select
+import shlex
 import signal
 import subprocess
 import sys
 import termios
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from execnet.gateway_base import get_execmodel
 
 import labkit
 from labkit.errors import BadInput, CallFailed, LabClosed, LabError, WaitTimeout, wait_until
+from labkit.inside import files, processes
 from labkit.machine import agent
 from labkit.machine.link import MAX_ANSWER, BoundedIO, Link, await_ready, finish
 
-RUN = "labkit.inside.processes:run"
 TOP = Path(labkit.__file__).parents[1]
 SITE = Path(pytest.__file__).parents[1]
 
@@ -54,46 +58,46 @@ def link(process: subprocess.Popen[bytes], folder: Path) -> Iterator[Link]:
     link.close()
 
 
-def call(link: Link, name: str, *args: object, timeout: float = 30, **kwargs: object) -> object:
+def call(link: Link, function: Callable[..., Any], *args: object, timeout: float = 30, **kwargs: object) -> Any:
     """Call and wait for the result."""
-    return finish(link.stream(name, args, kwargs, timeout))
+    return finish(link.stream(function, timeout, *args, **kwargs))
 
 
 def test_plain_data_goes_there_and_back(link: Link) -> None:
     """Arguments arrive as they were sent, and the result comes back."""
     value = {"none": None, "bytes": b"\x00\xff", "list": [1, 2.5, True], "tuple": ("ü", 2**70, -7)}
-    assert call(link, "copy:deepcopy", value) == value
+    assert call(link, copy.deepcopy, value) == value
 
 
 def test_items_come_before_the_result(link: Link) -> None:
     """A generator's items come one by one; what it returns is the result."""
     items: list[object] = []
-    assert finish(link.stream(RUN, (["/bin/sh", "-c", "echo out; exit 3"], 30.0), {}, 30), items.append) == 3
+    assert finish(link.stream(processes.run, 30, ["/bin/sh", "-c", "echo out; exit 3"], 30.0), items.append) == 3
     assert items == [("stdout", "out\n")]
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"),
+    ("module", "name", "kind"),
     [
-        ("labkit.nonsense:f", "ModuleNotFoundError"),
-        ("labkit.inside.files:nonsense", "AttributeError"),
-        ("labkit.inside.files", "AttributeError"),
-        (":", "ValueError"),
-        ("time:sleep", "AttributeError"),
+        ("labkit.nonsense", "f", "ModuleNotFoundError"),
+        ("labkit.inside.files", "nonsense", "AttributeError"),
+        ("labkit.inside.files", "", "AttributeError"),
+        ("", "", "ValueError"),
+        ("time", "sleep", "AttributeError"),
     ],
 )
-def test_name_that_is_none_fails_with_its_kind(link: Link, name: str, kind: str) -> None:
-    """A function that is not there is a CallFailed, and the link works on."""
+def test_function_that_is_not_there_fails_with_its_kind(link: Link, module: str, name: str, kind: str) -> None:
+    """It is a CallFailed, and the link works on."""
     with pytest.raises(CallFailed) as caught:
-        call(link, name)
+        call(link, SimpleNamespace(__module__=module, __qualname__=name))  # type: ignore[arg-type]
     assert caught.value.kind == kind
-    assert call(link, "shlex:quote", "a b") == "'a b'"
+    assert call(link, shlex.quote, "a b") == "'a b'"
 
 
 def test_what_a_function_raises_travels_with_its_traceback(link: Link) -> None:
     """The error names the function, the kind and the message; the words end with the traceback's last line."""
     with pytest.raises(CallFailed) as caught:
-        call(link, "labkit.inside.processes:poll", 12345)
+        call(link, processes.poll, 12345)
     assert caught.value.kind == "KeyError"
     assert caught.value.tried == "labkit.inside.processes:poll failed in the lab: KeyError: 12345"
     assert caught.value.words.splitlines()[-1] == "KeyError: 12345"
@@ -101,16 +105,16 @@ def test_what_a_function_raises_travels_with_its_traceback(link: Link) -> None:
 
 def test_calls_do_not_wait_for_each_other(link: Link) -> None:
     """While one call is under way, another one is answered."""
-    slow = link.stream(RUN, (["/bin/sh", "-c", "echo on; exec sleep 1000"], 1000.0), {}, 30)
+    slow = link.stream(processes.run, 30, ["/bin/sh", "-c", "echo on; exec sleep 1000"], 1000.0)
     assert next(slow) == ("stdout", "on\n")
-    assert call(link, "shlex:quote", "x") == "x"
+    assert call(link, shlex.quote, "x") == "x"
     slow.close()  # type: ignore[attr-defined]
 
 
 def test_late_answer_is_a_wait_timeout_that_names_the_call(link: Link) -> None:
     """An answer that does not come in time names the function and the seconds."""
     with pytest.raises(WaitTimeout, match=r"Waited 0\.2 s for an answer of labkit.inside.processes:run"):
-        call(link, RUN, ["sleep", "1000"], 1000.0, timeout=0.2)
+        call(link, processes.run, ["sleep", "1000"], 1000.0, timeout=0.2)
 
 
 @pytest.mark.parametrize("letter", ["x", "ж", "\n", "\0", "😀"])
@@ -122,7 +126,7 @@ def test_arguments_of_any_size_arrive_and_no_message_is_larger_than_the_serial_l
     sizes: list[int] = []
     write = BoundedIO.write
     monkeypatch.setattr(BoundedIO, "write", lambda self, data: (sizes.append(len(data)), write(self, data))[1])
-    assert call(link, "copy:copy", letter * count) == letter * count
+    assert call(link, copy.copy, letter * count) == letter * count
     assert max(sizes) < 4_000
     assert list(folder.iterdir()) == []
 
@@ -131,17 +135,17 @@ def test_arguments_of_any_size_arrive_and_no_message_is_larger_than_the_serial_l
 def test_value_that_is_no_plain_data_is_bad_input(link: Link, value: object) -> None:
     """What cannot travel (a path, a function, half a character) is refused with an error of labkit's, and the link works on."""
     with pytest.raises(BadInput):
-        call(link, "copy:copy", value)
-    assert call(link, "shlex:quote", "a b") == "'a b'"
+        call(link, copy.copy, value)
+    assert call(link, shlex.quote, "a b") == "'a b'"
 
 
 def test_arguments_that_cannot_be_written_are_an_error(link: Link, folder: Path) -> None:
     """When the lab's folder cannot take them, the error has the system's words, and the link works on."""
     folder.rmdir()
     with pytest.raises(LabError, match="cannot be written for the lab") as caught:
-        call(link, "copy:copy", "x" * 10_000)
+        call(link, copy.copy, "x" * 10_000)
     assert "No such file" in caught.value.words
-    assert call(link, "shlex:quote", "a b") == "'a b'"
+    assert call(link, shlex.quote, "a b") == "'a b'"
 
 
 def test_arguments_do_not_follow_a_link_out_of_the_folder(link: Link, folder: Path, tmp_path: Path) -> None:
@@ -151,7 +155,7 @@ def test_arguments_do_not_follow_a_link_out_of_the_folder(link: Link, folder: Pa
     folder.rename(tmp_path / "old")
     folder.symlink_to(outside)
     with pytest.raises(CallFailed):
-        call(link, "copy:copy", "x" * 10_000)
+        call(link, copy.copy, "x" * 10_000)
     assert list(outside.iterdir()) == []
 
 
@@ -162,10 +166,10 @@ def test_message_waits_until_the_one_before_is_taken(link: Link, process: subpro
     sent = link._gateway._io.outfile
     for _ in range(3):
         with pytest.raises(WaitTimeout, match="does not take calls"):
-            call(link, "shlex:quote", "x" * 3_000, timeout=0.2)
+            call(link, shlex.quote, "x" * 3_000, timeout=0.2)
     waiting = fcntl.ioctl(sent, termios.FIONREAD, b"0000")
     process.send_signal(signal.SIGCONT)
-    assert call(link, "shlex:quote", "a b") == "'a b'"
+    assert call(link, shlex.quote, "a b") == "'a b'"
     assert 3_000 < int.from_bytes(waiting, sys.byteorder) < 4_000
 
 
@@ -177,23 +181,23 @@ def test_descriptors_of_the_agent_do_not_grow(link: Link, process: subprocess.Po
 
     before = open_files()
     for _ in range(5):
-        assert call(link, RUN, ["no-such-program"], 5.0) == 127
-        assert call(link, RUN, ["true"], 5.0) == 0
-        assert call(link, "labkit.inside.files:read", str(tmp_path)) is None
-        assert call(link, "labkit.inside.files:grown", str(tmp_path), 0) == ("", 0)
+        assert call(link, processes.run, ["no-such-program"], 5.0) == 127
+        assert call(link, processes.run, ["true"], 5.0) == 0
+        assert call(link, files.read, str(tmp_path)) is None
+        assert call(link, files.grown, str(tmp_path), 0) == ("", 0)
         with pytest.raises(CallFailed):
-            call(link, RUN)
+            call(link, processes.run)
         with pytest.raises(CallFailed):
-            call(link, "labkit.inside.processes:start", ["no-such-program"], str(tmp_path / "log"))
+            call(link, processes.start, ["no-such-program"], str(tmp_path / "log"))
     wait_until(lambda: open_files() <= before, reason="the end of the last call's thread", timeout=10)
 
 
 def test_ended_agent_is_lab_closed_with_the_log(link: Link, process: subprocess.Popen[bytes]) -> None:
     """When the agent is gone, a call under way and every later one end in LabClosed with the Linux's own words."""
-    running = link.stream(RUN, (["/bin/sh", "-c", "echo on; exec sleep 1000"], 1000.0), {}, 30)
+    running = link.stream(processes.run, 30, ["/bin/sh", "-c", "echo on; exec sleep 1000"], 1000.0)
     next(running)
     process.kill()
-    for stream in (running, link.stream("shlex:quote", ("x",), {}, 30)):
+    for stream in (running, link.stream(shlex.quote, 30, "x")):
         with pytest.raises(LabClosed) as caught:
             next(stream)
         assert caught.value.words == "the log"
@@ -202,7 +206,7 @@ def test_ended_agent_is_lab_closed_with_the_log(link: Link, process: subprocess.
 def test_closed_iterator_cancels_the_call(link: Link, tmp_path: Path) -> None:
     """A caller that goes away ends the command in the lab."""
     mark = tmp_path / "pid"
-    stream = link.stream(RUN, (["/bin/sh", "-c", f"echo $$ >{mark}; echo on; exec sleep 1000"], 1000.0), {}, 30)
+    stream = link.stream(processes.run, 30, ["/bin/sh", "-c", f"echo $$ >{mark}; echo on; exec sleep 1000"], 1000.0)
     next(stream)
     pid = int(mark.read_text())
     ended = os.pidfd_open(pid)

@@ -23,7 +23,7 @@ class SendingLab:
         self.open: set[str] = set()
         self.asked: list[tuple[Any, ...]] = []
 
-    def stream(self, _function: str, *args: Any, **_options: Any) -> Iterator[list[tuple[Any, ...]]]:
+    def stream(self, _function: object, _timeout: float, *args: Any) -> Iterator[list[tuple[Any, ...]]]:
         self.asked.append(args)
         self.open.add(args[0])
         try:
@@ -33,7 +33,7 @@ class SendingLab:
         finally:
             self.open.discard(args[0])
 
-    def call(self, _function: str) -> float:
+    def call(self, _function: object) -> float:
         return time.time()
 
 
