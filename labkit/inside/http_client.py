@@ -23,6 +23,7 @@ PAGE_LIMIT, CHUNK = 65536, 65536
 # RFC 9112: the status line (4), the end of the head (2.1; 2.2 lets a line end without CR), what says how long the body is (6).
 STATUS = re.compile(rb"HTTP/1\.\d ([1-5]\d\d)(?: [^\r\n]*)?\r?\n")
 HEAD_END = re.compile(rb"\r?\n\r?\n")
+NO_BODY = (204, 304)
 LENGTH = re.compile(rb"\r?\ncontent-length:[ \t]*(\d+)[ \t]*\r?\n", re.I)
 CHUNKED = re.compile(rb"\r?\ntransfer-encoding:", re.I)
 
@@ -59,26 +60,39 @@ def get(connection: socket.socket, host: str, path: str, deadline: float) -> tup
     return status, body[:PAGE_LIMIT].decode(errors="replace"), whole
 
 
-def ask(connection: socket.socket, host: str, path: str, deadline: float) -> tuple[int, bytes, bytes, bool]:
+def ask(
+    connection: socket.socket, host: str, path: str, deadline: float, *, keep: bool = False
+) -> tuple[int, bytes, bytes, bool]:
     """Ask for `path` and return status, head, body as it came, and whether it is as long as announced.
 
-    Raises OSError, and http.client.HTTPException for a request that cannot be sent and an answer that is not HTTP.
+    The server is told to close the connection, unless that is to be kept. Raises OSError, and http.client.HTTPException for a
+    request that cannot be sent and an answer that is not HTTP.
     """
     if " " in path or not path.isprintable():
         raise http.client.InvalidURL(path)
     connection.settimeout(left(deadline))
-    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode("ascii"))
+    close = "" if keep else "Connection: close\r\n"
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n{close}\r\n".encode("ascii"))
     head, body = read_head(connection, deadline)
     found = STATUS.match(head)
     if not found:
         raise http.client.BadStatusLine(repr(head[:80]))
-    length = None if CHUNKED.search(head) else LENGTH.search(head)
-    wanted = min(int(length[1]), PAGE_LIMIT) if length else PAGE_LIMIT
-    parts, have = [body], len(body)
-    while have < wanted and (part := receive(connection, deadline)):
-        parts.append(part)
-        have += len(part)
-    return int(found[1]), head, b"".join(parts), not length or have >= wanted
+    status, chunked, length = int(found[1]), CHUNKED.search(head), LENGTH.search(head)
+    wanted = 0 if status in NO_BODY else min(int(length[1]), PAGE_LIMIT) if length and not chunked else PAGE_LIMIT
+    while len(body) < wanted and not (chunked and chunks_end(head, body)) and (part := receive(connection, deadline)):
+        body += part
+    return status, head, body, chunks_end(head, body) if chunked else not length or len(body) >= wanted
+
+
+def chunks_end(head: bytes, body: bytes) -> bool:
+    """Return True once a body in chunks has come to its end."""
+    if not body.endswith(b"\r\n\r\n"):
+        return False
+    try:
+        parsed(head, body).read()
+    except http.client.IncompleteRead:
+        return False
+    return True
 
 
 def receive(connection: socket.socket, deadline: float) -> bytes:
@@ -113,6 +127,17 @@ def parsed(head: bytes, body: bytes) -> http.client.HTTPResponse:
     return response
 
 
+def answer(
+    connection: socket.socket, host: str, path: str, deadline: float, *, keep: bool = False
+) -> tuple[dict[str, Any], bool]:
+    """Ask for `path` and return status, headers and body of the answer, and whether the connection is kept. Raises as `ask`."""
+    status, head, body, whole = ask(connection, host, path, deadline, keep=keep)
+    response = parsed(head, body)
+    keeps = whole and not response.will_close and len(body) < PAGE_LIMIT
+    page = response.read(PAGE_LIMIT).decode(errors="replace")
+    return {"status": status, "headers": response.getheaders(), "body": page}, keeps
+
+
 def fetch(host: str, port: int, path: str = "/", timeout: float = 3.0) -> dict[str, Any]:
     """GET a page within `timeout` seconds: status and headers (name, value) of the answer, its body, error (None with one)."""
     row: dict[str, Any] = {"status": None, "headers": [], "body": "", "error": None}
@@ -120,10 +145,7 @@ def fetch(host: str, port: int, path: str = "/", timeout: float = 3.0) -> dict[s
     try:
         connection, _ = connect(host, port, deadline)
         with connection:
-            status, head, body, _ = ask(connection, f"{host}:{port}", path, deadline)
-        response = parsed(head, body)
-        row |= {"status": status, "headers": response.getheaders()}
-        row["body"] = response.read(PAGE_LIMIT).decode(errors="replace")
+            row |= answer(connection, f"{host}:{port}", path, deadline)[0]
     except (OSError, http.client.HTTPException) as problem:
         row["error"] = error_name(problem)
     return row

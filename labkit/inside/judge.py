@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from .http_client import PAGE_LIMIT, connect, error_name, fetch, left, parsed, read_head, receive, refused_attempts
+from .http_client import answer, connect, error_name, fetch, refused_attempts
 from .processes import keep_only, members
 from .sockets import SOCKET_TABLES
 
@@ -45,61 +45,50 @@ def kept(host: str, port: int, count: int, timeout: float, give_up: int) -> list
 
     Where the server closes the connection another is made, which another worker may get; `worker` tells them apart.
     """
-    connection: socket.socket | None = None
-    worker = None
+    with contextlib.closing(Kept(host, port, timeout, server_of)) as client:
+        return measured(client.ask, count, give_up)
 
-    def drop() -> None:
-        nonlocal connection
-        if connection:
-            connection.close()
-        connection = None
 
-    def ask() -> dict[str, Any]:
-        nonlocal connection, worker
+def crowd(host: str, port: int, count: int, timeout: float, seconds: float) -> None:
+    """Send `count` requests as `kept` does, fewer in `seconds`, none after an error."""
+    deadline = time.monotonic() + seconds
+    with contextlib.closing(Kept(host, port, timeout, lambda _connection: None)) as client:
+        while count and time.monotonic() < deadline and not client.ask()["error"]:
+            count -= 1
+
+
+class Kept:
+    """A client whose requests go over one connection as long as the server keeps it; `who` says who has accepted a new one."""
+
+    def __init__(self, host: str, port: int, timeout: float, who: Callable[[socket.socket], int | None]) -> None:
+        self._host, self._port, self._timeout, self._who = host, port, timeout, who
+        self._connection: socket.socket | None = None
+        self._worker: int | None = None
+
+    def ask(self) -> dict[str, Any]:
+        """GET / and return fetch's row, with the `worker`."""
         row: dict[str, Any] = {"status": None, "headers": [], "body": "", "error": None}
-        deadline = time.monotonic() + timeout
-        for fresh in (connection is None, True):  # a server may close a kept connection while it is idle
+        deadline = time.monotonic() + self._timeout
+        while True:
+            fresh = self._connection is None
             try:
-                if fresh:
-                    connection, _ = connect(host, port, deadline)
-                    worker = server_of(connection)
-                assert connection is not None
-                answer, keeps = answered(connection, f"{host}:{port}", deadline)
+                if self._connection is None:
+                    self._connection, _ = connect(self._host, self._port, deadline)
+                    self._worker = self._who(self._connection)
+                found, keeps = answer(self._connection, f"{self._host}:{self._port}", "/", deadline, keep=True)
                 if not keeps:
-                    drop()
-                return row | answer | {"worker": worker}
+                    self.close()
+                return row | found | {"worker": self._worker}
             except (OSError, http.client.HTTPException) as problem:
-                drop()
-                if fresh or isinstance(problem, TimeoutError):
-                    return row | {"error": error_name(problem), "worker": worker}
-        raise AssertionError("the second time is fresh")
+                self.close()
+                if fresh or isinstance(problem, TimeoutError):  # else it was closed while it was idle
+                    return row | {"error": error_name(problem), "worker": self._worker}
 
-    try:
-        return measured(ask, count, give_up)
-    finally:
-        drop()
-
-
-def answered(connection: socket.socket, host: str, deadline: float) -> tuple[dict[str, Any], bool]:
-    """GET / on a connection that is to be kept: status, headers and body, and whether it is kept. Raises as http_get.ask."""
-    connection.settimeout(left(deadline))
-    connection.sendall(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode("ascii"))
-    head, body = read_head(connection, deadline)
-    while True:
-        response = parsed(head, body)
-        keeps, length = not response.will_close, response.length
-        try:
-            page = response.read(PAGE_LIMIT)
-            whole = len(body) >= min(length, PAGE_LIMIT) if length is not None else body.endswith(b"\r\n\r\n")
-        except http.client.IncompleteRead:
-            whole = False
-        if not whole:
-            if len(body) <= PAGE_LIMIT and (part := receive(connection, deadline)):
-                body += part
-                continue
-            page, keeps = body[:PAGE_LIMIT], False
-        row = {"status": response.status, "headers": response.getheaders(), "body": page.decode(errors="replace")}
-        return row, keeps and len(body) <= PAGE_LIMIT
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._connection:
+            self._connection.close()
+        self._connection = None
 
 
 def measured(ask: Callable[[], dict[str, Any]], count: int, give_up: int) -> list[dict[str, Any]]:
@@ -130,23 +119,6 @@ def server_of(client: socket.socket) -> int | None:
                     return holders[0]
         time.sleep(0.002)
     return None
-
-
-def crowd(host: str, port: int, count: int, timeout: float, seconds: float) -> str:
-    """`count` GETs on one connection, so that one worker gets them all, or fewer in `seconds`; what went wrong, or ""."""
-    connection = http.client.HTTPConnection(host, port, timeout=timeout)
-    deadline = time.monotonic() + seconds
-    try:
-        for _ in range(count):
-            if time.monotonic() > deadline:
-                break
-            connection.request("GET", "/")
-            connection.getresponse().read()
-    except (OSError, http.client.HTTPException) as problem:
-        return error_name(problem)
-    finally:
-        connection.close()
-    return ""
 
 
 def programs() -> list[dict[str, Any]]:
