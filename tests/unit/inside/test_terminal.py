@@ -89,7 +89,7 @@ def test_output_waits_for_who_reads_it() -> None:
         out, err, code = sessions.read(typist.number)
         assert (0 < len(out) <= sessions.CHUNK, err, code) == (True, b"", None)
     assert sessions.end(typist.number) == 128 + signal.SIGHUP
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 def test_shell_that_does_not_go_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,4 +208,4 @@ def test_program_that_cannot_be_run_is_an_error_and_leaves_nothing() -> None:
         sessions.command(next(_numbers), ["/nobody"])
     with pytest.raises(OSError, match="nowhere"):
         sessions.shell(next(_numbers), 24, 80, PROMPT, "/nowhere")
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
