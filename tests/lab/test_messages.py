@@ -51,7 +51,7 @@ def test_many_messages_at_once_arrive(own_lab: LabFactory, candidate: str) -> No
     lab = own_lab(candidate)
     answers: dict[int, int] = {}
     threads = [
-        threading.Thread(target=lambda n=n: answers.update({n: len(lab.call(shlex.quote, "x" * 700, timeout=15))}), daemon=True)
+        threading.Thread(target=lambda n=n: answers.update({n: len(lab.call_within(15, shlex.quote, "x" * 700))}), daemon=True)
         for n in range(16)
     ]
     for thread in threads:
