@@ -12,33 +12,14 @@ from pathlib import Path
 from ..errors import BadInput, LabError
 from .temporary import no_folder, own_folder
 
-# The lab's /etc, the same on every machine whatever its own holds.
-ETC = {
-    "hosts": "127.0.0.1 localhost lab\n::1 localhost\n",
-    "hostname": "lab\n",
-    # The learner's own dnsmasq answers, so that every program in the lab can use its names.
-    "resolv.conf": "nameserver 127.0.0.1\noptions timeout:2 attempts:1\n",
-    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n",
-    "passwd": "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/:/usr/sbin/nologin\n"
-    "www-data:x:33:33::/var/www:/usr/sbin/nologin\ndnsmasq:x:100:65534::/var/lib/misc:/usr/sbin/nologin\n"
-    "tcpdump:x:101:101::/nonexistent:/usr/sbin/nologin\n"
-    "nobody:x:65534:65534::/nonexistent:/usr/sbin/nologin\n",
-    "group": "root:x:0:\ndaemon:x:1:\nadm:x:4:\ntty:x:5:\ndip:x:30:\nwww-data:x:33:\ntcpdump:x:101:\nnogroup:x:65534:\n",
-    "profile": "PATH=/opt/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n",
-    "services": "domain 53/tcp\ndomain 53/udp\nhttp 80/tcp\nhttps 443/tcp\nhttp-alt 8080/tcp\nssh 22/tcp\n",
-    "protocols": "ip 0 IP\nicmp 1 ICMP\ntcp 6 TCP\nudp 17 UDP\nipv6-icmp 58 IPv6-ICMP\nvrrp 112 VRRP\n",
-    "sysctl.conf": "# Settings of the kernel: sysctl -p reads them.\n",
-}
 # Where large arguments of calls into the lab travel.
 CALLS = "calls"
-# What the packages nginx and dnsmasq of Debian 12 lay into /etc, byte for byte, and their folders that are empty; a unit file of
-# the learner's own belongs into the last one.
-PACKAGED = Path(__file__).with_name("etc")
-EMPTY = ("nginx/conf.d", "nginx/modules-available", "nginx/modules-enabled", "nginx/sites-enabled", "init.d", "systemd/system")
+# The lab's /etc, the same on every machine whatever its own holds: what the packages nginx and dnsmasq of Debian 12 lay there,
+# byte for byte, and a few files of ours. The learner's own dnsmasq answers by resolv.conf; as on a Debian with systemd, the
+# scripts of init.d hand on to it. And its empty folders; a unit file of the learner's own belongs into the last one.
+FILES = Path(__file__).with_name("etc")
+EMPTY = ("nginx/conf.d", "nginx/modules-available", "nginx/modules-enabled", "nginx/sites-enabled", "systemd/system")
 DEFAULT_SITE = ("nginx/sites-enabled/default", "/etc/nginx/sites-available/default")
-# As on a Debian with systemd, the scripts of /etc/init.d hand on to it.
-SERVICES = ("dnsmasq", "keepalived", "nginx")
-INIT_SCRIPT = '#!/bin/sh\nexec service {service} "$@"\n'
 
 
 @dataclass(frozen=True)
@@ -129,14 +110,10 @@ def write_below(home: Path, name: str, text: str) -> None:
 
 def fill_etc(etc: Path) -> None:
     """Lay out the lab's /etc, readable for every user in it, whatever the modes of the checkout are. Raises OSError."""
-    shutil.copytree(PACKAGED, etc, copy_function=shutil.copyfile, dirs_exist_ok=True)
+    shutil.copytree(FILES, etc, copy_function=shutil.copyfile, dirs_exist_ok=True)
     for folder in EMPTY:
         (etc / folder).mkdir(parents=True, exist_ok=True)
     (etc / DEFAULT_SITE[0]).symlink_to(DEFAULT_SITE[1])
-    for file, text in ETC.items():
-        (etc / file).write_text(text, encoding="utf-8")
-    for service in SERVICES:
-        (etc / "init.d" / service).write_text(INIT_SCRIPT.format(service=service), encoding="ascii")
     for path in etc.rglob("*"):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path.parent.name == "init.d" else 0o644)
