@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
+import http.client
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
@@ -64,35 +64,60 @@ def topology(client: str, balancer: str | None, backends: Sequence[Backend], *, 
     for place, one in enumerate(backends):
         said[place] += "" if one.requests is None else f" and got {plural(one.requests, 'request')}"
     finding = "; ".join(said) if counted or len(said) > 2 else listing(said)
-    notes = [style.wrap(backend.note, POOL[1] - 2 * PAD, SMALL) for backend in backends]
-    heights = [LINE * (3 + len(note)) + 2 * PAD for note in notes]
-    stack = sum(heights) + GAP * (len(heights) - 1)
+    pool = [_words_of(one) for one in backends]
+    stack = sum(map(_height, pool)) + GAP * (len(pool) - 1)
     body = max(1.0, stack) + 0.1
     figure, axes = sheet(title, finding, body=body)
     axes.set(xlim=(0, 7.3), ylim=(body, 0))
     axes.set_axis_off()
-    _label(axes, client, CLIENT, body / 2)
-    start = (sum(CLIENT), body / 2)
-    if balancer is not None:
-        _label(axes, balancer, BALANCER, body / 2)
-        _arrow(axes, start, (BALANCER[0], body / 2), INK, total, total)
-        start = (sum(BALANCER), body / 2)
+    labels = {CLIENT: client} | ({} if balancer is None else {BALANCER: balancer})
+    start = 0.0, 0.0
+    for column, label in labels.items():
+        lines = [(line, GREY if n else BOLD) for n, line in enumerate(label.splitlines() or [""])]
+        look: Look = {"fc": tint(NOBODY, 0.75), "ec": NOBODY}
+        _card(axes, column, (body - _height(lines)) / 2, lines, "center", look)
+        if column is BALANCER:
+            _arrow(axes, start, (column[0], body / 2), INK, total, total)
+        start = sum(column), body / 2
     y = (body - stack) / 2
-    for backend, note, height in zip(backends, notes, heights, strict=True):
-        _server(axes, backend, note, y)
-        colour = colour_of(backend.name) if backend.alive else FAILURE
-        _arrow(axes, start, (POOL[0], y + height / 2), colour, backend.requests, total)
-        y += height + GAP
-    way = [" ".join(label.split()) for label in (client, balancer) if label is not None]
-    return pictured(figure, title, f"{' → '.join(way)} → the pool; {finding}")
+    for one, lines in zip(backends, pool, strict=True):
+        colour = colour_of(one.name)
+        look = {"fc": tint(colour, 0.82), "ec": colour}
+        if not one.alive:
+            look |= style.DASHED | {"fc": PAPER, "ec": NOBODY}
+            for ends in ((y, y + _height(lines)), (y + _height(lines), y)):
+                x, faint = (POOL[0], sum(POOL)), tint(FAILURE, 0.6)
+                axes.plot(x, ends, color=faint, lw=2, zorder=3.5, gid="dead")
+        elif one.fault:
+            look |= style.DASHED | {"fc": tint(colour, 0.92), "gid": "fault"}
+        _card(axes, POOL, y, lines, "left", look)
+        end = POOL[0], y + _height(lines) / 2
+        _arrow(axes, start, end, colour if one.alive else FAILURE, one.requests, total)
+        y += _height(lines) + GAP
+    way = " → ".join(" ".join(label.split()) for label in labels.values())
+    return pictured(figure, title, f"{way} → the pool; {finding}")
 
 
-def _card(axes: Axes, column: Point, top: float, lines: Lines, ha: str, **look: Any) -> float:
-    """Draw a box in a column with `lines` of words and their looks; return its lower edge."""
+def _words_of(backend: Backend) -> list[tuple[str, Look]]:
+    """Return what stands in a server's box: name, address, state, note."""
+    well = backend.state == "up"
+    state = {"weight": "bold", "size": SMALL, "color": INK if well else ALARM}
+    lines = [(backend.name, BOLD), (backend.address, GREY)]
+    lines += [(backend.state if well else f"× {backend.state}", state)]
+    lines += [(line, GREY) for line in style.wrap(backend.note, POOL[1] - 2 * PAD, SMALL)]
+    crossed_out = {} if backend.alive else {"bbox": ON_PAPER}
+    return [(line, font | crossed_out) for line, font in lines]
+
+
+def _height(lines: Lines) -> float:
+    return LINE * len(lines) + 2 * PAD
+
+
+def _card(axes: Axes, column: Point, top: float, lines: Lines, ha: str, look: Look) -> None:
+    """Draw a box with lines of words in a column, shortened where they are too long."""
     left, width = column
-    height = LINE * len(lines) + 2 * PAD
     shape = "round,pad=0,rounding_size=0.08"
-    box = FancyBboxPatch((left, top), width, height, boxstyle=shape, zorder=3)
+    box = FancyBboxPatch((left, top), width, _height(lines), boxstyle=shape, zorder=3)
     box.set(**{"lw": 1.6} | look)
     axes.add_patch(box)
     x = left + (width / 2 if ha == "center" else PAD)
@@ -100,35 +125,6 @@ def _card(axes: Axes, column: Point, top: float, lines: Lines, ha: str, **look: 
         y, weight = top + PAD + LINE * (place + 0.5), font.get("weight", "normal")
         short = style.shorten(words, width - 2 * PAD + 0.02, font["size"], weight)
         axes.text(x, y, short, font, ha=ha, va="center", zorder=4)
-    return top + height
-
-
-def _label(axes: Axes, label: str, column: Point, y: float) -> None:
-    """Draw a grey box in the middle of `y`, the first line of `label` in bold."""
-    first, *rest = label.splitlines() or [""]
-    lines = [(first, BOLD), *((line, GREY) for line in rest)]
-    top = y - LINE * len(lines) / 2 - PAD
-    _card(axes, column, top, lines, "center", fc=tint(NOBODY, 0.75), ec=NOBODY)
-
-
-def _server(axes: Axes, backend: Backend, note: Sequence[str], top: float) -> None:
-    """Draw a server's box: name, address, state, note; crossed out when dead."""
-    well, colour = backend.state == "up", colour_of(backend.name)
-    look: Look = {"fc": tint(colour, 0.82 if well else 0.92), "ec": colour}
-    look |= {} if well else style.DASHED | {"gid": "fault"}
-    behind: Look = {}
-    if not backend.alive:
-        look |= {"fc": PAPER, "ec": NOBODY, "gid": ""}
-        behind = {"bbox": ON_PAPER}
-    state = {"weight": "bold", "size": SMALL, "color": INK if well else ALARM}
-    lines = [(backend.name, BOLD), (backend.address, GREY)]
-    lines += [(backend.state if well else f"× {backend.state}", state)]
-    lines += [(line, GREY) for line in note]
-    words = [(line, font | behind) for line, font in lines]
-    bottom = _card(axes, POOL, top, words, "left", **look)
-    for y in ((top, bottom), (bottom, top)) if not backend.alive else ():
-        x, faint = (POOL[0], sum(POOL)), tint(FAILURE, 0.6)
-        axes.plot(x, y, color=faint, lw=2, zorder=3.5, gid="dead")
 
 
 def _arrow(axes: Axes, start: Point, end: Point, ink: str, got: int | None, total: int | None) -> None:
@@ -172,22 +168,20 @@ def ladder(exchanges: pd.DataFrame, *, header: str = "X-high-load-test", which: 
     rows = _family(exchanges.sort_values("time", kind="stable").to_dict("records"), which)
     messages = [message for row in rows for message in _messages(row, header)]
     messages.sort(key=lambda message: message.time)
-    got, path = "never answered", [_ends(rows[0])[0]]
+    got = "never answered"
     if pd.notna(rows[0]["status"]):
         got = f"answered {int(rows[0]['status'])} in {milliseconds(rows[0]['ms'])}"
-    path += [_ends(row)[1] for row in rows]
-    way = " → ".join(dict.fromkeys(path))
+    way = " → ".join(dict.fromkeys([_ends(rows[0])[0], *(_ends(row)[1] for row in rows)]))
     asked = style.shorten(messages[0].line, 3.0, weight="normal")
     finding = f"{asked}: {way}, {got}"
-    words = [f"the {one.kind} {one.source} → {one.target}" for one in messages]
-    pairs = [*zip(words, messages, strict=True)]
-    having = [f"{said} ({one.header})" for said, one in pairs if one.header is not None]
-    lacking = listing(said for said, one in pairs if one.header is None)
+    names = [(f"the {one.kind} {one.source} → {one.target}", one.header) for one in messages]
+    having = [f"{name} ({value})" for name, value in names if value is not None]
+    lacking = listing(name for name, value in names if value is None)
     count = plural(len(messages), "message")
     said = f"in {listing(having)}" if having else f"in none of {count}"
     said += f", not in {lacking}" if having and lacking else ""
-    short = f"{finding}; {header} is on {len(having)} of {count}"
     bottom = HEAD + STEP * len(messages)
+    short = f"{finding}; {header} is on {len(having)} of {count}"
     figure, axes = sheet(title, short, body=bottom + 0.15)
     axes.set(xlim=(0, 7.3), ylim=(bottom + 0.15, 0))
     axes.set_axis_off()
@@ -196,14 +190,13 @@ def ladder(exchanges: pd.DataFrame, *, header: str = "X-high-load-test", which: 
         source, target = _ends(row)
         addresses.setdefault(source, str(row["client"]) if source == "client" else "")
         addresses[target] = str(row["server"])
-    places = {}
-    for place, (name, address) in enumerate(addresses.items()):
-        places[name] = x = LEFT + (RIGHT - LEFT) / max(1, len(addresses) - 1) * place
+    places = dict(zip(addresses, np.linspace(LEFT, RIGHT, max(2, len(addresses))), strict=False))
+    for name, x in places.items():
         colour = colour_of(name) if style.number_of(name) else NOBODY
         axes.plot([x, x], [0.5, bottom], color=colour, lw=1.6, zorder=1)
         box = {"boxstyle": "round,pad=0.35", "fc": tint(colour, 0.82), "ec": colour, "lw": 1.4}
         axes.text(x, 0.16, name, BOLD, bbox=box, zorder=3, **MIDDLE)
-        axes.text(x, 0.44, address, GREY, bbox=ON_PAPER, zorder=3, **MIDDLE)
+        axes.text(x, 0.44, addresses[name], GREY, bbox=ON_PAPER, zorder=3, **MIDDLE)
     for step, message in enumerate(messages):
         y = HEAD + STEP * (step + 0.45)
         _message(axes, message, places[message.source], places[message.target], y, header)
@@ -214,7 +207,7 @@ def ladder(exchanges: pd.DataFrame, *, header: str = "X-high-load-test", which: 
 
 def _ends(row: Mapping[Any, Any]) -> tuple[str, str]:
     """Return who asked and who was asked, of a hop like "client → nginx"."""
-    source, _, target = re.sub("->", "→", str(row["hop"])).partition("→")
+    source, _, target = str(row["hop"]).partition("→")
     return source.strip(), target.strip() or "?"
 
 
@@ -222,9 +215,9 @@ def _family(rows: list[dict[Any, Any]], which: int) -> list[dict[Any, Any]]:
     """Return the client's exchange and, in its time, its server's with others on the same URI."""
     outer = [row for row in rows if _ends(row)[0] == "client"] or rows
     one = outer[min(which, len(outer) - 1)]
-    start, ms = one["time"], one["ms"]
-    end = start + ms / 1000 if pd.notna(ms) else float("inf")  # one capture has one clock
-    near = [row for row in rows if start <= row["time"] <= end and _ends(row)[0] == _ends(one)[1]]
+    end = one["time"] + one["ms"] / 1000 if pd.notna(one["ms"]) else float("inf")  # one clock
+    asking = _ends(one)[1]
+    near = [row for row in rows if one["time"] <= row["time"] <= end and _ends(row)[0] == asking]
     same = [row for row in near if (row["method"], row["uri"]) == (one["method"], one["uri"])]
     return [one, *(same or near)]
 
@@ -234,17 +227,16 @@ def _messages(row: Mapping[Any, Any], header: str) -> list[Message]:
     values = []
     for headers in (row["request_headers"], row["response_headers"]):
         known = headers if isinstance(headers, Mapping) else {}
-        found = [str(value) for name, value in known.items() if name.lower() == header.lower()]
-        values.append(found[0] if found else None)
+        found = (str(value) for name, value in known.items() if name.lower() == header.lower())
+        values.append(next(found, None))
     (source, target), lost = _ends(row), bool(pd.isna(row["status"]))
     line, time = f"{row['method']} {row['uri']}", row["time"]
-    asked = Message(source, target, line, values[0], time, lost=lost)
-    if lost:
-        return [asked]
-    code, time = int(row["status"]), time + (row["ms"] / 1000 if pd.notna(row["ms"]) else 0)
-    phrases = {status.value: status.phrase for status in HTTPStatus}
-    line = f"{code} {phrases.get(code, '')}".strip()
-    return [asked, Message(target, source, line, values[1], time, "answer")]
+    messages = [Message(source, target, line, values[0], time, lost=lost)]
+    if not lost:
+        code, took = int(row["status"]), row["ms"] / 1000 if pd.notna(row["ms"]) else 0
+        line = f"{code} {http.client.responses.get(code, '')}".strip()
+        messages.append(Message(target, source, line, values[1], time + took, "answer"))
+    return messages
 
 
 def _message(axes: Axes, one: Message, start: float, end: float, y: float, header: str) -> None:

@@ -59,13 +59,10 @@ def bars(title: str, finding: str, rows: Sequence[Bar], unit: str, high: float =
         if bad:
             axes.barh(y, bad, 0.66, left=value - bad, gid="failed", **style.hatched(FAILURE))
         if share is not None:
-            axes.barh(y, share, 0.84, fill=False, ec=INK, gid="expected", **DASHED)
-    room = style.WIDTH - 0.6 - max(map(style.width_of, names))  # inches for bars and words
-    ends = [row.value / max(0.2, 1 - (style.width_of(row.words) + 0.2) / room) for row in rows]
-    ticks = whole_numbers().tick_values(0, max(values))
-    axes.set(xlim=(0, max(*ends, 1)), ylim=(len(rows) - 0.5, -0.5), xlabel=unit)
-    axes.set_xticks([tick for tick in ticks if tick <= max(*values, 1)])
+            axes.barh(y, share, 0.84, fill=False, ec=INK, gid="expected", clip_on=False, **DASHED)
+    axes.set(xlim=(0, max(*values, 1)), ylim=(len(rows) - 0.5, -0.5), xlabel=unit)
     axes.set_yticks(range(len(rows)), names)
+    axes.xaxis.set_major_locator(whole_numbers())
     axes.xaxis.set_major_formatter(FuncFormatter(plain))
     axes.grid(axis="x")
     axes.tick_params(axis="y", length=0)
