@@ -56,11 +56,9 @@ class Service:
 
     def start(self) -> None:
         """Start it; when it cannot be started, nothing of it is left running. What runs already is left so, and said."""
-        raise NotImplementedError
 
     def stop(self) -> None:
         """Stop it; a service that does not run is left as it is."""
-        raise NotImplementedError
 
     def restart(self) -> None:
         """Stop it and start it again."""
@@ -131,12 +129,17 @@ class Daemon(Service):
         of its kind needs a `file` and a `pid_file` of its own, which its configuration names.
         """
         super().__init__(lab)
-        self.config_file, self.pid_file = file or self.config_file, pid_file or self.pid_file
-        self._said = ""
-        self._as_found: tuple[str, str] | None = None  # the commands that start and stop one that was started in another way
-        self._config, self._changed = config, False
+        self.pid_file = pid_file or self.pid_file
+        self._use(file or self.config_file)
+        self._said, self._config, self._changed = "", config, False
         if config is not None:
             self.configure(config)
+
+    def _use(self, file: str) -> None:
+        """Take this configuration file from now on."""
+        self.config_file = file
+        self.start_command = self.starting.format(file=file)
+        self.stop_command = self.stopping.format(file=file, pid_file=self.pid_file)
 
     @classmethod
     def running(cls, lab: Lab) -> Self:
@@ -156,9 +159,9 @@ class Daemon(Service):
         if pid is not None and self._config is None and not self._ours(pid):
             found = Running.at(self.lab, *self.place)
             if self.service_sign in self._command_of(pid):
-                self._as_found = (f"systemctl start {self.program}", f"systemctl stop {self.program}")
+                self.start_command, self.stop_command = f"systemctl start {self.program}", f"systemctl stop {self.program}"
             elif found is not None and found.pid == pid:
-                self._as_found = (self.typed(found), f"kill {pid}")
+                self.start_command, self.stop_command = self.typed(found), f"kill {pid}"
         return pid
 
     def typed(self, found: Running) -> str:
@@ -172,16 +175,6 @@ class Daemon(Service):
     def _ours(self, pid: int) -> bool:
         """True when process `pid` was started with the configuration file of this object."""
         return self.config_file.replace("~", HOME, 1) in self._command_of(pid).split()
-
-    @property
-    def start_command(self) -> str:
-        """The command that starts it, as one types it."""
-        return self._as_found[0] if self._as_found else self.starting.format(file=self.config_file)
-
-    @property
-    def stop_command(self) -> str:
-        """The command that stops it, as one types it."""
-        return self._as_found[1] if self._as_found else self.stopping.format(file=self.config_file, pid_file=self.pid_file)
 
     def configure(self, config: str) -> None:
         """Write its configuration file; it takes effect at the next start."""
@@ -299,14 +292,15 @@ def ran(lab: Lab, command: str, wrong: Callable[[str], ServiceError] | None = No
     Without `wrong` it is one that lets a program check its configuration: then ConfigRejected.
     """
     done = lab.run(command, check=False)
+    words = str(done)
     if done.code == 127:
-        raise MissingProgram(f"`{command.split()[0]}` is not installed.", words=str(done), way_out="run ./lab doctor")
+        explain(lab, command.split()[0], command, 127, words)
     if done.code and wrong:
-        raise wrong(str(done).strip())
+        raise wrong(words.strip())
     if done.code:
         way_out = "mend the line that it names"
-        raise ConfigRejected(f"`{command}` refused the configuration.", words=str(done), way_out=way_out)
-    return str(done)
+        raise ConfigRejected(f"`{command}` refused the configuration.", words=words, way_out=way_out)
+    return words
 
 
 def explain(lab: Lab, program: str, command: str, code: int, words: str) -> NoReturn:

@@ -53,7 +53,7 @@ class Nginx(Daemon):
     @property
     def _options(self) -> str:
         """The options of the command that starts it; one that was found may have none."""
-        return self.start_command.partition("nginx")[2].removesuffix(" &") if self._as_found else f" -c {self.config_file}"
+        return self.start_command.partition("nginx")[2].removesuffix(" &")
 
     def typed(self, found: Running) -> str:
         """The command that starts one like `found`: nginx's title shows its command line without the quotes."""
@@ -94,7 +94,7 @@ class Nginx(Daemon):
         tree, changes = varied(self._base, workers=workers, fail_timeout=fail_timeout, zone=zone, reuseport=reuseport)
         if pid is not None:
             self.end()
-        self._as_found, self.config_file = None, VARIED
+        self._use(VARIED)
         self.configure(written(tree))
         self.say(f"nginx with your configuration and these changes, in {VARIED}:\n" + "\n".join(f"#   {one}" for one in changes))
         self.launch()
