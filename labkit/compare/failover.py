@@ -123,7 +123,7 @@ def failover(
             over.wait(after)
         finally:
             over.set()
-    tables = [future.result().assign(balancer=name) for name, future in drawn.items()]
+    tables = [future.result(0).assign(balancer=name) for name, future in drawn.items()]
     first = min(table.attrs["epoch"] for table in tables)
     for table in tables:
         table["start"] += table.attrs.pop("epoch") - first
