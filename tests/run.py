@@ -25,6 +25,7 @@ WORKERS = "3"  # on 2 cores: some tests wait, for a time-out or a page
 FEW = 10
 # What takes long and seldom breaks, of the machine that works are judged on and of the installation: run with the works.
 GUARDS = [
+    "tests/lab/test_hostile_points.py",
     "tests/lab/test_typed.py",
     "tests/lab/test_known_machine.py",
     "tests/lab/test_jupyterlab.py",

@@ -34,7 +34,7 @@ def ask(name: str, server: str, port: int, kind: str, timeout: float, tcp: bool)
                 row["alias"] = records[0].to_text()
     except dns.exception.Timeout:
         row["error"] = "timeout"
-    except (OSError, dns.exception.DNSException) as problem:
+    except (OSError, EOFError, dns.exception.DNSException) as problem:  # EOFError: a server that closes at once
         row["error"] = "refused" if isinstance(problem, ConnectionRefusedError) else str(problem) or type(problem).__name__
     row["ms"] = (time.perf_counter() - began) * 1000
     return row

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import http.client
 import os
+import re
 import signal
 import socket
 import stat
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psutil
 
 from .http_client import answer, connect, error_name, fetch, refused_attempts
-from .processes import keep_only, members
+from .processes import KEPT, keep_only, members
 from .sockets import SOCKET_TABLES
 
-# Where the lab's programs lie; both are read-only in it, so nothing there is the work's own.
-SYSTEM = ("/usr/", "/opt/")
+# Where the lab's programs lie, read-only in it, so that nothing there is the work's own; Python may lie below /usr.
+SYSTEM = ("/usr/", "/opt/bin/", *(["/opt/python/"] if os.path.isdir("/opt/python") else []))
+# linux/sched.h; linux/mount.h: MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT and MS_BIND.
+CLONE_FS, REMOUNT_NOEXEC = 0x200, 2 | 4 | 8 | 32 | 4096
 # How long a daemon may take to hand its sockets on, seconds.
 HANDOVER = 5.0
 # How long a server may take to accept a connection before its worker is not known, seconds.
@@ -196,29 +201,33 @@ def program(pid: int | None) -> str:
     return next((name for name in (file, *code) if not name.startswith(SYSTEM)), os.path.basename(file))
 
 
-def end_helpers(names: list[str]) -> None:
-    """End every process of the work that runs none of the programs `names`: what is measured is these programs' doing.
+def end_helpers(program_name: str, ports: Iterable[int] = ()) -> None:
+    """End every process of the work but those that run `program_name`, or listen on one of the TCP `ports`.
 
-    Something left in the background could else watch for a check and act the part that the program does not play. What such a
-    program comes from (tmux, whose terminal it would lose) is stopped instead. On a Linux without a cell every process
-    of the lab is the work's but the agent and what that comes from.
+    What is measured is their doing: something left in the background could else watch for a check and act the part that the
+    program does not play. What such a program comes from (tmux, whose terminal it would lose) stands still instead. From now on
+    nothing that the work could write can be run or loaded. On a Linux without a cell every process of the lab is the work's but
+    the agent and what that comes from.
     """
     own = psutil.Process()
     ours = {process.pid for process in (own, *own.parents())} | {1}
-    judged = [process for process in psutil.process_iter() if process.pid not in ours and program(process.pid) in names]
-    above = {parent.pid for process in judged for parent in parents(process)} - ours - {process.pid for process in judged}
-    for pid in above:
-        if program(pid) != "bwrap":
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGSTOP)
+    judged = listening_on(set(ports)) | {pid for pid in psutil.pids() if program_name and program(pid) == program_name}
+    above = {parent.pid for pid in judged for parent in parents(pid)} - judged - ours
     try:
-        keep_only([pid for pid in members() if pid in above or program(pid) in (*names, "bwrap")])
+        work = set(members())
+        first = {pid for pid in work if is_first(pid)}
+        keep_only(work & (judged | first), work & above - first)
+        for pid in members(KEPT):
+            forbid_programs(pid)
         return
     except OSError:
         pass
+    for pid in above:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
     for _ in range(ROUNDS):  # one may have been started by another meanwhile
-        rest = [each for each in psutil.process_iter() if each.pid not in ours | above]
-        found = [each for each in rest if (name := program(each.pid)) and name not in names]
+        rest = [each for each in psutil.process_iter() if each.pid not in ours | above | judged]
+        found = [each for each in rest if (name := program(each.pid)) and name != program_name]
         if not found:
             return
         for each in found:
@@ -227,10 +236,58 @@ def end_helpers(names: list[str]) -> None:
         psutil.wait_procs(found, timeout=1)
 
 
-def parents(process: psutil.Process) -> list[psutil.Process]:
+def strangers(program_name: str) -> list[str]:
+    """The programs, other than `program_name`, that what was kept of the work has started; none on a Linux without a cell."""
+    with contextlib.suppress(OSError):
+        names = {program(pid) for pid in members(KEPT) if not is_first(pid)}
+        return sorted(names - {program_name, ""})
+    return []
+
+
+def listening_on(ports: set[int]) -> set[int]:
+    """The processes that listen on one of these TCP ports."""
+    inodes = {row["inode"] for row in bound() if row["protocol"] == "tcp" and row["port"] in ports}
+    return {pid for inode, pids in socket_holders().items() if inode in inodes for pid in pids}
+
+
+def is_first(pid: int) -> bool:
+    """True for bubblewrap where it is a cell's first process or comes before it, and not what a work has started by that name."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/status") as file:
+        inside = next(line.split()[1:] for line in file if line.startswith("NSpid"))
+        return program(pid) == "bwrap" and (len(inside) == 1 or inside[-1] == "1")
+    return False
+
+
+def forbid_programs(pid: int) -> None:
+    """Let nothing be run or loaded from where the processes that share the mounts of process `pid` can write (mount(2)).
+
+    Raises OSError.
+    """
+
+    def forbid() -> None:
+        checked(libc.unshare(CLONE_FS))  # a thread may enter mounts of its own only without sharing the current folder
+        with open(f"/proc/{pid}/ns/mnt") as namespace:
+            checked(libc.setns(namespace.fileno(), 0))
+        for place in places:
+            checked(libc.mount(None, place.encode(), None, REMOUNT_NOEXEC, None))
+
+    def checked(code: int) -> None:
+        if code:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open(f"/proc/{pid}/mountinfo") as file:  # proc(5): the place, its options, …, -, the kind
+        rows = [line.split() for line in file]
+    places = [row[4] for row in rows if {"rw", "nodev"} <= set(row[5].split(",")) and "noexec" not in row[5].split(",")]
+    if places:
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(forbid).result()
+
+
+def parents(pid: int) -> list[psutil.Process]:
     """What a process comes from; nothing when it is gone."""
     try:
-        found: list[psutil.Process] = process.parents()
+        found: list[psutil.Process] = psutil.Process(pid).parents()
     except psutil.Error:
         return []
     return found
@@ -241,7 +298,9 @@ def unix_sockets(name: str) -> list[str]:
     with open("/proc/net/unix") as file:
         rows = [line.split(maxsplit=7) for line in list(file)[1:]]
     # include/linux/net.h: __SO_ACCEPTCON
-    files = {f"socket:[{row[6]}]": row[7].strip() for row in rows if len(row) > 7 and int(row[3], 16) & 0x10000}
+    # A name may hold line breaks: what comes behind one is no row, and none may be left before it.
+    named = [row for row in rows if len(row) > 6 and row[6].isdigit() and re.fullmatch("[0-9A-F]{8}", row[3])]
+    files = {f"socket:[{row[6]}]": "".join(row[7:]).strip() for row in named if int(row[3], 16) & 0x10000}
     pids = [process.pid for process in psutil.process_iter() if program(process.pid) == name]
     return sorted({files[target] for pid in pids for target in links(pid) if target in files})
 

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import IO
 
 CHUNK = 65536
@@ -216,23 +216,26 @@ def _status(pid: int) -> dict[str, str]:
 
 # Where the guest's groups are (machine/view.py); here, because importing the view costs a guest 0.05 s.
 GROUPS = "/sys"
-INNER, KEPT = f"{GROUPS}/cell/inner", f"{GROUPS}/cell/kept"
+INNER, KEPT, STILL = f"{GROUPS}/cell/inner", f"{GROUPS}/cell/kept", f"{GROUPS}/cell/still"
 
 
-def keep_only(pids: list[int]) -> None:
-    """End every process of the work but `pids` (and their children to come), all at once, so that none can fork away.
+def keep_only(pids: Iterable[int], still: Iterable[int]) -> None:
+    """End every process of the work but `pids` (and their children to come), and `still`, which do nothing any more.
 
-    Raises OSError where there is no cell.
+    All at once, so that none can fork away; what stands still is frozen, so that no signal wakes it. Raises OSError where there
+    is no cell.
     """
-    os.makedirs(KEPT, exist_ok=True)
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError), open(f"{KEPT}/cgroup.procs", "w") as file:
-            file.write(str(pid))
-    with open(f"{INNER}/cgroup.kill", "w") as file:  # cgroup-v2.rst: also what is forked meanwhile
-        file.write("1")
+    for group, chosen in ((KEPT, pids), (STILL, still)):
+        os.makedirs(group, exist_ok=True)
+        for pid in chosen:
+            with contextlib.suppress(ProcessLookupError), open(f"{group}/cgroup.procs", "w") as file:
+                file.write(str(pid))
+    for setting in (f"{STILL}/cgroup.freeze", f"{INNER}/cgroup.kill"):  # cgroup-v2.rst: also what is forked meanwhile
+        with open(setting, "w") as file:
+            file.write("1")
 
 
-def members() -> list[int]:
-    """The processes of the work. Raises OSError where there is no cell."""
-    with open(f"{INNER}/cgroup.procs") as file:
+def members(group: str = INNER) -> list[int]:
+    """The processes of the work, or those of it that were kept. Raises OSError where there is no such group."""
+    with open(f"{group}/cgroup.procs") as file:
         return [int(line) for line in file if line.strip() != "0"]

@@ -28,10 +28,9 @@ MAX_FILES, MAX_BYTES = 1000, 16 * 1024 * 1024
 EARLIER = {1: (), 2: (), 3: (1,), 4: (1,)}
 # Where a right work listens in the end; servers that a script leaves in the background may still be starting.
 EXPECTED = {1: BACKENDS, 2: (53,), 3: BACKENDS, 4: (*BACKENDS, 8888)}
-# Whose programs are judged: in task 3 it is the kernel, and recorders take the place of backends that a balancer asks.
-JUDGED = {1: BACKENDS, 2: (53,), 3: (), 4: (8888,)}
-# The programs that are judged wherever they listen.
-PROGRAMS: dict[int, set[str]] = {1: set(), 2: {"dnsmasq"}, 3: set(), 4: {"nginx"}}
+# Whose doing is judged: who has the ports of task 1, and the programs of 2 and 4. In task 3 it is the kernel's, and recorders
+# take the place of backends that a balancer asks.
+JUDGED_PORTS, JUDGED = {1: BACKENDS}, {1: "", 2: "dnsmasq", 3: "", 4: "nginx"}
 # How long all of the lab must have been idle before an open port counts as missing, and the longest wait, seconds.
 QUIET, SETTLE_TIMEOUT = 2.0, 30.0
 NEEDS = {1: (), 2: (), 3: ("ipvs",), 4: ()}
@@ -149,8 +148,8 @@ class Bench:
             if not self.call(sockets.settle, list(EXPECTED[task]), QUIET, SETTLE_TIMEOUT):
                 late = lines_of(self.call(processes.late_words), [])
                 self.said.setdefault(task, []).append(Line(0, "", None, "".join(line.printed for line in late)))
-        judged = {row["program"] for row in self.listeners if row["port"] in JUDGED[self.task]} | PROGRAMS[self.task]
-        self.call(judge.end_helpers, sorted(judged))
+        assert self.listeners is not None  # looked at before they are ended
+        self.call(judge.end_helpers, JUDGED[self.task], list(JUDGED_PORTS.get(self.task, ())))
 
     def run_script(self, name: str) -> list[Line]:
         """Run a script of the home as it was typed, and return what each line printed, and how it ended when not well."""
@@ -208,6 +207,13 @@ class Bench:
     def listeners(self) -> list[dict[str, Any]]:
         """Who listened when the scripts had run."""
         return self.call(judge.programs)
+
+    @property
+    def strangers(self) -> str:
+        """What tells of other programs that ran beside the one that is judged, and that it has itself started; "" for none."""
+        program = JUDGED[self.task]
+        names = self.call(judge.strangers, program) if program else []
+        return f"beside {program}, whose doing is judged, its process {', '.join(names)} ran" if names else ""
 
     def instrument(self, *command: str) -> Result:
         """Run a program that measures. Raises MissingProgram when it is not there: that is not the work's fault."""

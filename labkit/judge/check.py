@@ -22,6 +22,7 @@ from .bench import NEEDS, Bench, copy_work
 from .verdict import (
     COULD_NOT_RUN,
     FAILED,
+    PASSED,
     REQUIREMENTS,
     Check,
     Finding,
@@ -151,6 +152,8 @@ def judge(bench: Bench) -> dict[str, Finding]:
         return {one.number: failed(bench.not_done, bench.not_done) for one in of_task(bench.task)}
     bench.run_scripts()
     findings = with_dependencies({one.number: run_check(bench, one.check) for one in of_task(bench.task)})
+    if strangers := bench.strangers:
+        findings = {number: failed(strangers, strangers) if one.verdict == PASSED else one for number, one in findings.items()}
     reason = lacking(bench)
     if not reason:
         return findings

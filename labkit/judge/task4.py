@@ -99,6 +99,8 @@ def seven(bench: Bench) -> Finding:
         )
     if not failover.attempts:
         return failed(evidence, "the active server was not tried once after it died")
+    if max(failover.refused) > 1:
+        return failed(evidence, f"one request makes nginx try the dead server {max(failover.refused)} times; {ASKED}")
     if failover.attempts != LIMIT:
         return failed(evidence, f"nginx stopped trying the active server after {failures(failover.attempts)}; {ASKED}")
     if failover.again:

@@ -193,6 +193,7 @@ if ! [ -d {ETC} ]; then
     echo {MAX_PROCESSES} >{GROUPS}/cell/pids.max
     echo {MAX_MEMORY} >{GROUPS}/cell/memory.max
     echo 0 >/proc/sys/user/max_user_namespaces
+    echo 3 >/proc/sys/kernel/yama/ptrace_scope
     mkdir -p {ETC}{ALTERNATIVES}
     copied=
     for each in /etc/*; do [ $each = /etc{ALTERNATIVES} ] || copied="$copied $each"; done

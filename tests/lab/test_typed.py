@@ -22,7 +22,7 @@ pytestmark = pytest.mark.lab
 def ended(lab: Lab) -> Iterator[None]:
     """What a script leaves running ends with its test."""
     yield
-    lab.call(judge.end_helpers, [])
+    lab.call(judge.end_helpers, "")
 
 
 def typed(lab: Lab, script: str, *, timeout: float = 40.0) -> tuple[list[Line], str]:
@@ -81,7 +81,7 @@ def test_server_on_the_last_line(lab: Lab, first: str) -> None:
         _, how = typed(lab, f"{first}python3 -m http.server 8181")
         assert how == ""
         assert lab.run("curl -s -o /dev/null -w '%{http_code}' localhost:8181", check=False).stdout == "200"
-        lab.call(judge.end_helpers, [])
+        lab.call(judge.end_helpers, "")
 
 
 def test_script_for_sh_is_run_by_sh(lab: Lab) -> None:

@@ -114,7 +114,7 @@ def says(fake_lab: Any, printed: str = "", how: str = "") -> None:
         return how
 
     fake_lab.linux, fake_lab.stream = "host", stream
-    fake_lab.answers |= {"settle": True, "programs": [], "end_helpers": None}
+    fake_lab.answers |= {"settle": True, "programs": [], "end_helpers": None, "strangers": []}
 
 
 def test_scripts_that_run(fake_lab: Any) -> None:
