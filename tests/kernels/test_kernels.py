@@ -28,7 +28,7 @@ MARKER = "ipvs_on_host"
 # A step's name and its shell command, in the checkout. A skipped test is a failure here: no other run would run it.
 DOCTOR = (
     "doctor",
-    f'{PYTHON} -m labkit doctor --json >/tmp/doctor && {PYTHON} -c \'import json; (host,) = json.load(open("/tmp/doctor"))'
+    f'{PYTHON} -m labkit doctor --json >/tmp/doctor; {PYTHON} -c \'import json; (host,) = json.load(open("/tmp/doctor"))'
     '["candidates"]; missing = [row["what"] for row in host["checks"] if not row["worked"]]; '
     'print(host["words"] or missing or "all there"); raise SystemExit(not host["works"])\'',
 )
