@@ -84,6 +84,14 @@ def test_ipv6_is_for_netlink_alone(ipvs_bare: Lab) -> None:
     assert ("fd00::1" in " ".join(saved(ipvs_bare))) == (ipvs_bare.linux == "uml")
 
 
+def test_synchronisation_daemon_is_started_and_stopped(ipvs_bare: Lab) -> None:
+    """ipvsadm's --start-daemon, --daemon and --stop-daemon do on both what they say: socket options have them too."""
+    ipvs_bare.run("ipvsadm --start-daemon master --mcast-interface lo --syncid 7")
+    assert "master sync daemon (mcast=lo, syncid=7" in ipvs_bare.run("ipvsadm -L --daemon").stdout
+    ipvs_bare.run("ipvsadm --stop-daemon master")
+    assert ipvs_bare.run("ipvsadm -L --daemon").stdout.strip() == ""
+
+
 def test_unknown_scheduler_changes_nothing(service: VirtualService) -> None:
     """A scheduler that the Linux has not is an error with ipvsadm's words and what helps."""
     before = saved(service.lab)
