@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from labkit.errors import ConfigRejected, MissingProgram, ServiceError
+from labkit.errors import ConfigRejected, ServiceError
 from labkit.services.base import Daemon
 from labkit.services.daemons import Dnsmasq, Nginx
 
@@ -118,23 +118,6 @@ def test_pid_of_another_program_means_it_does_not_run(lab: Any) -> None:
     lab.files["/run/nginx.pid"] = "1\n"
     lab.answers["exists"] = lambda _pid, program: program == "bash"
     assert not Nginx(lab).alive
-
-
-def test_refused_nginx_config_is_told_verbatim(lab: Any) -> None:
-    """nginx's own line is in the error, and nginx is not started."""
-    lab.results["nginx -t"] = (1, EMERG)
-    with pytest.raises(ConfigRejected) as caught:
-        Nginx(lab).start()
-    assert EMERG.splitlines()[0] in caught.value.words
-    assert "nginx -c ~/nginx.conf" not in lab.ran
-
-
-def test_nginx_that_is_not_there_is_missing(lab: Any) -> None:
-    """The shell's 127 is MissingProgram for test and start."""
-    lab.results["nginx"] = (127, "/bin/bash: line 1: nginx: command not found\n")
-    for action in (Nginx(lab).test, Nginx(lab).start):
-        with pytest.raises(MissingProgram, match="nginx"):
-            action()
 
 
 def test_reload_with_a_refused_config_is_not_tried(lab: Any) -> None:

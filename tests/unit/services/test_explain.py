@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
-from labkit.errors import BadInput, CommandFailed, ConfigRejected, MissingProgram, PortTaken, ServiceError
+from labkit.errors import CommandFailed, ConfigRejected, MissingProgram, PortTaken, ServiceError
 from labkit.services.base import explain, quoted, split_address
+from labkit.services.daemons import Nginx
+from labkit.services.ipvs import VirtualService
+from labkit.services.keepalived import Keepalived
 
 LISTENER = {"protocol": "tcp", "address": "127.0.0.1", "port": 8081, "pid": 7, "program": "nc", "command": "nc -l 8081"}
 NGINX_LINE = 'nginx: [emerg] unknown directive "sorver" in /root/nginx.conf:3\n'
@@ -92,23 +95,24 @@ def test_address_and_port_are_split(text: str, parts: tuple[str, int]) -> None:
     assert split_address(text) == parts
 
 
+NOT_FOUND = "/bin/bash: line 1: it: command not found\n"
+KEYWORD = "(/root/keepalived.conf: Line 3) Unknown keyword 'lb_algoo'\n"
+
+
 @pytest.mark.parametrize(
-    "text",
+    ("make", "command", "code", "words", "kind"),
     [
-        "", ":", "127.0.0.1", "127.0.0.1:", ":80", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:http",
-        "127.0.0.1:80.0", "localhost:80", "256.0.0.1:80", "127.1:80", "127.0.0.1 :80", "127.0.0.01:80", "::1:80", "[::1]:80", "http://127.0.0.1:80",
-        "127.0.0.1:80:80", "127.0.0.1/8:80", "127.0.0.1:0x50", "127.0.0.1:1e3",
+        (Nginx, "nginx", 127, NOT_FOUND, MissingProgram),
+        (Keepalived, "keepalived", 127, NOT_FOUND, MissingProgram),
+        (VirtualService, "ipvsadm", 127, NOT_FOUND, MissingProgram),
+        (Nginx, "nginx -t", 1, NGINX_LINE, ConfigRejected),
+        (Keepalived, "keepalived -t", 1, KEYWORD, ConfigRejected),  # it would go on without the line
     ],
-)  # fmt: skip
-def test_what_is_no_address_and_port_is_bad_input(text: str) -> None:
-    """Anything else is refused, and the error quotes it."""
-    with pytest.raises(BadInput) as caught:
-        split_address(text)
-    assert repr(text) in caught.value.tried
-
-
-@pytest.mark.parametrize("text", ["127.0.0.1: 80", "127.0.0.1:8_0", "127.0.0.1:+80"])
-def test_port_is_written_as_the_native_tools_take_it(text: str) -> None:
-    """The text goes into the commands that are shown, so a port that only Python understands is refused."""
-    with pytest.raises(BadInput, match="no address and port"):
-        split_address(text)
+)
+def test_program_is_asked_first(fake_lab: Any, make: Any, command: str, code: int, words: str, kind: type[ServiceError]) -> None:
+    """One that is not there, or refuses its configuration, is not started: its own words are told, and nothing is shown."""
+    fake_lab.results[command] = (code, words)
+    with pytest.raises(kind) as caught:
+        make(fake_lab).start()
+    assert caught.value.words == words.strip() and caught.value.way_out
+    assert len(fake_lab.ran) == 1 and fake_lab.transcript == []

@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 
-from labkit.errors import BadInput
 from labkit.inside.stand_in import is_error
-from labkit.services.faults import Faults, netem_commands, nft_commands
-from labkit.services.http_server import BackendPool
+from labkit.services.faults import netem_commands, nft_commands
 
 
 @pytest.mark.parametrize(("share", "of", "failing"), [(0.25, 8, 2), (0.5, 9, 4), (1.0, 5, 5), (0.1, 1000, 100), (1 / 3, 9, 3)])
@@ -28,17 +26,3 @@ def test_drops_of_two_backends_do_not_meet(commands_of: Any) -> None:
     """What one drop deletes is its own: two backends on one port, or at one address, can be unplugged at once."""
     places = [("127.0.0.1", 80), ("127.0.0.2", 80), ("127.0.0.1", 8081), ("127.0.0.1", 8082)]
     assert len({commands_of(*place)[1][0] for place in places}) == len(places)
-
-
-@pytest.mark.parametrize(
-    ("method", "name", "options"),
-    [
-        ("freeze", "backend9", {}), ("heal", "backend9", {}), ("slow", "backend1", {"ms": 0}),
-        ("slow", "backend1", {"ms": 60_001}), ("flaky", "backend1", {"share": 0}), ("flaky", "backend1", {"share": 1.01}),
-    ],
-)  # fmt: skip
-def test_bad_fault_is_refused_before_anything_is_done(fake_lab: Any, method: str, name: str, options: dict[str, Any]) -> None:
-    """An unknown backend and a number out of range are named, and nothing was run or shown."""
-    with pytest.raises(BadInput):
-        getattr(Faults(BackendPool(fake_lab)), method)(name, **options)
-    assert (fake_lab.ran, fake_lab.transcript) == ([], [])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from labkit.errors import BadInput, PortTaken, ServiceError
+from labkit.errors import PortTaken, ServiceError
 from labkit.services.http_server import ASSIGNMENT, Backend, BackendPool, BackendServer
 
 
@@ -69,38 +69,9 @@ def test_address_is_where_to_ask() -> None:
     assert Backend("b", 8081, "x", "127.0.0.2").address == "127.0.0.2:8081"
 
 
-@pytest.mark.parametrize(
-    "backends",
-    [
-        [Backend("a", 8081, "x"), Backend("a", 8082, "x")],
-        [Backend("a", 8081, "x"), Backend("b", 8081, "x")],
-        [Backend("a", 8081, "x", "127.0.0.2"), Backend("b", 8081, "x", "127.0.0.2")],
-    ],
-)
-def test_backends_that_share_a_name_or_place_are_refused(lab: Any, backends: list[Backend]) -> None:
-    """Two backends with one name or one place are BadInput before anything is started."""
-    with pytest.raises(BadInput, match="share"):
-        BackendPool(lab, backends)
-    assert lab.started == []
-
-
 def test_same_port_on_two_addresses_is_no_conflict(lab: Any) -> None:
     """127.0.0.2:8081 and 127.0.0.3:8081 are two places."""
     assert len(list(BackendPool.at(lab, "127.0.0.2:8081", "127.0.0.3:8081"))) == 2
-
-
-@pytest.mark.parametrize("name", ["", "a b", "../x"])
-def test_name_that_is_no_folder_is_refused(lab: Any, name: str) -> None:
-    """A name goes into a path and a command, so one that would be something else there is BadInput."""
-    with pytest.raises(BadInput):
-        BackendPool(lab, [Backend(name, 8081, "x")])
-
-
-@pytest.mark.parametrize("port", [0, 65536])
-def test_port_that_is_none_is_refused(lab: Any, port: int) -> None:
-    """A port outside 1 to 65535 is BadInput at once, and not a wait for a listener that cannot come."""
-    with pytest.raises(BadInput):
-        BackendPool(lab, [Backend("b", port, "x")])
 
 
 def test_start_writes_the_pages_and_shows_the_commands(lab: Any) -> None:
@@ -163,13 +134,6 @@ def test_stopping_what_does_not_run_does_nothing(lab: Any) -> None:
     assert lab.transcript == []
     with pytest.raises(ServiceError, match="does not run"):
         _ = pool["backend1"].pid
-
-
-def test_unknown_backend_is_bad_input(lab: Any) -> None:
-    """A name that the pool has not is refused, and those it has are told."""
-    with pytest.raises(BadInput) as caught:
-        BackendPool(lab)["backend3"]
-    assert caught.value.way_out == "it has backend1, backend2"
 
 
 def test_lab_that_is_closed_is_left_alone(lab: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from labkit.errors import BadInput, ConfigRejected, MissingProgram, ServiceError
+from labkit.errors import ServiceError
 from labkit.services.keepalived import Keepalived, health_checked
 
 
@@ -51,23 +51,6 @@ def test_default_is_the_assignments_service() -> None:
         assert words in text
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"every": 0},
-        {"timeout": 0},
-        {"retry": -1},
-        {"address": "x:80"},
-        {"servers": {"127.0.0.1": 1}},
-        {"servers": {"127.0.0.1:8": -1}},
-    ],
-)
-def test_values_that_keepalived_would_not_take_are_bad_input(wrong: dict[str, Any]) -> None:
-    """They are refused before anything is written."""
-    with pytest.raises(BadInput):
-        health_checked(**wrong)
-
-
 def test_transcript_is_what_one_types(lab: Any) -> None:
     """Start and stop are shown as one would type them."""
     with Keepalived(lab, health_checked()):
@@ -96,23 +79,6 @@ def test_running_one_is_not_started_again(lab: Any) -> None:
     with pytest.raises(ServiceError, match="already runs"):
         service.start()
     assert lab.ran == ran
-
-
-def test_refused_configuration_is_told_verbatim(lab: Any) -> None:
-    """keepalived would go on without the line that it does not know; here it is not started."""
-    words = "(/root/keepalived.conf: Line 3) Unknown keyword 'lb_algoo'\n"
-    lab.results["keepalived -t"] = (1, words)
-    with pytest.raises(ConfigRejected) as caught:
-        Keepalived(lab, health_checked()).start()
-    assert caught.value.words == words.strip()
-    assert lab.transcript == []
-
-
-def test_keepalived_that_is_not_there_is_missing(lab: Any) -> None:
-    """The shell's 127 is MissingProgram."""
-    lab.results["keepalived"] = (127, "keepalived: command not found\n")
-    with pytest.raises(MissingProgram):
-        Keepalived(lab).start()
 
 
 @pytest.mark.parametrize("alive", [True, False])
