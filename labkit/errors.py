@@ -51,7 +51,7 @@ SHORTAGES = {
 
 
 def shortage(words: str) -> str:
-    """What helps when `words` tell of something that the machine has run out of, else ""."""
+    """Return what helps when `words` tell of something that the machine has run out of, else ""."""
     return next((way_out for signs, way_out in SHORTAGES.items() if any(sign in words for sign in signs)), "")
 
 

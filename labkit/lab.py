@@ -278,7 +278,7 @@ class Lab:
         print(f"# {path}" + (f": {lines[0]}" if len(lines) == 1 else f" ({len(lines)} lines)"))
 
     def read(self, path: str) -> str | None:
-        """The text of a file in the lab (its last 8 MiB), None when there is none; ~ is the lab's home."""
+        """Return the text of a file in the lab (its last 8 MiB), None when there is none; ~ is the lab's home."""
         return self.call(files.read, path.replace("~", HOME, 1) if path[:1] == "~" else path)
 
     def wait_until(self, check: Callable[[], Any], *, reason: str, timeout: float = 10.0) -> Any:

@@ -91,7 +91,7 @@ def lab_magic(line: str, cell: str | None = None) -> None:
 
 
 def unreadable(lab: Lab, cell: str) -> str:
-    """What a shell that only reads a cell says to it, "" when it can read it; a heredoc without an end is only a warning."""
+    """Return what a shell says that only reads a cell, "" when it can; of a heredoc without an end it only warns."""
     done = lab.run(["env", "LC_ALL=C", "bash", "-n", "-c", cell], check=False)
     return str(done) or ("" if not done.code else f"bash: code {done.code}\n")
 
@@ -144,7 +144,7 @@ def once_done(_line: str, cell: str) -> None:
 
 
 def as_given(shell: InteractiveShell) -> bool:
-    """True when the cell for the solution that was run last is a stub of the learner's edition: comments, and nothing else."""
+    """Return whether the cell for the solution that was run last is the learner's edition's stub: comments, and nothing else."""
     cells = [cell for cell in shell.history_manager.input_hist_raw if STUB in cell]  # type: ignore[union-attr]
     return bool(cells) and all(not line.strip() or line.lstrip().startswith("#") for line in cells[-1].splitlines())
 

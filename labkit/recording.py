@@ -91,7 +91,7 @@ class Script:
                 self.add(command)
 
     def end(self) -> None:
-        """The task is solved: what the script that is there would do beyond this is no part of it. Raises as `add`."""
+        """Drop what the script that is there would do beyond this: the task is solved. Raises as `add`."""
         with self._lock:
             if self._applied:
                 self._write(whole=True)

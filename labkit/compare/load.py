@@ -30,8 +30,10 @@ MAX_SECONDS, MAX_CONNECTIONS = 600, 512
 
 
 def wrk_command(url: str, seconds: int, connections: int) -> str:
-    """The command as one types it, with the port's number: without one wrk looks "http" up in /etc/services, which need not
-    be there. Raises BadInput."""
+    """Return the command as one types it. Raises BadInput.
+
+    It has the port's number: without one wrk looks "http" up in /etc/services, which need not be there.
+    """
     host, port, path = split_url(url)
     if not 1 <= seconds <= MAX_SECONDS or not 1 <= connections <= MAX_CONNECTIONS:
         raise BadInput(
@@ -43,7 +45,7 @@ def wrk_command(url: str, seconds: int, connections: int) -> str:
 
 
 def parse_wrk(text: str) -> dict[str, float]:
-    """What wrk --latency printed, as the numbers that `wrk` describes. Raises MeasureError for anything else."""
+    """Return what wrk --latency printed as the numbers that `wrk` describes. Raises MeasureError for anything else."""
     found = {name: pattern.search(text) for name, pattern in NUMBERS.items()}
     times = {f"p{rank}": re.search(LATENCY.format(rank), text, re.M) for rank in (50, 99)}
     if not all({**found, **times}.values()):
@@ -89,7 +91,7 @@ def throughput(lab: Lab, urls: Mapping[str, str], *, rounds: int = 6, seconds: i
 
 
 def compared(runs: pd.DataFrame) -> pd.DataFrame:
-    """Rows of `wrk` with a name, as the table that `throughput` describes; the first name is the direct way."""
+    """Return rows of `wrk` with a name as the table that `throughput` describes; the first name is the direct way."""
     order = list(dict.fromkeys(runs["name"]))
     table = runs.groupby("name").agg({"per_second": "max", "p50": "min", "p99": "min", "errors": "sum"}).loc[order]
     table.insert(0, "ratio", table["per_second"] / table["per_second"].iloc[0])

@@ -118,15 +118,15 @@ class Capture:
         return self.file
 
     def exchanges(self) -> pd.DataFrame:
-        """The HTTP exchanges, as `measure.exchanges.read_exchanges` describes them."""
+        """Return the HTTP exchanges, as `measure.exchanges.read_exchanges` describes them."""
         return read_exchanges(self._finished(), self.ports, apart=not self.lab.trusted)
 
     def syns(self) -> pd.DataFrame:
-        """The TCP connection attempts, as `measure.exchanges.read_syns` describes them."""
+        """Return the TCP connection attempts, as `measure.exchanges.read_syns` describes them."""
         return read_syns(self._finished(), self.ports, apart=not self.lab.trusted)
 
     def packets(self, stream: int) -> list[Any]:
-        """The HTTP messages of one TCP stream as pyshark's packets: `packet.http`, `packet.tcp`, … Raises MeasureError.
+        """Return the HTTP messages of one TCP stream as pyshark's packets: `packet.http`, `packet.tcp`, … Raises MeasureError.
 
         Not of a lab that is not trusted: pyshark's tshark would see more than the file.
         """

@@ -24,7 +24,7 @@ LAG = 2.0
 
 
 def counters(lab: Lab, service: str | None = None) -> pd.DataFrame:
-    """The counters as they stand now, one row a real server, of all virtual services or of `service` ("address:port").
+    """Return the counters as they stand now, one row a real server, of all virtual services or of `service` ("address:port").
 
     Columns: service, scheduler, server ("address:port"), weight, active and inactive (connections now), conns, in_packets,
     out_packets, in_bytes, out_bytes (since they were zeroed).
@@ -34,7 +34,7 @@ def counters(lab: Lab, service: str | None = None) -> pd.DataFrame:
 
 
 def settled(lab: Lab, conns: int | None = None, *, service: str | None = None, timeout: float = 10.0) -> pd.DataFrame:
-    """The counters once they have settled: when `conns` connections are counted in all, or have not changed for 2.5 s.
+    """Return the counters once they have settled: when `conns` connections are counted in all, or have not changed for 2.5 s.
 
     Zeroing forgets only what has been added up, so let the counters settle before VirtualService.zero() too.
 
@@ -94,7 +94,7 @@ SOCKET_COLUMNS = ["protocol", "address", "port", "program", "pid", "command"]
 
 
 def sockets(lab: Lab) -> pd.DataFrame:
-    """Every listening TCP socket and bound UDP socket in the lab: protocol, address, port, program, pid, command."""
+    """Return every listening TCP socket and bound UDP socket in the lab: protocol, address, port, program, pid, command."""
     return pd.DataFrame(listeners(lab), columns=SOCKET_COLUMNS)
 
 
@@ -103,7 +103,7 @@ LINE = re.compile(r"(\d+(?:\.\d*)?)\|(\d+)\|([^|]*)\|([^|]*)")
 
 
 def parse_attempts(text: str, skip: int = 0) -> pd.DataFrame:
-    """Lines of an access log in LOG_FORMAT, but the first `skip`, as the DataFrame that `attempts` describes.
+    """Return lines of an access log in LOG_FORMAT, but the first `skip`, as the DataFrame that `attempts` describes.
 
     Lines of another format, which nginx wrote with an earlier configuration, are left out. Raises MeasureError when the
     last line is one: then nginx still writes it.
@@ -126,7 +126,7 @@ def parse_attempts(text: str, skip: int = 0) -> pd.DataFrame:
 
 
 def attempts(lab: Lab, *, log: str = Nginx.access_log, skip: int = 0) -> pd.DataFrame:
-    """The attempts of every request in nginx's access log but the first `skip` of those that tell them.
+    """Return the attempts of every request in nginx's access log but the first `skip` of those that tell them.
 
     Columns: n (1 …), time (s since the first), upstreams (tuple of addresses in the order tried), statuses (tuple of their
     status codes; 502 is a refused or broken connection, 504 a time-out), status (what the client got).

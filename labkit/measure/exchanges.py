@@ -31,7 +31,7 @@ HTTP_FIELDS = (
 
 
 def decode_options(ports: Iterable[int]) -> dict[str, str]:
-    """What each port is to be decoded as: tshark guesses by port, and an ephemeral one can be another protocol's."""
+    """Return what each port is to be decoded as: tshark guesses by port, and an ephemeral one can be another protocol's."""
     return {f"tcp.port=={port}": "http" for port in ports}
 
 
@@ -60,7 +60,7 @@ def tshark(file: Path, ports: Iterable[int], options: list[str], *, apart: bool 
 def fields(
     file: Path, ports: Iterable[int], display_filter: str, names: tuple[str, ...], *, apart: bool = False
 ) -> list[dict[str, str]]:
-    """The fields `names` of every packet that passes `display_filter`, as text; several values of one are joined."""
+    """Return the fields `names` of every packet that passes `display_filter`, as text; several values of one are joined."""
     options = ["-Y", display_filter, "-T", "fields", "-E", f"separator={SEPARATOR}", "-E", f"aggregator={HEADER_SEPARATOR}"]
     options += [part for name in names for part in ("-e", name)]
     lines = tshark(file, ports, options, apart=apart).split("\n")
@@ -131,7 +131,7 @@ def name_hops(exchanges: list[dict[str, Any]], ports: Mapping[int, str]) -> None
 
 
 def read_exchanges(file: Path, ports: Mapping[int, str], *, apart: bool = False) -> pd.DataFrame:
-    """The HTTP exchanges in a capture.
+    """Return the HTTP exchanges in a capture.
 
     Columns: time (s since the first), hop ("client → nginx", "nginx → backend1", …), client, server ("address:port"),
     stream (tshark's number of the TCP connection), method, uri, status (NA without a response), request_headers and
@@ -144,7 +144,7 @@ def read_exchanges(file: Path, ports: Mapping[int, str], *, apart: bool = False)
 
 
 def read_syns(file: Path, ports: Mapping[int, str], *, apart: bool = False) -> pd.DataFrame:
-    """The TCP connection attempts in a capture, one row each.
+    """Return the TCP connection attempts in a capture, one row each.
 
     Columns: time (s since the first), source, target ("address:port"), answer (accepted, refused, none), packets (SYNs
     sent: more than 1 when they were repeated), stream. With `apart` tshark sees nothing but the file. Raises MeasureError.

@@ -24,13 +24,13 @@ CURL_ERRORS = {6: "no such name", 7: "refused", 28: "timeout", 52: "closed", 56:
 
 
 def backend_of(page: str) -> str | None:
-    """The backend that a page names ("backend1"), None when it names none."""
+    """Return the backend that a page names ("backend1"), None when it names none."""
     found = BACKEND.search(page)
     return f"backend{found[1]}" if found else None
 
 
 def split_url(url: str) -> tuple[str, int, str]:
-    """Host, port and path of an http URL. Raises BadInput for anything else."""
+    """Return host, port and path of an http URL. Raises BadInput for anything else."""
     way_out = "write it like http://127.0.0.1:8081/"
     try:
         parts = urlsplit(url)
@@ -107,7 +107,7 @@ def traffic(
 def sending(
     lab: Lab, url: str, count: int, *, at_a_time: int, timeout: float, every: float, first_record: bool
 ) -> Iterator[list[tuple[Any, ...]]]:
-    """What `traffic` sends, as batches of rows of inside.http_client; closing the iterator ends it. Raises BadInput at once."""
+    """Send as `traffic` does, and return batches of rows of inside.http_client; closing them ends it. Raises BadInput at once."""
     host, port, path = split_url(url)
     if not 1 <= count <= MAX_REQUESTS or not 1 <= at_a_time <= MAX_AT_A_TIME or timeout <= 0 or every < 0:
         raise BadInput(
@@ -118,7 +118,7 @@ def sending(
 
 
 def curl_command(url: str, count: int, timeout: float) -> str:
-    """The shell loop that asks `url` with curl `count` times and prints a line and a page each."""
+    """Return the shell loop that asks `url` with curl `count` times and prints a line and a page each."""
     # %header and time formats: curl(1), --write-out. The line stands before the page's own lines and is found by its mark.
     write = r"\n@ %{exitcode} %{remote_ip} %{remote_port} %{http_code} %{time_total}\n"
     return f"for i in $(seq {count}); do date +'# %s.%N'; curl -s -m {timeout:g} -w {shlex.quote(write)} {shlex.quote(url)}; done"
@@ -143,7 +143,7 @@ def curl(lab: Lab, url: str, count: int = 20, *, timeout: float = 5.0) -> pd.Dat
 
 
 def parse_curl(text: str, target: str) -> list[tuple[Any, ...]]:
-    """What `curl_command` printed, as rows of inside.http_client; `target` stands for an address never connected to."""
+    """Return what `curl_command` printed as rows of inside.http_client; `target` stands for an address never connected to."""
     rows = []
     parts = re.split(r"^# (\d+\.\d+)\n", text, flags=re.M)[1:]
     for when, rest in zip(parts[::2], parts[1::2], strict=True):

@@ -13,9 +13,8 @@ from IPython.display import HTML, display
 from markupsafe import Markup
 
 from ..html import filled
-from ..services.http_server import STOPPED, WELL, BackendPool
-from ..services.http_server import Backend as Server
-from ..show import Backend, Picture
+from ..services.http_server import STOPPED, WELL, Backend, BackendPool
+from ..show import Member, Picture
 from ..show import topology as draw_topology
 from ..show.lanes import recent as draw_recent
 from .window import SPAN, Layer, Window
@@ -28,11 +27,11 @@ def topology(
 
     `counted` is a table of `traffic`, or of IPVS `counters`. `balancer` is a label, None when the client asks directly.
     """
-    backends = [backend_of(server.backend, server.state, *went_to(server.backend, counted)) for server in pool]
+    backends = [member_of(server.backend, server.state, *went_to(server.backend, counted)) for server in pool]
     return draw_topology("client", balancer, backends, title=title)
 
 
-def went_to(backend: Server, counted: pd.DataFrame | None) -> tuple[int | None, str]:
+def went_to(backend: Backend, counted: pd.DataFrame | None) -> tuple[int | None, str]:
     """Return how many requests (connections of counters) a backend got, and a note on those that failed there."""
     if counted is None:
         return None, ""
@@ -42,10 +41,10 @@ def went_to(backend: Server, counted: pd.DataFrame | None) -> tuple[int | None, 
     return int((counted["backend"] == backend.name).sum()), f"{failed} failed here" if failed else ""
 
 
-def backend_of(backend: Server, state: str, requests: int | None, note: str = "") -> Backend:
+def member_of(backend: Backend, state: str, requests: int | None, note: str = "") -> Member:
     """Return a backend in a `state` (a word of BackendServer.state) as it is drawn, with its number of `requests` and a note."""
     fault = "" if state in (WELL, STOPPED) else state
-    return Backend(backend.name, backend.address, alive=state != STOPPED, requests=requests, fault=fault, note=note)
+    return Member(backend.name, backend.address, alive=state != STOPPED, requests=requests, fault=fault, note=note)
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def draw(pool: BackendPool, layer: Layer, states: Mapping[str, str], window: Win
     """Draw everything as it is at `now` (Unix seconds), the backends being in these `states`."""
     recent = window.recent(now)
     got = recent["who"].value_counts()
-    backends = [backend_of(server.backend, states[name], int(got.get(name, 0))) for name, server in pool.servers.items()]
+    backends = [member_of(server.backend, states[name], int(got.get(name, 0))) for name, server in pool.servers.items()]
     title = f"Who is up, and what went where in the last {SPAN:g} seconds?"
     scene = draw_topology("client", layer.balancer, backends, title=title)
     lanes = draw_recent(recent, list(pool.servers), SPAN, events=window.noted(now))

@@ -163,7 +163,7 @@ class Panel:
             self.controls.show_commands(commands)
 
     def _note(self, states: dict[str, str]) -> None:
-        """What has changed, by a click or by a cell, is written into the picture."""
+        """Write into the picture what has changed, by a click or by a cell."""
         for name, word in states.items():
             if self._states.get(name) != word:
                 self.window.note(f"{name} {word}")
@@ -278,7 +278,7 @@ class Interrupts:
 
 
 def panel(lab: Lab, pool: BackendPool, via: Service | None = None, *, url: str | None = None, rate: int = 10) -> Panel:
-    """A live panel on `pool`: faults to click, requests to send, who answers, what fails, and the counters of the layer.
+    """Return a live panel on `pool`: faults to click, requests to send, who answers, what fails, and the counters of the layer.
 
     `via` is what stands before the pool: a Dnsmasq, a VirtualService, an Nginx, or None where each backend is asked in turn.
     `url` is what is asked (by default the assignment's), `rate` how many requests a second at first. All backends are healed,

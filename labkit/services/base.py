@@ -143,7 +143,7 @@ class Daemon(Service):
 
     @classmethod
     def running(cls, lab: Lab) -> Self:
-        """The one that runs in the lab, whoever started it and how. Raises NotRunning when none does."""
+        """Return the one that runs in the lab, whoever started it and how. Raises NotRunning when none does."""
         daemon = cls(lab)
         if daemon.find() is None:
             _, address, port = cls.place
@@ -154,7 +154,7 @@ class Daemon(Service):
         return daemon
 
     def find(self) -> int | None:
-        """The pid of the one that runs, None when none does; one started in another way is stopped and started in that way."""
+        """Return the pid of the one that runs, else None; one started in another way is stopped and started in that way."""
         pid = self.pid
         if pid is not None and self._config is None and not self._ours(pid):
             found = Running.at(self.lab, *self.place)
@@ -165,7 +165,7 @@ class Daemon(Service):
         return pid
 
     def typed(self, found: Running) -> str:
-        """The command that starts one like `found`."""
+        """Return the command that starts one like `found`."""
         foreground = {"-d", "--no-daemon", "-k", "--keep-in-foreground"} & set(found.arguments)
         return found.command + (" &" if foreground else "")
 
@@ -173,7 +173,7 @@ class Daemon(Service):
         return str(self.lab.call(sockets.describe, pid)["command"])
 
     def _ours(self, pid: int) -> bool:
-        """True when process `pid` was started with the configuration file of this object."""
+        """Return whether process `pid` was started with the configuration file of this object."""
         return self.config_file.replace("~", HOME, 1) in self._command_of(pid).split()
 
     def configure(self, config: str) -> None:

@@ -56,7 +56,7 @@ class Nginx(Daemon):
         return self.start_command.partition("nginx")[2].removesuffix(" &")
 
     def typed(self, found: Running) -> str:
-        """The command that starts one like `found`: nginx's title shows its command line without the quotes."""
+        """Return the command that starts one like `found`: nginx's title shows its command line without the quotes."""
         command = " ".join(found.arguments).removeprefix("nginx: master process ").strip()
         command = re.sub(r"-g (.*;)", r"-g '\1'", command)
         return command + (" &" if "daemon off" in command else "")
@@ -101,7 +101,7 @@ class Nginx(Daemon):
         self.lab.record(self.start_command)  # for nobody's task
 
     def _whole(self) -> list[Directive]:
-        """The configuration of the one that runs, as `nginx -T` prints it, what is included in its place."""
+        """Return the configuration of the one that runs, as `nginx -T` prints it, what is included in its place."""
         done = self.lab.run(f"nginx -T -q{re.sub(r' -g .*', '', self._options)}", check=False)
         _, *parts = re.split(r"^# configuration file (.+):$", done.stdout, flags=re.M)
         if done.code or not parts:
@@ -151,7 +151,7 @@ def written(tree: list[Directive], indent: str = "") -> str:
 def varied(
     tree: list[Directive], *, workers: int | None, fail_timeout: str | None, zone: bool | None, reuseport: bool
 ) -> tuple[list[Directive], list[str]]:
-    """Directives with the changes of `Nginx.vary`, and these as lines. Raises ServiceError where there is nothing to change."""
+    """Return directives with the changes of `Nginx.vary`, and these as lines. Raises ServiceError where there are none."""
     log = [(LOG_FORMAT[:-1].split(" ", 2), None), (["access_log", Nginx.access_log, "attempts"], None)]
     servers, places = [], []
 

@@ -22,7 +22,7 @@ PAGES = {  # requirement 1.2 of the assignment
 
 
 def page(number: int) -> str:
-    """The page of backend `number`: the assignment's for the first two, of the same make for more."""
+    """Return the page of backend `number`: the assignment's for the first two, of the same make for more."""
     return PAGES.get(f"backend{number}", f"<h1>Response from Backend Server {number}</h1>")
 
 
@@ -197,13 +197,13 @@ class BackendPool(Service):
 
     @classmethod
     def at(cls, lab: Lab, *addresses: str) -> Self:
-        """A pool of backend1, backend2, … that listen on `addresses` ("address:port") only. Raises BadInput."""
+        """Return a pool of backend1, backend2, … that listen on `addresses` ("address:port") only. Raises BadInput."""
         places = [split_address(address) for address in addresses]
         return cls(lab, [Backend(f"backend{n}", port, page(n), bind) for n, (bind, port) in enumerate(places, 1)])
 
     @classmethod
     def running(cls, lab: Lab) -> Self:
-        """The assignment's pool as it runs in the lab, whoever started it and how. Raises NotRunning when a server is missing."""
+        """Return the assignment's pool as it runs in the lab, whoever started it. Raises NotRunning when a server is missing."""
         pool = cls(lab)
         if missing := [server for server in pool if not server.alive]:
             words = " and ".join(f"port {server.backend.port} ({server.title})" for server in missing)

@@ -134,7 +134,7 @@ class VirtualService(Service):
 
     @classmethod
     def running(cls, lab: Lab, address: str = "192.168.100.1:80") -> Self:
-        """The TCP service at `address` as it stands in the kernel's table, whoever made it. Raises NotRunning without one."""
+        """Return the TCP service at `address` as it stands in the kernel's table, whoever made it, or raise NotRunning."""
         rows = lab.call(ipvs.table)
         found = next((row for row in rows if (row["protocol"], row["address"]) == ("tcp", address)), None)
         if found is None:

@@ -21,7 +21,7 @@ def health_checked(
     address: str = "192.168.100.1:80", servers: Mapping[str, int] = ASSIGNMENT, *, scheduler: str = "rr", every: int = 1,
     timeout: int = 1, retry: int = 0,
 ) -> str:  # fmt: skip
-    """The text of a keepalived.conf (keepalived.conf(5)): one virtual service whose real servers are asked for `/`.
+    """Return the text of a keepalived.conf (keepalived.conf(5)): one virtual service whose real servers are asked for `/`.
 
     `servers` maps "address:port" to a weight. Each is asked `every` seconds; one that does not answer 200 within `timeout`
     seconds, and `retry` times more, leaves the table until it does. Raises BadInput.

@@ -4,7 +4,7 @@ style, words, picture, lanes, cells, diagrams, plots: each imports only what sta
 """
 
 from . import plots as plots
-from .diagrams import Backend, topology
+from .diagrams import Member, topology
 from .picture import Picture
 
-__all__ = ["Backend", "Picture", "plots", "topology"]
+__all__ = ["Member", "Picture", "plots", "topology"]

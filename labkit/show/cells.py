@@ -106,7 +106,7 @@ def ordinal(index: int) -> str:
 
 @plot("In which order did the backends answer?")
 def sequence(traffic: pd.DataFrame) -> Picture:
-    """The requests in their order, one cell each, coloured by who answered; x where none did.
+    """Draw the requests in their order, one cell each, coloured by who answered; x where none did.
 
     Columns used: backend, error. Of more than 1,000 requests the first 1,000 are drawn.
     """
@@ -119,7 +119,7 @@ def sequence(traffic: pd.DataFrame) -> Picture:
 
 @plot("Which address stood first in the answers?", "answers", "error")
 def answer_order(dns: pd.DataFrame) -> Picture:
-    """For each DNS query the address that stood first in the answer, and below it the second.
+    """Draw for each DNS query the address that stood first in the answer, and below it the second.
 
     Columns used: answers (tuple of addresses in their order), error. Each order is counted.
     """
@@ -147,7 +147,7 @@ def answer_order(dns: pd.DataFrame) -> Picture:
 
 @plot("Which upstreams did nginx try?", "upstreams", "statuses", "status")
 def attempts(attempts: pd.DataFrame, *, limit: int = 7) -> Picture:
-    """For each request of a client the upstreams that nginx tried; x where the attempt failed.
+    """Draw for each request of a client the upstreams that nginx tried; x where the attempt failed.
 
     Columns used: upstreams (tuple of addresses), statuses (tuple of ints, 502 or 504 is a failed
     attempt), status. A line follows the `limit`-th failed attempt at the one that failed most.

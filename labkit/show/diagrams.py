@@ -28,8 +28,8 @@ MIDDLE: Look = {"ha": "center", "va": "center"}
 
 
 @dataclass(frozen=True)
-class Backend:
-    """A server: is it `alive`, how many `requests` did it get (None: not counted), a `note` on it.
+class Member:
+    """A backend as it is drawn: is it `alive`, how many `requests` did it get (None: not counted), a `note` on it.
 
     A `fault` is a word for what ails one that is alive: frozen, unplugged, slow, flaky.
     """
@@ -48,7 +48,7 @@ class Backend:
 
 
 @style.styled
-def topology(client: str, balancer: str | None, backends: Sequence[Backend], *, title: str | None = None) -> Picture:
+def topology(client: str, balancer: str | None, backends: Sequence[Member], *, title: str | None = None) -> Picture:
     """Draw client → balancer → backends; the more requests go a way, the wider is its arrow.
 
     `client` and `balancer` are labels (of several lines, if need be); with balancer None the client
@@ -98,7 +98,7 @@ def topology(client: str, balancer: str | None, backends: Sequence[Backend], *, 
     return pictured(figure, title, f"{way} → the pool; {finding}")
 
 
-def _words_of(backend: Backend) -> list[tuple[str, Look]]:
+def _words_of(backend: Member) -> list[tuple[str, Look]]:
     """Return what stands in a server's box: name, address, state, note."""
     well = backend.state == "up"
     state = {"weight": "bold", "size": SMALL, "color": INK if well else ALARM}
@@ -158,7 +158,7 @@ class Message(NamedTuple):
     "server", "method", "uri", "status", "request_headers", "response_headers", "ms",
 )  # fmt: skip
 def ladder(exchanges: pd.DataFrame, *, header: str = "X-high-load-test", which: int = 0) -> Picture:
-    """One exchange of a client (number `which`, from 0) with those that it caused upstream.
+    """Draw one exchange of a client (number `which`, from 0) with those that it caused upstream.
 
     Columns used: time (seconds), hop ("client → nginx"), client, server, method, uri, status,
     request_headers, response_headers (dicts), ms. `header` is highlighted on each arrow that has

@@ -117,7 +117,7 @@ def outcome_entries(names: Iterable[str], failed: str, marker: str = "o") -> lis
 
 @style.styled
 def recent(traffic: pd.DataFrame, names: Sequence[str], seconds: float, *, events: Events = ()) -> Picture:
-    """The last `seconds`, drawn again and again: the lanes are always `names` and the failed.
+    """Draw the last `seconds`, again and again: the lanes are always `names` and the failed.
 
     Columns used: start (seconds before now, negative), backend, error; `events` is a list of
     (seconds before now, words).
@@ -148,7 +148,7 @@ def recent(traffic: pd.DataFrame, names: Sequence[str], seconds: float, *, event
 
 @plot("What does each kind of client experience?", "backend", "ms", "error")
 def clients(frames: Mapping[str, pd.DataFrame]) -> Picture:
-    """What several kinds of clients experience: a lane each, every request a point at its time.
+    """Draw what several kinds of clients experience: a lane each, every request a point at its time.
 
     `frames` is {kind of client: traffic}; columns used: backend, ms, error. In a lane requests go
     downwards in their order; the line over it says who answered, what failed, the median time.
@@ -186,7 +186,7 @@ def clients(frames: Mapping[str, pd.DataFrame]) -> Picture:
 
 @plot("Who was asked to connect, and what came back?", "time", "target", "answer")
 def syns(syns: pd.DataFrame) -> Picture:
-    """Attempts to connect (TCP SYN packets), a lane for each target; marked by what came back.
+    """Draw attempts to connect (TCP SYN packets), a lane for each target; marked by what came back.
 
     Columns used: time (seconds), target (address), answer ("accepted", "refused" or "none").
     """
@@ -222,7 +222,7 @@ FAILOVER = "What did the clients of each balancer see, second by second?"
 
 @plot(FAILOVER, "balancer", "second", LATE, FAILED)
 def failover(seconds: pd.DataFrame, *, events: Events = ()) -> Picture:
-    """What became of the requests of each second: a lane for each balancer, a bar for each second.
+    """Draw what became of the requests of each second: a lane for each balancer, a bar for each second.
 
     Columns used: balancer, second, one for each backend, late, failed (counts). `events` is a list
     of (seconds, words).

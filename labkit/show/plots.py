@@ -83,7 +83,7 @@ Shares = Mapping[str, float] | None
 
 @plot("Who answered?")
 def shares(frame: pd.DataFrame, *, by: str = "backend", expected: Shares = None, title: str | None = None) -> Picture:
-    """Bars of how many requests (or connections) each got; what failed is hatched and said.
+    """Draw bars of how many requests (or connections) each got; what failed is hatched and said.
 
     `frame` is traffic (columns used: `by`, error) or, with by="server", counters (columns: server,
     conns). `expected` ({name: share, 0..1}) is drawn as dashed outlines.
@@ -118,7 +118,7 @@ def shares(frame: pd.DataFrame, *, by: str = "backend", expected: Shares = None,
 
 @plot(SCHEDULERS, "server", "conns")
 def schedulers(frames: Mapping[str, pd.DataFrame]) -> Picture:
-    """For each scheduler the share of the connections that each server got.
+    """Draw for each scheduler the share of the connections that each server got.
 
     `frames` is {scheduler: counters}; columns used: server, conns.
     """
@@ -142,7 +142,7 @@ def schedulers(frames: Mapping[str, pd.DataFrame]) -> Picture:
 
 @plot(THROUGHPUT, "ratio", "p50", "p99", "errors")
 def throughput(load: pd.DataFrame) -> Picture:
-    """Bars of the requests a second that each way lets through, as a share of the direct one's.
+    """Draw bars of the requests a second that each way lets through, as a share of the direct one's.
 
     Columns used: ratio, p50, p99 (milliseconds), errors; the index names the ways, the first is
     the direct one.
@@ -162,7 +162,7 @@ def throughput(load: pd.DataFrame) -> Picture:
 
 @plot("How long did the answers take?", "n", "ms")
 def latency(traffic: pd.DataFrame) -> Picture:
-    """Each request's milliseconds by its number, dashes at each median; x where it failed.
+    """Draw each request's milliseconds by its number, dashes at each median; x where it failed.
 
     Columns used: n, backend, ms, error. The axis is logarithmic where times differ by 50 times.
     """
@@ -190,7 +190,7 @@ def latency(traffic: pd.DataFrame) -> Picture:
 
 @plot("How did the counters of each server grow?", "time", "server")
 def counters(history: pd.DataFrame, *, value: str = "conns") -> Picture:
-    """A line for each real server: one of its counters over time, its last value at the end.
+    """Draw a line for each real server: one of its counters over time, its last value at the end.
 
     Columns used: time (seconds), server, the column `value`, and service where there are several.
     """

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.text import Text
 
 from labkit.errors import BadInput
-from labkit.show import Backend, Picture, plots, topology
+from labkit.show import Member, Picture, plots, topology
 from labkit.show.lanes import recent
 
 from .samples import FIRST, SECOND, attempts, counters, dns, exchanges, load, seconds, syns, texts, traffic
@@ -22,8 +22,8 @@ FAULT = [(2, 3, 0, 0), (0, 3, 0, 2), (0, 2, 1, 2)]
 LATER = exchanges().assign(time=lambda frame: frame["time"] + 5, uri="/later")
 NEXT = exchanges().assign(time=lambda frame: frame["time"] + 0.0041)  # 0.1 ms after the first was answered
 LOST = exchanges().assign(status=pd.array([200, None], dtype="Int64"))
-UP, DEAD = Backend("backend1", FIRST, True, requests=90), Backend("backend2", SECOND, False, requests=10, note="backup")
-FROZEN = Backend("backend2", SECOND, True, requests=10, fault="frozen")
+UP, DEAD = Member("backend1", FIRST, True, requests=90), Member("backend2", SECOND, False, requests=10, note="backup")
+FROZEN = Member("backend2", SECOND, True, requests=10, fault="frozen")
 EVENTS = [(-2.5, "backend2 stopped")]
 LONG = "a client whose name somebody wrote at some length, to see what happens"
 MIXED = traffic(*["backend1", "backend2", "refused", "timeout", "backend1"] * 30)
@@ -89,7 +89,7 @@ CASES: dict[str, Callable[[], Picture]] = {
     "throughput, one": lambda: plots.throughput(load(direct=1.0)),
     "topology": lambda: topology("client", "nginx\n127.0.0.1:8888", [UP, DEAD]),
     "topology, a fault": lambda: topology("client", None, [UP, FROZEN]),
-    "topology, not counted": lambda: topology("client", "nginx", [Backend("backend1", FIRST, alive=True)]),
+    "topology, not counted": lambda: topology("client", "nginx", [Member("backend1", FIRST, alive=True)]),
 }
 SAID: dict[str, str] = json.loads(Path(__file__).with_name("said.json").read_text(encoding="utf-8"))
 CROWDED: dict[str, Callable[[], Picture]] = {
@@ -110,7 +110,7 @@ CROWDED: dict[str, Callable[[], Picture]] = {
     "schedulers": lambda: plots.schedulers({LONG: counters(1, 99), "rr": counters(50, 50)}),
     "shares": lambda: plots.shares(MIXED.assign(backend=MIXED["backend"].map(lambda name: f"{LONG}, {name}"))),
     "throughput": lambda: plots.throughput(load(direct=1.0, nginx=4.0, **{LONG: 0.001}).assign(errors=12345)),
-    "topology": lambda: topology(LONG, LONG, [Backend(LONG, LONG, True, 10**6, LONG), Backend(LONG, LONG, False, 0)]),
+    "topology": lambda: topology(LONG, LONG, [Member(LONG, LONG, True, 10**6, LONG), Member(LONG, LONG, False, 0)]),
 }
 ALL = CASES | {f"{name}, crowded": draw for name, draw in CROWDED.items()}
 ON_GROUPS = ("clients", "schedulers")
