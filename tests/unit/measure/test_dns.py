@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from labkit.errors import BadInput, MeasureError
-from labkit.measure.dns import COLUMNS, NAME, dig, dns, frame
+from labkit.errors import MeasureError
+from labkit.measure.dns import COLUMNS, NAME, dig, frame
 
 ANSWER = {"time": 5.0, "answers": ["127.0.0.2", "127.0.0.1"], "ttl": 0, "rcode": "NOERROR", "ms": 0.5, "error": None}
 REFUSED = {"time": 5.5, "answers": [], "ttl": None, "rcode": "REFUSED", "ms": 0.25, "error": None}
@@ -34,13 +34,6 @@ def test_ttl_is_a_number_that_may_be_missing(rows: list[dict[str, Any]]) -> None
     table = frame(rows, "x")
     assert str(table["ttl"].dtype) == "Int64"
     assert table["ttl"].isna().tolist() == [row["ttl"] is None for row in rows]
-
-
-@pytest.mark.parametrize(("name", "count"), [("x", 0), ("x", -1), ("x", 10**7), ("x" * 254, 1)])
-def test_impossible_amounts_and_names_are_bad_input(fake_lab: Any, name: str, count: int) -> None:
-    """What cannot be asked is refused before anything is sent."""
-    with pytest.raises(BadInput):
-        dns(fake_lab, name, count)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 
 from labkit.compare.failover import Failover, disruption, failover, per_second
-from labkit.errors import BadInput
 from labkit.measure.traffic import frame
 
 PAGE = "<h1>Response from Backend Server 1</h1>"
@@ -78,25 +77,6 @@ def test_what_fails_comes_through_and_ends_the_loads(fault_fails: bool) -> None:
         failover(lab, URLS, fails if fault_fails else lambda: None, heal, **SHORT)  # type: ignore[arg-type]
     assert healed == ([] if fault_fails else [True])
     assert lab.open == set()
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"urls": {}},
-        {"rate": 0},
-        {"before": 0},
-        {"broken": -1},
-        {"after": 1.0},
-        {"patience": 0},
-        {"rate": 200},
-        {"urls": {"a": "x"}},
-    ],
-)
-def test_failover_that_cannot_be_observed_is_bad_input(wrong: dict[str, Any]) -> None:
-    """It is refused before anything breaks."""
-    with pytest.raises(BadInput):
-        failover(SendingLab(), wrong.pop("urls", URLS), fails, fails, **wrong)  # type: ignore[arg-type]
 
 
 def run_of(**balancers: list[tuple[float, float, str | None]]) -> Failover:
