@@ -1,46 +1,32 @@
-"""Which files a lab sees, read from bubblewrap's argument list."""
+"""What keeps a lab in, read from argument lists: what it sees and may write of the host. That labs work so, lab/ shows."""
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from labkit.errors import LabError
+from labkit.judge import bench
+from labkit.machine import uml
 from labkit.machine.folder import LabFolder
 from labkit.machine.host import SHARED_KERNEL, host_arguments
-from labkit.machine.view import (  # fmt: skip
-    ETC_FROM_HOST,
-    FOLDER,
-    HOME,
-    LABKIT,
-    PYTHON,
-    SITE,
-    View,
-    agent_command,
-    environment,
-    machine_arguments,
-    view_of,
-)
+from labkit.machine.link import SLACK
+from labkit.machine.uml import require_uml, uml_arguments
+from labkit.machine.view import BIN, CAPABILITIES, ENTER, ETC, ETC_FROM_HOST, FOLDER, HOME, LABKIT, PYTHON, SHARED, SITE
 
-BINDS = ("--bind", "--ro-bind", "--ro-bind-try")
+from labkit.machine.view import View, agent_command, cell_command, machine_arguments  # isort: skip
+
+CELL = cell_command(["sh", "task1.sh"])
+# Both views of a home that is the learner's: directly over the running kernel, and outside a Linux of the lab's own.
+VIEWS: list[Callable[[View], list[str]]] = [machine_arguments, lambda view: uml_arguments(view, None)]
 
 
-def binds(arguments: list[str]) -> Iterator[tuple[str, str, str]]:
-    """Every bind in its order: option, source, target."""
-    end = arguments.index("--")
-    for place, word in enumerate(arguments[:end]):
-        if word in BINDS:
-            yield word, arguments[place + 1], arguments[place + 2]
-
-
-def target(arguments: list[str], wanted: str) -> tuple[str, str]:
-    """How and from where `wanted` comes into the view."""
-    (found,) = [(option, source) for option, source, place in binds(arguments) if place == wanted]
-    return found
+def binds(arguments: list[str], *options: str) -> set[tuple[str, str]]:
+    """The pairs of source and target after each of these options."""
+    return {(arguments[i + 1], arguments[i + 2]) for i, word in enumerate(arguments) if word in options}
 
 
 def place(arguments: list[str], *words: str) -> int:
@@ -49,117 +35,77 @@ def place(arguments: list[str], *words: str) -> int:
     return found
 
 
-def test_of_the_users_home_only_what_the_lab_needs_is_bound(view: View) -> None:
-    """Below the user's home only labkit, the packages and Python are read, and only the lab's home is written."""
-    mine = {(option, source) for option, source, _ in binds(machine_arguments(view)) if source.startswith("/home")}
-    assert mine == {
-        ("--ro-bind", view.python),
-        ("--ro-bind", view.site),
-        ("--ro-bind", view.labkit),
-        ("--ro-bind", f"{view.labkit}/machine/bin"),
-        ("--bind", view.home),
-    }
+@pytest.mark.parametrize("arguments", VIEWS)
+def test_host_is_read_in_few_places_and_written_in_the_labs_own(view: View, arguments: Callable[[View], list[str]]) -> None:
+    """Of the user's home labkit, packages and Python are read; of /etc what programs need; the lab's own is written.
+
+    Nothing else is bound, and a home that is to be copied is only read.
+    """
+    etc = {(f"/etc/{name}", f"/etc/{name}") for name in ETC_FROM_HOST}
+    own = {(view.folder, FOLDER)} | ({(f"{view.folder}/etc", "/etc")} if arguments is machine_arguments else set())
+    read = {("/usr", "/usr"), (view.python, PYTHON), (view.site, SITE), (view.labkit, f"{LABKIT}/labkit")}
+    found = arguments(view)
+    assert binds(found, "--bind") == own | {(view.home, HOME)}
+    assert binds(found, "--ro-bind") == read | {(f"{view.labkit}/machine/bin", BIN)}
+    assert binds(found, "--ro-bind-try") - {("/run/labkit-cpuinfo", "/proc/cpuinfo")} == etc
+    assert binds(arguments(replace(view, copy_home=True)), "--bind") == own
+    assert {"--unshare-net", "--unshare-pid", "--unshare-uts", "--unshare-ipc", "--die-with-parent"} <= set(found)
+    assert not {"passwd", "shadow", "group", "hosts", "ssh", "machine-id", "subuid"} & {*ETC_FROM_HOST}
 
 
-def test_only_the_labs_own_is_writable(view: View) -> None:
-    """Writable are the lab's folder, its /etc and its home; everything else of the host is read-only."""
-    writable = {(source, place) for option, source, place in binds(machine_arguments(view)) if option == "--bind"}
-    assert writable == {(view.folder, FOLDER), (f"{view.folder}/etc", "/etc"), (view.home, HOME)}
-
-
-def test_home_is_at_root(view: View) -> None:
-    """The learner's home is the home of root, and a command starts in it."""
-    arguments = machine_arguments(view)
-    assert target(arguments, "/root") == ("--bind", view.home)
-    assert arguments[arguments.index("--chdir") + 1] == "/root"
-
-
-def test_no_folder_of_other_people_is_bound(view: View) -> None:
-    """Neither / nor /home, /root, /tmp, /var, /run, /mnt, /dev or /sys of the host comes into the view."""
-    sources = {source for _, source, _ in binds(machine_arguments(view))}
-    assert sources.isdisjoint({"/", "/home", "/root", "/tmp", "/var", "/run", "/mnt", "/media", "/srv", "/dev", "/sys", "/proc"})
-
-
-@pytest.mark.parametrize("name", ["passwd", "shadow", "group", "hosts", "resolv.conf", "ssh", "machine-id", "hostname", "subuid"])
-def test_etc_has_nothing_of_the_hosts_users_or_network(view: View, name: str) -> None:
-    """What names users, keys or networks is not taken from the host's /etc."""
-    assert name not in {entry.partition("/")[0] for entry in ETC_FROM_HOST}
-    assert all(source != f"/etc/{name}" for _, source, _ in binds(machine_arguments(view)))
-
-
-def test_python_below_usr_is_not_moved(view: View) -> None:
-    """A system's own Python is there with /usr and is started as it is."""
-    system = replace(view, interpreter="/usr/bin/python3.11", python=None)
-    assert all(place != PYTHON for _, _, place in binds(machine_arguments(system)))
-    assert agent_command(system)[0] == "/usr/bin/python3.11"
-
-
-def test_python_elsewhere_is_moved(view: View) -> None:
-    """Another Python's prefix is at /opt/python, where its libraries are looked for too."""
-    arguments = machine_arguments(view)
-    assert target(arguments, PYTHON) == ("--ro-bind", view.python)
-    assert arguments[arguments.index("--") + 1 :][:3] == ["env", f"LD_LIBRARY_PATH={PYTHON}/lib", view.interpreter]
-
-
-def test_agent_imports_from_the_view_only(view: View) -> None:
-    """The agent is started isolated, and is told the two folders to import from."""
-    command = agent_command(view)
-    assert command[-5:] == ["-I", "-S", f"{LABKIT}/labkit/machine/agent.py", SITE, LABKIT]
-
-
-def test_parts_come_after_what_they_lie_in(view: View) -> None:
-    """A mount hides what lies below it, so /etc, /tmp and /usr come before what is put into them."""
-    arguments = machine_arguments(view)
-    outer = place(arguments, "--bind", f"{view.folder}/etc", "/etc")
-    assert all(place(arguments, "--ro-bind-try", f"/etc/{name}", f"/etc/{name}") > outer for name in ETC_FROM_HOST)
-    assert place(arguments, "--tmpfs", "/run") < place(arguments, "--symlink", "/run", "/var/run")
-    assert place(arguments, "--tmpfs", "/var") < place(arguments, "--dir", "/var/lib/nginx")
-
-
-def test_a_folder_below_tmp_is_not_hidden_by_the_labs_own_tmp(view: View) -> None:
-    """The lab's folder and home are bound after /tmp is emptied."""
-    arguments = machine_arguments(view)
-    assert place(arguments, "--bind", view.folder, FOLDER) > place(arguments, "--tmpfs", "/tmp")
-    assert place(arguments, "--bind", view.home, HOME) > place(arguments, "--tmpfs", "/tmp")
+def test_guests_own_process_has_no_rights_outside(view: View) -> None:
+    """The process that is the guest has no capability; it can write where its files can, so /proc is made read-only."""
+    arguments = uml_arguments(view, None)
+    assert arguments[arguments.index("--cap-drop") + 1] == "ALL" and "--cap-add" not in arguments
+    assert place(arguments, "--remount-ro", "/proc") > place(arguments, "--proc", "/proc")
 
 
 def test_shared_settings_of_the_running_kernel_are_read_only(folder: LabFolder) -> None:
-    """On the running kernel its global settings are bound read-only, after /proc is mounted."""
+    """On the running kernel its global settings are bound read-only, after /proc is mounted, before the command."""
     arguments = host_arguments(folder)
     for path in SHARED_KERNEL:
-        assert place(arguments, "--ro-bind-try", path, path) > place(arguments, "--proc", "/proc")
-    assert arguments.index("--") > place(arguments, "--ro-bind-try", SHARED_KERNEL[-1], SHARED_KERNEL[-1])
+        assert arguments.index("--") > place(arguments, "--ro-bind-try", path, path) > place(arguments, "--proc", "/proc")
 
 
-def test_environment_is_emptied_first() -> None:
-    """Nothing of the caller's environment is passed on; HOME and PATH are the lab's."""
-    words = environment()
-    assert words[0] == "--clearenv"
-    values = dict(zip(words[2::3], words[3::3], strict=True))
-    assert values["HOME"] == HOME
-    assert values["PATH"].split(":")[-1] == f"{PYTHON}/bin"
+@pytest.mark.parametrize(("python", "first"), [(None, "/usr/bin/python3.11"), ("/home/ann/python", "env")])
+def test_python_below_usr_is_not_moved(view: View, python: str | None, first: str) -> None:
+    """A system's own Python is started as it is; another is at /opt/python, where its libraries are looked for too."""
+    system = replace(view, interpreter="/usr/bin/python3.11", python=python)
+    assert (PYTHON in machine_arguments(system), agent_command(system)[0]) == (python is not None, first)
+    assert agent_command(system)[-5:] == ["-I", "-S", f"{LABKIT}/labkit/machine/agent.py", SITE, LABKIT]
 
 
-def test_inside_view_names_only_places_of_the_view(view: View) -> None:
-    """A bubblewrap that itself runs in the view finds everything where the first one put it."""
-    inner = view.inside()
-    assert (inner.python, inner.site, inner.labkit, inner.folder, inner.home) == (PYTHON, SITE, f"{LABKIT}/labkit", FOLDER, HOME)
-    assert inner.inside() == inner
-    assert replace(view, python=None).inside().python is None
+def test_cell_writes_only_what_no_instrument_reads() -> None:
+    """Home, /tmp, /run, /var and a copy of /etc, which lies where no cell can make a link of it; no folder of the agent's.
+
+    The hundreds of links in /etc/alternatives are the agent's own, read-only.
+    """
+    kernel = ("/proc/sys/net", "/proc/sys/net")
+    assert binds(CELL, "--bind") == {(ETC, "/etc"), kernel, *((place, place) for place in SHARED)}
+    assert not {"/", FOLDER, LABKIT, SITE} & {part for part in CELL if part.startswith("/")}
+    assert f"cp -a $copied {ETC}" in ENTER and not any(Path(ETC).is_relative_to(place) for place in SHARED)
+    assert ("/etc/alternatives", "/etc/alternatives") in binds(CELL, "--ro-bind-try")
+    assert f"mkdir -p {ETC}/alternatives" in ENTER
 
 
-def test_view_of_this_python_is_complete(folder: LabFolder) -> None:
-    """Every source that must be there is there, and the interpreter is the one that runs now."""
-    found = view_of(folder)
-    for path in filter(None, (found.python, found.site, found.labkit, found.folder, found.home)):
-        assert Path(path).is_dir()
-    here = found.interpreter.replace(PYTHON, found.python or PYTHON, 1)
-    assert os.path.realpath(here) == os.path.realpath(sys.executable)
-    assert Path(found.site, "execnet").is_dir()
+def test_cell_has_few_capabilities() -> None:
+    """None that mounts, makes devices, traces, loads modules, opens files by handle or sets the clock; processes of its own."""
+    kept = [CELL[i + 1] for i, part in enumerate(CELL) if part == "--cap-add"]
+    assert kept == [f"CAP_{name}" for name in CAPABILITIES] and CELL.index("--cap-drop") < CELL.index("--cap-add")
+    forbidden = {"SYS_ADMIN", "MKNOD", "SYS_PTRACE", "SYS_MODULE", "DAC_READ_SEARCH", "SYS_TIME", "SYS_BOOT", "BPF"}
+    assert not forbidden & set(CAPABILITIES) and "--unshare-pid" in CELL
 
 
-def test_every_namespace_is_new(view: View) -> None:
-    """Network, processes, host name and IPC are the lab's own, and the lab ends with its parent."""
-    arguments = machine_arguments(view)
-    for option in ("--unshare-net", "--unshare-pid", "--unshare-uts", "--unshare-ipc", "--die-with-parent"):
-        assert option in arguments[: arguments.index("--")]
+def test_slow_right_work_is_not_ended_before_it_is_judged() -> None:
+    """A lab for the work of others lives longer than its boot, two scripts, the wait after them and the longest call together."""
+    scripts = 2 * (bench.SCRIPT_TIMEOUT + SLACK)
+    assert uml.UmlLinux.start_timeout + scripts + bench.SETTLE_TIMEOUT + bench.LONG < uml.LIFETIME
+
+
+def test_missing_modules_of_user_mode_linux_are_named_with_their_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The program without its modules is as good as none."""
+    monkeypatch.setattr(uml.shutil, "which", lambda _program: "/usr/bin/linux.uml")
+    monkeypatch.setattr(uml, "MODULES", tmp_path / "none")
+    with pytest.raises(LabError, match=r"linux\.uml") as caught:
+        require_uml()
+    assert caught.value.way_out == "apt-get install user-mode-linux"
