@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ from typing import Any
 import pandas as pd
 
 from ..errors import BadInput
-from ..inside import http_client
 from ..lab import Lab
 from ..measure.traffic import MAX_AT_A_TIME, frame, sending, split_url
 from ..show.words import FAILED, outcomes
@@ -114,12 +114,12 @@ def failover(
             over.wait(before)
             fault()
             try:
-                made = lab.call(http_client.now)
+                made = lab.call(time.time)
                 over.wait(broken)
-                called = lab.call(http_client.now)
+                called = lab.call(time.time)
             finally:
                 heal()
-            done = lab.call(http_client.now)
+            done = lab.call(time.time)
             over.wait(after)
         finally:
             over.set()

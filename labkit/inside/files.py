@@ -54,11 +54,6 @@ def write(path: str, text: str) -> None:
         file.write(text)
 
 
-def remove(path: str) -> None:
-    """Delete a file. Raises OSError."""
-    os.remove(path)
-
-
 # RFC 863: the discard service.
 DISCARD = 9
 

@@ -197,11 +197,6 @@ def requests(
         stop.set()
 
 
-def now() -> float:
-    """The lab's clock, Unix seconds: the one by which the requests are timed."""
-    return time.time()
-
-
 def batches(rows: queue.SimpleQueue[Row], count: int, timeout: float) -> Iterator[list[Row]]:
     """Yield what comes into `rows`, gathered for a moment, until `count` rows have come; an empty list as a sign of life."""
     while count:

@@ -19,8 +19,7 @@ from typing import Any
 import psutil
 
 from .http_client import answer, connect, error_name, fetch, refused_attempts
-from .processes import KEPT, keep_only, members
-from .sockets import SOCKET_TABLES
+from .processes import KEPT, keep_only, links, members, waiting_sockets
 
 # Where the lab's programs lie, read-only in it, so that nothing there is the work's own; Python may lie below /usr.
 SYSTEM = ("/usr/", "/opt/bin/", *(["/opt/python/"] if os.path.isdir("/opt/python") else []))
@@ -154,15 +153,11 @@ def by_program(pids: list[int]) -> list[tuple[str, int | None]]:
 def bound() -> list[dict[str, Any]]:
     """The listening TCP and bound UDP sockets of this network (proc(5)): protocol, address, port, inode."""
     rows: list[dict[str, Any]] = []
-    for table, state in SOCKET_TABLES.items():
-        with contextlib.suppress(OSError), open(f"/proc/net/{table}") as file:
-            for cells in (line.split() for line in file.readlines()[1:]):
-                if cells[3] != state:
-                    continue
-                host, _, port = cells[1].partition(":")
-                words = b"".join(struct.pack("=I", int(host[i : i + 8], 16)) for i in range(0, len(host), 8))
-                address = socket.inet_ntop(socket.AF_INET6 if table.endswith("6") else socket.AF_INET, words)
-                rows.append({"protocol": table[:3], "address": address, "port": int(port, 16), "inode": f"socket:[{cells[9]}]"})
+    for table, cells in waiting_sockets():
+        host, _, port = cells[1].partition(":")
+        words = b"".join(struct.pack("=I", int(host[i : i + 8], 16)) for i in range(0, len(host), 8))
+        address = socket.inet_ntop(socket.AF_INET6 if table.endswith("6") else socket.AF_INET, words)
+        rows.append({"protocol": table[:3], "address": address, "port": int(port, 16), "inode": f"socket:[{cells[9]}]"})
     return rows
 
 
@@ -173,16 +168,6 @@ def socket_holders() -> dict[str, list[int]]:
         for target in links(pid):
             if target.startswith("socket:"):
                 found.setdefault(target, []).append(pid)
-    return found
-
-
-def links(pid: int) -> set[str]:
-    """What the descriptors of a process lead to; nothing when it is gone."""
-    found = set()
-    with contextlib.suppress(OSError):
-        for number in os.listdir(f"/proc/{pid}/fd"):
-            with contextlib.suppress(OSError):
-                found.add(os.readlink(f"/proc/{pid}/fd/{number}"))
     return found
 
 

@@ -214,6 +214,28 @@ def _status(pid: int) -> dict[str, str]:
         return {}
 
 
+# Tables of sockets, and the state of one that waits there (proc(5); include/net/tcp_states.h: TCP_LISTEN, TCP_CLOSE).
+SOCKET_TABLES = {"tcp": "0A", "tcp6": "0A", "udp": "07", "udp6": "07"}
+
+
+def waiting_sockets(*tables: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield the table and the cells of each TCP socket that listens and each UDP socket that is bound in this network."""
+    for table in tables or SOCKET_TABLES:
+        with contextlib.suppress(OSError), open(f"/proc/net/{table}") as file:
+            rows = [line.split() for line in file.readlines()[1:]]
+            yield from ((table, cells) for cells in rows if cells[3] == SOCKET_TABLES[table])
+
+
+def links(pid: int) -> set[str]:
+    """What the descriptors of a process lead to; nothing when it is gone."""
+    found = set()
+    with contextlib.suppress(OSError):
+        for number in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                found.add(os.readlink(f"/proc/{pid}/fd/{number}"))
+    return found
+
+
 # Where the guest's groups are (machine/view.py); here, because importing the view costs a guest 0.05 s.
 GROUPS = "/sys"
 INNER, KEPT, STILL = f"{GROUPS}/cell/inner", f"{GROUPS}/cell/kept", f"{GROUPS}/cell/still"

@@ -12,8 +12,8 @@ from typing import Any
 
 import psutil
 
-# Tables of sockets, and the state of one that waits there (proc(5); include/net/tcp_states.h: TCP_LISTEN, TCP_CLOSE).
-SOCKET_TABLES = {"tcp": "0A", "tcp6": "0A", "udp": "07", "udp6": "07"}
+from .processes import waiting_sockets
+
 # How often `settle` looks at every process, seconds: on User-Mode Linux that takes time from those it waits for.
 LOOK = 0.25
 PROTOCOLS = {socket.SOCK_STREAM: "tcp", socket.SOCK_DGRAM: "udp"}
@@ -121,12 +121,7 @@ def listens(process: psutil.Process) -> bool:
 
 def open_ports() -> set[int]:
     """The ports on which somebody listens, or which a UDP socket has: what `listeners` says, without looking for who."""
-    found = set()
-    for name, state in SOCKET_TABLES.items():
-        with contextlib.suppress(OSError), open(f"/proc/net/{name}") as file:
-            rows = [line.split() for line in file.readlines()[1:]]
-            found |= {int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == state}
-    return found
+    return {int(cells[1].rpartition(":")[2], 16) for _, cells in waiting_sockets()}
 
 
 def wait_for_listener(pid: int, port: int, timeout: float) -> str:

@@ -25,7 +25,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .processes import CHUNK, DRAIN_PAUSE, KILL_TIMEOUT, _drain
+from .processes import CHUNK, DRAIN_PAUSE, KILL_TIMEOUT, _drain, links, waiting_sockets
 
 # Around what bash announces in the stream of what is printed (machine/bin/typed.bashrc): the code of the command before, the line
 # of the one that comes, and its text.
@@ -57,8 +57,6 @@ PACED = re.compile(r"\bwhile +(sleep +[\w.]+)")
 ROUNDS, ROUNDS_SECONDS, MOST_LOOPS = 3, 3.0, 1000
 # How much of a script is looked through for such loops, characters.
 READ = 1_000_000
-# Tables of sockets, and the state of one that waits for others (proc(5); include/net/tcp_states.h: TCP_LISTEN, TCP_CLOSE).
-SERVING = {"tcp": "0A", "tcp6": "0A", "udp": "07", "udp6": "07"}
 # Of netlink (linux/netlink.h, sock_diag.h, inet_diag.h): how the kernel is asked who listens, and where it says the inode.
 SOCK_DIAG, BY_FAMILY, DUMP, NLMSG_ERROR, NLMSG_DONE, TCP_LISTEN = 4, 20, 0x301, 2, 3, 10
 NETLINK, INODE = struct.Struct("=IHHII"), 68
@@ -337,12 +335,7 @@ def members_of(group: int) -> Iterator[int]:
 
 def sockets_of(pid: int) -> set[str]:
     """Return the sockets that a process has, as /proc/PID/fd names them."""
-    found = set()
-    with contextlib.suppress(OSError):
-        for number in os.listdir(f"/proc/{pid}/fd"):
-            with contextlib.suppress(OSError):
-                found.add(os.readlink(f"/proc/{pid}/fd/{number}"))
-    return {name for name in found if name.startswith("socket:")}
+    return {name for name in links(pid) if name.startswith("socket:")}
 
 
 def serve(pids: Iterable[int]) -> bool:
@@ -353,16 +346,14 @@ def serve(pids: Iterable[int]) -> bool:
 
 def waiting() -> Iterator[str]:
     """Yield the inodes of the sockets that wait for others."""
+    tables = ["udp", "udp6"]
     try:
         yield from listening()
-        tables = [table for table in SERVING if table.startswith("udp")]
     except OSError:  # a kernel without sock_diag
-        tables = list(SERVING)
-    for table in tables:
-        with contextlib.suppress(OSError), open(f"/proc/net/{table}") as file:
-            rows = [line.split() for line in list(file)[1:]]
-            ports = {row[9]: int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == SERVING[table]}
-            yield from (inode for inode, port in ports.items() if not table.startswith("udp") or port < EPHEMERAL)
+        tables = []  # all
+    for table, cells in waiting_sockets(*tables):
+        if table.startswith("tcp") or int(cells[1].rpartition(":")[2], 16) < EPHEMERAL:
+            yield cells[9]
     with contextlib.suppress(OSError), open("/proc/net/packet") as file:
         yield from (line.split()[8] for line in list(file)[1:])
 

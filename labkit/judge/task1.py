@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from typing import Any
 
@@ -94,7 +95,7 @@ def serves(bench: Bench, name: str, port: int) -> dict[str, Any]:
     try:
         answer = bench.call(http_client.fetch, "127.0.0.1", port, f"/{token}.txt")
     finally:
-        bench.call(files.remove, path)
+        bench.call(os.remove, path)
     return answer if answer["body"] == token else answer | {"status": answer["status"] if answer["status"] != 200 else 0}
 
 

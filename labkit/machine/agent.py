@@ -86,7 +86,7 @@ def answer(channel: Any, name: str, arguments: bytes | str) -> None:
         args, kwargs = read_arguments(arguments)
         module, _, function_name = name.partition(":")
         function = getattr(importlib.import_module(module), function_name)
-        if "cancel_fd" in function.__code__.co_varnames:
+        if "cancel_fd" in getattr(getattr(function, "__code__", None), "co_varnames", ()):
             cancel_fd, _ = cancel_pipe(channel)
             kwargs["cancel_fd"] = cancel_fd
         result = function(*args, **kwargs)

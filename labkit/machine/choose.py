@@ -15,10 +15,9 @@ from typing import Protocol
 from ..errors import BadInput, LabClosed, LabError, LabkitError, NoLinux, shortage
 from ..inside import processes
 from . import landlock
-from .bwrap import WITHOUT, way_out
+from .bwrap import WITHOUT, first_free, own_ranges, user_name, way_out
 from .folder import CALLS, LabFolder
 from .host import LOG, HostLinux, load_ipvs
-from .ids import first_free, own_ranges, user_name
 from .link import Link, finish
 from .temporary import Kept
 from .uml import BareUmlLinux, LandlockUmlLinux, UmlLinux

@@ -13,9 +13,8 @@ import os
 import socket
 import struct
 
-from .bwrap import start_bwrap
+from .bwrap import find_id_maps, start_bwrap
 from .folder import LabFolder
-from .ids import find_id_maps
 from .landlock import MACHINES, seccomp_filter
 from .temporary import Kept
 from .view import machine_arguments, view_of

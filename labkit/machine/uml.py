@@ -15,10 +15,9 @@ from pathlib import Path
 
 from ..errors import LabError
 from . import landlock
-from .bwrap import start_bwrap
+from .bwrap import IdMaps, start_bwrap
 from .folder import LabFolder
 from .host import LOG
-from .ids import IdMaps
 from .temporary import Kept, own_folder
 from .view import ETC_FROM_HOST, FOLDER, LABKIT, PATH, View, environment, etc_from_host, machine_arguments, own, system, view_of
 

@@ -9,8 +9,7 @@ import psutil
 import pytest
 
 from labkit.errors import LabError
-from labkit.machine.bwrap import apparmor, start_bwrap, way_out
-from labkit.machine.ids import IdMaps
+from labkit.machine.bwrap import IdMaps, apparmor, start_bwrap, way_out
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from labkit.errors import LabError
-from labkit.machine import ids
-from labkit.machine.ids import IdMaps, find_id_maps, map_commands, ranges, subordinate, write_maps
+from labkit.machine import bwrap as ids
+from labkit.machine.bwrap import IdMaps, find_id_maps, map_commands, ranges, subordinate, write_maps
 
 
 @pytest.fixture
