@@ -141,15 +141,6 @@ def find_id_maps() -> IdMaps:
     return IdMaps("subids", (first_uid, first_gid))
 
 
-def map_commands(maps: IdMaps, pid: int) -> list[list[str]]:
-    """The newuidmap and newgidmap commands for the namespace of process `pid`."""
-    own = (os.getuid(), os.getgid())
-    return [
-        [program, str(pid), "0", str(own[i]), "1", "1", str(maps.first[i]), str(RANGE - 1)]
-        for i, program in enumerate(("newuidmap", "newgidmap"))
-    ]
-
-
 def write_maps(maps: IdMaps, pid: int) -> None:
     """Write the id maps of the user namespace of process `pid`. Raises LabError when they are refused."""
     if maps.kind == "root":
@@ -157,7 +148,8 @@ def write_maps(maps: IdMaps, pid: int) -> None:
             rows = [f"{first} {first} {count}\n" for first, count in ranges(Path(f"/proc/self/{file}").read_text())]
             Path(f"/proc/{pid}/{file}").write_text("".join(rows))
         return
-    for command in map_commands(maps, pid):
+    for program, own, first in zip(("newuidmap", "newgidmap"), (os.getuid(), os.getgid()), maps.first, strict=True):
+        command = [program, str(pid), "0", str(own), "1", "1", str(first), str(RANGE - 1)]
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=START_TIMEOUT)
             words = (done.stderr or f"code {done.returncode}") if done.returncode else ""

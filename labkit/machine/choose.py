@@ -103,7 +103,6 @@ def all_needs(needs: Iterable[str]) -> list[str]:
 
 
 FORCE = "LABKIT_LINUX"
-RUN = processes.run
 PROBE_TIMEOUT = 20.0
 
 

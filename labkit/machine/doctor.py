@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-from pathlib import Path
 from typing import Any
 
 from . import landlock
@@ -35,11 +34,6 @@ PROGRAMS = {
 TASKS = {"users": "task 1", "drop": "task 2", "ipvs": "task 3, notebook 5", "capture": "task 4"}
 
 
-def missing_programs() -> list[str]:
-    """The Debian packages of the programs that are not there, in the order of PROGRAMS."""
-    return [package for program, (package, _) in PROGRAMS.items() if not shutil.which(program, path=PATH)]
-
-
 def row(attempt: Attempt) -> dict[str, Any]:
     """One attempt as plain data."""
     checks = [
@@ -59,7 +53,8 @@ def examine() -> dict[str, Any]:
     (what would help there), missing (packages), offered (those of them that apt has), kernel, landlock (its ABI, 0 without),
     apparmor (what its profiles say about bubblewrap, "" where it restricts nothing), lists (True when apt has lists of packages).
     """
-    attempts, missing = try_all(), missing_programs()
+    attempts = try_all()
+    missing = [package for program, (package, _) in PROGRAMS.items() if not shutil.which(program, path=PATH)]
     chosen = {need: next((a.linux.title for a in attempts if can(a, need)), None) for need in TASKS}
     # Notebook 4 does not ask its Linux for captures: it takes the first that every lab could take.
     if chosen["capture"] != chosen["users"]:
@@ -67,38 +62,28 @@ def examine() -> dict[str, Any]:
     others = next((a.linux.title for a in attempts if holds_others(a.linux) and not a.words), None)
     ways = [a.way_out for a in attempts if holds_others(a.linux) and a.way_out not in ("", WITHOUT)]
     ways += [landlock.why_none()[1]] if landlock.abi() < landlock.SCOPED else []
+    lists = bool(said_by("apt-get", "indextargets", "--format", "$(FILENAME)", "Created-By: Packages"))
     return {
         "candidates": [row(a) for a in attempts], "chosen": chosen, "others": others,
         "help_others": "" if others else "".join(ways[:1]), "missing": missing, "offered": offered(missing),
-        "kernel": kernel(), "landlock": landlock.abi(), "apparmor": apparmor()[0], "lists": has_lists(),
+        "kernel": os.uname().release, "landlock": landlock.abi(), "apparmor": apparmor()[0], "lists": lists,
     }  # fmt: skip
 
 
 def offered(packages: list[str]) -> list[str]:
     """Those of the packages that can be installed from this system's sources (apt-cache(8), policy): others stop apt-get."""
+    policy = said_by("apt-cache", "policy", *packages)
+    found = dict(re.findall(r"^(\S+):\n(?:  .*\n)*?  Candidate: (.*)$", policy, re.MULTILINE))
+    return [package for package in packages if found.get(package, "(none)") != "(none)"]
+
+
+def said_by(*command: str) -> str:
+    """What a program of apt prints, "" when it cannot be run."""
     try:
-        command = ["apt-cache", "policy", *packages]
-        policy = subprocess.run(
-            command, env={**os.environ, "LC_ALL": "C"}, capture_output=True, text=True, timeout=60, check=False
-        )
+        options: dict[str, Any] = {"env": {**os.environ, "LC_ALL": "C"}, "capture_output": True, "text": True}
+        return str(subprocess.run(command, timeout=60, check=False, **options).stdout)
     except (OSError, subprocess.TimeoutExpired):
-        return []
-    found = re.findall(r"^(\S+):\n(?:  .*\n)*?  Candidate: (.*)$", policy.stdout, re.MULTILINE)
-    return [package for package in packages if dict(found).get(package, "(none)") != "(none)"]
-
-
-def has_lists() -> bool:
-    """True when apt has lists of packages, so that it knows what is offered."""
-    try:
-        command = ["apt-get", "indextargets", "--format", "$(FILENAME)", "Created-By: Packages"]
-        return bool(subprocess.run(command, capture_output=True, timeout=60, check=False).stdout)
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-
-
-def kernel() -> str:
-    """The release of the running kernel."""
-    return Path("/proc/sys/kernel/osrelease").read_text().strip()
+        return ""
 
 
 def can(attempt: Attempt, need: str) -> bool:

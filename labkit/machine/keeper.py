@@ -65,12 +65,12 @@ def kill_all() -> None:
 
 
 def main(lifeline: int, folder: str, command: list[str]) -> None:
-    if folder:
-        import shutil
     for number in (SIGHUP, SIGINT, SIGTERM):
         libc.signal(number, SIG_IGN)
     os.set_inheritable(lifeline, False)
     pid = run(command) if command else 0
+    if folder:
+        import shutil
     for first, last in ((0, 2), (3, lifeline), (lifeline + 1, os.sysconf("SC_OPEN_MAX"))):
         os.closerange(first, last)
     select.select([lifeline, os.pidfd_open(pid)] if pid else [lifeline], [], [])

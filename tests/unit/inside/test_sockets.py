@@ -1,4 +1,4 @@
-"""Who listens, found here among this process's own sockets."""
+"""Who listens, found here among this process's own sockets; and interfaces as `ip -json -details address` describes them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from labkit.inside import sockets
-from labkit.inside.sockets import end_listeners, listeners, open_ports, wait_for_listener
+from labkit.inside.sockets import end_listeners, interfaces, listeners, open_ports, row_of, wait_for_listener
 
 
 def mine() -> list[dict[str, Any]]:
@@ -93,3 +93,19 @@ def test_listener_that_is_gone_already_is_no_error(monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(sockets, "listeners", lambda: rows)
         end_listeners([8081])
         assert there.poll() is not None
+
+
+def test_row_of_a_dummy_interface() -> None:
+    """Name, kind, whether it is up, and its IPv4 addresses with their prefix lengths; IPv6 is left out."""
+    addresses = [
+        {"family": "inet", "local": "192.168.100.1", "prefixlen": 32},
+        {"family": "inet6", "local": "fe80::1", "prefixlen": 64},
+    ]
+    link = {"ifname": "dummy1", "flags": ["BROADCAST", "NOARP", "UP"], "linkinfo": {"info_kind": "dummy"}, "addr_info": addresses}
+    assert row_of(link) == {"name": "dummy1", "kind": "dummy", "up": True, "addresses": ["192.168.100.1/32"]}
+
+
+def test_loopback_of_this_machine_is_there() -> None:
+    """ip of this system is understood: lo has no kind, is up and has 127.0.0.1/8."""
+    lo = next(row for row in interfaces() if row["name"] == "lo")
+    assert (lo["kind"], lo["up"], "127.0.0.1/8" in lo["addresses"]) == ("", True, True)
