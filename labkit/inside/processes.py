@@ -63,10 +63,15 @@ def run(
         if process.poll() is None:
             _kill_group(process.pid, signal.SIGKILL)
             process.wait(KILL_TIMEOUT)
-        for stream in (process.stdout, process.stderr):
-            assert stream is not None
-            with contextlib.suppress(RuntimeError):  # no thread is to be had: then the pipe closes
-                threading.Thread(target=_drain, args=(stream,), daemon=True).start()
+        drain(process)
+
+
+def drain(process: subprocess.Popen[bytes]) -> None:
+    """Have threads read on what a process that has ended left behind to print."""
+    for stream in filter(None, (process.stdout, process.stderr)):
+        os.set_blocking(stream.fileno(), True)
+        with contextlib.suppress(RuntimeError):  # no thread is to be had: then the pipe closes
+            threading.Thread(target=_drain, args=(stream,), daemon=True).start()
 
 
 def _drain(stream: IO[bytes]) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .processes import _drain
+from .processes import drain
 
 CHUNK = 64 * 1024
 GRACE = 3.0
@@ -77,19 +77,11 @@ def shell(number: int, rows: int, columns: int, variables: dict[str, str], cwd: 
 
 def command(number: int, argv: list[str], cwd: str | None = None) -> None:
     """Run `argv` as session `number`, without a terminal and without input."""
-    (out, its_out), (err, its_err) = os.pipe(), os.pipe()
-    try:
-        process = subprocess.Popen(
-            argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=its_out, stderr=its_err, start_new_session=True
-        )
-    except BaseException:
-        os.close(out)
-        os.close(err)
-        raise
-    finally:
-        os.close(its_out)
-        os.close(its_err)
-    sessions[number] = Session(process, out, err)
+    process = subprocess.Popen(
+        argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, start_new_session=True
+    )
+    assert process.stdout is not None and process.stderr is not None
+    sessions[number] = Session(process, process.stdout.fileno(), process.stderr.fileno())
 
 
 def environment(variables: dict[str, str]) -> dict[str, str]:
@@ -147,10 +139,7 @@ def end(number: int) -> int:
         session.over = True
         if piped and process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-        for pipe in (session.out, session.err) if piped else ():
-            os.set_blocking(pipe, True)
-            with contextlib.suppress(RuntimeError):  # no thread is to be had: then the pipe closes
-                threading.Thread(target=_drain, args=(os.fdopen(pipe, "rb", 0),), daemon=True).start()
+        drain(process)
         for each in (session.wake, session.ended, *(() if piped else (session.out,))):
             os.close(each)
     try:
