@@ -25,7 +25,7 @@ from .processes import KEPT, keep_only, links, members, waiting_sockets
 SYSTEM = ("/usr/", "/opt/bin/", *(["/opt/python/"] if os.path.isdir("/opt/python") else []))
 # linux/sched.h; linux/mount.h: MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT and MS_BIND.
 CLONE_FS, REMOUNT_NOEXEC = 0x200, 2 | 4 | 8 | 32 | 4096
-# How long a daemon may take to hand its sockets on, seconds.
+# How long a daemon may take to hand its sockets on, and a thread to change mounts, seconds.
 HANDOVER = 5.0
 # How long a server may take to accept a connection before its worker is not known, seconds.
 ACCEPTED = 5.0
@@ -266,7 +266,7 @@ def forbid_programs(pid: int) -> None:
     places = [row[4] for row in rows if {"rw", "nodev"} <= set(row[5].split(",")) and "noexec" not in row[5].split(",")]
     if places:
         with ThreadPoolExecutor(1) as thread:
-            thread.submit(forbid).result()
+            thread.submit(forbid).result(HANDOVER)
 
 
 def parents(pid: int) -> list[psutil.Process]:
