@@ -94,7 +94,7 @@ FILE may also be a course's export | unit/grading/grade::export_of_a_course
 is never a grade | unit/grading/grade::fault_of_the_machine lab/grading::guest_that_is_killed lab/grading::shortage_that unit/judge/check::missing_program unit/judge/check::shortage unit/grading/grade::full_disk
 is said before grading begins | unit/writing::bad_path
 Digests show which file | unit/homework/submission::edited_piece unit/homework/submission::every_edit
-Its commands run only on User-Mode Linux that | lab/isolation::work_of_others lab/refused::hostile_works lab/refused::namespaces_and lab/hostile::hostile_work unit/machine/cell::cell_writes_only
+Its commands run only on User-Mode Linux that | lab/isolation::work_of_others lab/refused::hostile_works lab/refused::namespaces_and lab/hostile::hostile_work unit/machine/view::cell_writes_only
 What it leaves in the background | lab/works::what_a_script_leaves lab/hostile_points::work_is_not
 A program counts by the system's file | lab/hostile_points::work_is_not
 Nothing of it is imported or rendered | lab/hostile::hostile_work unit/grading/feedback::markup unit/grading/feedback::page_acts
