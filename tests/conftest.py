@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-# `./lab test --fresh` and `--kernels` make a whole Debian; only they do.
-ASKED = {"fresh": "fresh", "trixie": "fresh", "sid": "fresh", "kernels": "kernels", "smoke": "kernels"}.get(
-    os.environ.get("LABKIT_TESTS", "")
-)
-collect_ignore = [folder for folder in ("fresh", "kernels") if folder != ASKED]
+# `./lab test --fresh`, `--kernels` and `--image` make a whole Debian; only they do.
+ASKED = {
+    "fresh": "fresh", "trixie": "fresh", "sid": "fresh", "kernels": "kernels", "smoke": "kernels", "image": "image",
+}.get(os.environ.get("LABKIT_TESTS", ""))  # fmt: skip
+collect_ignore = [folder for folder in ("fresh", "kernels", "image") if folder != ASKED]
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -50,6 +50,7 @@ ALONE = {
     "fresh": ["tests/fresh", "-k", "own"],
     "trixie": ["tests/fresh", "-k", "trixie"],
     "sid": ["tests/fresh", "-k", "sid"],
+    "image": ["tests/image"],
     "kernels": ["tests/kernels", "-k", "not smoke"],
     "smoke": ["tests/kernels", "-k", "smoke"],
 }
@@ -198,6 +199,8 @@ def choose() -> str:
         "--fresh", nargs="?", dest="tests", const="fresh", choices=["fresh", "trixie", "sid"], metavar="trixie|sid",
         help="the two commands on a minimal Debian like this one, or of that release",
     )  # fmt: skip
+    words = "the image, built by a Docker engine of its own, and labs in containers of each kind"
+    which.add_argument("--image", action="store_const", dest="tests", const="image", help=words)
     which.add_argument(
         "--kernels", nargs="?", dest="tests", const="kernels", choices=["kernels", "smoke"], metavar="smoke",
         help="IPVS on other kernels in QEMU; `--kernels smoke` is a short run on one",
