@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import secrets
 import shlex
 import shutil
 import subprocess
@@ -208,13 +209,9 @@ class BareUmlLinux:
         write_inner_view(folder, view)
         shutil.copy(Path(__file__).with_name(INIT), init)
         library = xstate_library()
-        memory = tempfile.mkdtemp(prefix="labkit-", dir=memory_folder())
+        memory = f"{memory_folder()}/labkit-{secrets.token_hex(8)}"  # its keeper makes it
         command = boot_command(str(init), path, str(library) if library else None, memory=memory, limited=self.copy_home)
-        try:
-            return Kept(self.confined(command, view, library, memory), log=folder.path / LOG, folder=memory, one_processor=True)
-        except OSError:
-            os.rmdir(memory)
-            raise
+        return Kept(self.confined(command, view, library, memory), log=folder.path / LOG, folder=memory, one_processor=True)
 
     def confined(self, command: list[str], _view: View, _library: Path | None, _memory: str) -> list[str]:
         """Return `command` with the rights that it is left: all that this user has."""
