@@ -142,7 +142,7 @@ To refresh the notebooks' outputs | lab/report::all_notebooks lab/report::commit
 # Times of one machine, limits, advice, and what was not tried.
 UNTESTED = """What is not seen: code of its own; It takes two to four minutes; Twenty works take about; What that proves; What it does not prove; somebody who edits it with labkit's own code
 A submission is not trusted.; Before Linux 6.12 whoever; Such a one could also; The guest's kernel is as old; A lab is a *view*; there it runs about three times as fast; What this isolation is for; It shares the kernel
-The system packages still; conda-forge was not reachable; **Binder**; Not tried: it builds; Not tried for want; **Windows**; **macOS**; `pre-commit install` lets; A task's points are the sum; A new task has a module; BSD-3-Clause."""
+The system packages still; conda-forge was not reachable; **Binder**; Not tried: it builds; By hand also on; Not run on an Ubuntu itself; Not tried for want; **Windows**; **macOS**; `pre-commit install` lets; A task's points are the sum; A new task has a module; BSD-3-Clause."""
 ROWS = [tuple(line.rsplit(" | ", 1)) for line in PROVEN.strip().splitlines()]
 
 
