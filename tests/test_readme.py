@@ -125,7 +125,7 @@ In an empty folder `labkit open` | wheel::installed_labkit
 **conda** | packaging::environment_yml
 **Docker and a hub** | readme::files_that packaging::installers_read
 The image holds the learner's edition | packaging::image_of_learners image/image::course_in
-Landlock carries every lab in it | image/image::course_in
+Landlock carries the labs in it | image/image::course_in
 User-Mode Linux keeps its memory in a file | lab/refused::seccomp_filter lab/refused::no_folder lab/refused::shared_memory
 `labkit/` is layered one way | unit/public_names::layers_import
 The contracts of import-linter | unit/public_names::layers_import
