@@ -68,11 +68,12 @@ def main(lifeline: int, folder: str, command: list[str]) -> None:
     for number in (SIGHUP, SIGINT, SIGTERM):
         libc.signal(number, SIG_IGN)
     os.set_inheritable(lifeline, False)
+    if folder:  # made here, it cannot be left by who ends before this runs; the command may look for it at once
+        os.makedirs(folder, mode=0o700, exist_ok=True)
     pid = run(command) if command else 0
     if folder:
         import shutil
 
-        os.makedirs(folder, mode=0o700, exist_ok=True)  # made here, it cannot be left by who ends before this runs
     for first, last in ((0, 2), (3, lifeline), (lifeline + 1, os.sysconf("SC_OPEN_MAX"))):
         os.closerange(first, last)
     select.select([lifeline, os.pidfd_open(pid)] if pid else [lifeline], [], [])

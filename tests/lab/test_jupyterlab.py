@@ -17,9 +17,7 @@ from .helpers import eventually, running
 from .jupyter import MINUTES, NOTEBOOK, copy_notebooks, jupyterlab, kernel_of, notebook_in, said
 
 pytestmark = pytest.mark.lab
-THREADS = (
-    "import threading; print([one.name for one in threading.enumerate() if one.name.startswith(('labkit-panel', 'labkit-send'))])"
-)
+THREADS = "import threading; print([one.name for one in threading.enumerate() if one.name.startswith('labkit-panel')])"
 PIDS = "import os; from labkit import Lab; print(os.getpid(), Lab.current.state[1])"
 
 
@@ -143,7 +141,7 @@ def test_interrupt_and_restart_end_the_sending(page: Page, notebooks: Path) -> N
 def test_closed_tab_ends_the_sending(windows: tuple[Browser, str], notebooks: Path) -> None:
     """Some time after its tab was closed (here 12 s instead of 150) the panel sleeps: nothing is sent, no thread runs."""
     page, kernel = sending(windows), kernel_of(notebooks)
-    said(kernel, "from labkit.panel import background; background.PATIENCE = 12")
-    eventually(lambda: "labkit-send" in said(kernel, THREADS), "the sender")
+    said(kernel, "from labkit.panel import panel; panel.PATIENCE = 12")
+    eventually(lambda: "labkit-panel" in said(kernel, THREADS), "the sender")
     page.close(run_before_unload=False)
     eventually(lambda: said(kernel, THREADS) == "[]\n", "the panel's sleep")
