@@ -7,6 +7,7 @@ import io
 import os
 import random
 import select
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -71,7 +72,7 @@ class Kept:
             self._keeper, self._lifeline = start_keeper(
                 folder, *command, pass_fds=pass_fds, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr.fileno()
             )
-        self.pid = self._keeper.pid
+        self.pid, self._folder = self._keeper.pid, folder
         assert self._keeper.stdin is not None and self._keeper.stdout is not None
         self.stdin: IO[bytes] = io.BufferedWriter(self._keeper.stdin)
         self.stdout: IO[bytes] = self._keeper.stdout
@@ -95,6 +96,8 @@ class Kept:
                 with open(os.pidfd_open(self.pid), "rb") as end:
                     readable(end, STOP_TIMEOUT)  # Popen.wait looks only every now and then
             self._keeper.wait(0)
+            if self._folder:  # somebody has killed its keeper
+                shutil.rmtree(self._folder, ignore_errors=True)
         except subprocess.TimeoutExpired as error:
             raise WaitTimeout(f"Waited {STOP_TIMEOUT:g} s for the end of the lab's Linux.", words=str(error)) from None
 

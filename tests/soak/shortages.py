@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from random import Random
 
-from labkit.errors import LabkitError
+from labkit.errors import LabkitError, wait_until
 from labkit.lab import Lab
 
 from .work import new_lab, open_and_close
@@ -36,7 +36,11 @@ class SmallDisk:
         subprocess.run(mount, check=True, timeout=60)
 
     def __exit__(self, *_exc: object) -> None:
-        subprocess.run(["umount", str(SMALL)], check=True, timeout=60)
+        # What has ended a moment ago may still hold it.
+        umount = ["umount", str(SMALL)]
+        wait_until(
+            lambda: not subprocess.run(umount, timeout=60, check=False).returncode, reason=f"the end of {SMALL}", timeout=10.0
+        )
         SMALL.rmdir()
 
 
