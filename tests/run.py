@@ -26,6 +26,7 @@ FEW = 10
 # What takes long and seldom breaks, of the machine that works are judged on and of the installation: run with the works.
 GUARDS = [
     "tests/lab/test_hostile_points.py",
+    "tests/lab/test_landlock.py",
     "tests/lab/test_typed.py",
     "tests/lab/test_known_machine.py",
     "tests/lab/test_jupyterlab.py",
