@@ -124,12 +124,18 @@ def grade(options: argparse.Namespace) -> int:
     if options.html:
         prepare_folder("The feedback", options.html, "name another folder with --html")
     notes = notes_of(options)
+    if options.task and (options.fresh or not notes or not notes.is_file()):
+        raise BadInput(
+            "--task judges one task again and keeps the rest, and there is nothing to keep.",
+            words="--fresh forgets it" if options.fresh else f"no notes of a batch in {notes}" if notes else "",
+            way_out="leave --task out, or name the --html, --csv or --notes of the batch",
+        )
     if notes and options.fresh:
         with writing("The notes of the batch", notes, "name another file with --notes"):
             notes.unlink(missing_ok=True)
     pages, by_hand = reports_in(options.files), by_hand_of(options)
     hand = read_by_hand(by_hand, row_names(pages), missing_ok=not options.by_hand) if by_hand else []
-    grades = grade_files(pages, jobs=options.jobs, notes=notes)
+    grades = grade_files(pages, jobs=options.jobs, notes=notes, tasks=sorted({*options.task}))
     give(grades, hand)
     try:
         if options.csv:
@@ -307,6 +313,8 @@ def parser() -> argparse.ArgumentParser:
     points = "points that you give: file,requirement,points,comment (default: by_hand.csv in --html, or beside --csv)"
     add.add_argument("--by-hand", type=Path, metavar="FILE", help=points)
     add.add_argument("--fresh", action="store_true", help="forget the notes and grade all again")
+    again = "judge only this task of every work again, and keep the rest (may be given several times)"
+    add.add_argument("--task", type=int, choices=(1, 2, 3, 4), action="append", default=[], metavar="N", help=again)
     add.set_defaults(run=grade)
     add = commands.add_parser("release", help="write the learner's edition of the notebooks")
     add.add_argument("--to", type=Path, required=True, metavar="DIR", help="an empty folder")

@@ -103,13 +103,16 @@ class Notes:
     def __init__(self, path: Path | None) -> None:
         self._path = path
 
-    def known(self) -> dict[str, Grade]:
-        """The grades that this judge has made, by the digest of their file; what was not measured is not among them."""
+    def known(self, *, of_any: bool = False) -> dict[str, Grade]:
+        """The grades that this judge has made (or any, with `of_any`), by the digest of their file.
+
+        What was not measured is not among them.
+        """
         found: dict[str, Grade] = {}
         for line in self._lines():
             try:
                 note = json.loads(line)
-                if note["edition"] != edition():
+                if not of_any and note["edition"] != edition():
                     continue
                 grade = Grade(**note["grade"])
                 if grade.state != NOT_MEASURED:
@@ -149,31 +152,48 @@ def file_digest(page: Path) -> str:
     return f"unreadable {page}"
 
 
-def grade_files(pages: Sequence[Path], *, jobs: int = 1, notes: Path | None = None) -> list[Grade]:
+def grade_files(pages: Sequence[Path], *, jobs: int = 1, notes: Path | None = None, tasks: Sequence[int] = ()) -> list[Grade]:
     """Grade reports, `jobs` at once (each runs two labs), with a progress bar; grades in `notes` are not made again.
 
-    Raises BadInput for no files or impossible jobs; a file that cannot be graded is a row that says why.
+    With `tasks` these of every work are judged again, and all else is kept as it is noted, whichever edition of labkit
+    measured it; a work without a note is judged whole. Raises BadInput for no files or impossible jobs; a file that cannot be
+    graded is a row that says why.
     """
     if not pages or not 1 <= jobs <= 64:
         raise BadInput("There is nothing to grade, or jobs is not from 1 to 64.", way_out="labkit grade FILE… --jobs 1")
     if notes:
         prepare_file("The notes of the batch", notes, "name another file with --notes")
     book = Notes(notes)
-    known = book.known()
+    before = {digest: grade for digest, grade in book.known(of_any=True).items() if grade.verdicts} if tasks else {}
+    known = {} if tasks else book.known()
     names = dict(zip(pages, row_names(pages), strict=True))
     digests = {page: file_digest(page) for page in pages}
     # A copy for each page: two may have the same content.
     grades = {page: Grade(**asdict(known[digests[page]]) | {"file": names[page]}) for page in pages if digests[page] in known}
     if grades:
         print(f"{len(grades)} of {len(pages)} are known from {notes} (--fresh grades them again)", file=sys.stderr)
-    grades |= grade_rest({page: names[page] for page in pages if page not in grades}, len(pages), jobs, book, digests)
+    if tasks:
+        numbers, again = ", ".join(map(str, tasks)), sum(digests[page] in before for page in pages)
+        whole = f"; {len(pages) - again} are not known from {notes}, and judged whole" if again < len(pages) else ""
+        print(f"task {numbers} of {again} works is judged again, the rest of them kept{whole}", file=sys.stderr)
+    rest = {page: (names[page], before.get(digests[page])) for page in pages if page not in grades}
+    grades |= grade_rest(rest, len(pages), jobs, book, digests, tasks)
     result = [grades[page] for page in pages]
     pairs(result)
     return result
 
 
-def grade_rest(rest: Mapping[Path, str], of: int, jobs: int, book: Notes, digests: Mapping[Path, str]) -> dict[Path, Grade]:
-    """Grade the pages that are not known yet, by their rows' names, noting each; `of` is how many there are with the known ones.
+def grade_rest(
+    rest: Mapping[Path, tuple[str, Grade | None]],
+    of: int,
+    jobs: int,
+    book: Notes,
+    digests: Mapping[Path, str],
+    tasks: Sequence[int],
+) -> dict[Path, Grade]:
+    """Grade the pages that are not known yet, noting each; `of` is how many there are with the known ones.
+
+    `rest` has each page's row name, and the grade of which only `tasks` are made again.
 
     An interrupt ends the labs at once; a work that was under way is not noted. Raises LabError when no thread is to be had.
     """
@@ -182,7 +202,10 @@ def grade_rest(rest: Mapping[Path, str], of: int, jobs: int, book: Notes, digest
     bar = tqdm(total=of, initial=of - len(rest), unit="work", disable=None)
     with bar, ThreadPoolExecutor(jobs) as pool:
         try:
-            waiting = {pool.submit(grade_one, page, name=name, stop=stop): page for page, name in rest.items()}
+            waiting = {
+                pool.submit(grade_one, page, name=name, stop=stop, before=before, tasks=tasks): page
+                for page, (name, before) in rest.items()
+            }
             for done in finished(waiting):
                 page = waiting[done]
                 grades[page] = done.result(0)

@@ -17,6 +17,7 @@ from typing import Any
 from ..errors import BadInput, CourseError, LabkitError, plain, shortage, tail
 from ..homework.submission import altered, answers_in, read, unpack
 from ..judge.check import Stop, check_work
+from ..judge.verdict import Verdict, Verdicts
 from ..machine.temporary import own_folder
 
 # Names and sentences of a submission are shown to the teacher this long at the most, characters; and so many edits.
@@ -133,8 +134,13 @@ def edits(data: dict[str, Any]) -> list[str]:
     return [f"edited after it was made: {printable(name)}" for name in names[:EDITS]] + more
 
 
-def grade_one(page: Path, *, name: str = "", stop: Stop | None = None) -> Grade:
-    """Grade one file, whose row is called `name`; whatever is wrong with it, or here, becomes a flag."""
+def grade_one(
+    page: Path, *, name: str = "", stop: Stop | None = None, before: Grade | None = None, tasks: Sequence[int] = ()
+) -> Grade:
+    """Grade one file, whose row is called `name`; whatever is wrong with it, or here, becomes a flag.
+
+    With the grade of `before` only `tasks` are judged again, and the other verdicts are kept.
+    """
     grade, began = Grade(file=name or printable(page.name)), time.monotonic()
     try:
         data = read(page)
@@ -142,7 +148,7 @@ def grade_one(page: Path, *, name: str = "", stop: Stop | None = None) -> Grade:
         grade.claimed = int(data["verdicts"]["points"])
         grade.claims = claims(data["verdicts"])
         grade.flags += edits(data)
-        measure(grade, data, stop)
+        measure(grade, data, stop, before, tasks)
     except BadInput as error:
         grade.flags.append(printable(f"{error.tried} {error.words} {error.way_out}"))
     except Exception as error:  # one bad file, or one bad minute of this machine, never stops the others
@@ -162,7 +168,9 @@ def not_measured(grade: Grade, error: Exception) -> None:
     grade.flags.append(f"could not be graded here: {printable(words)} (way out: {printable(way_out)}; {AGAIN})")
 
 
-def measure(grade: Grade, data: dict[str, Any], stop: Stop | None = None) -> None:
+def measure(
+    grade: Grade, data: dict[str, Any], stop: Stop | None = None, before: Grade | None = None, tasks: Sequence[int] = ()
+) -> None:
     """Run the work of a report again and note what differs from its claims."""
     with tempfile.TemporaryDirectory(prefix="grade-", dir=own_folder(), ignore_cleanup_errors=True) as folder:
         work = Path(folder) / "work"
@@ -172,7 +180,12 @@ def measure(grade: Grade, data: dict[str, Any], stop: Stop | None = None) -> Non
         if data["answers"] != answers:
             grade.flags.append("the answers shown are not those in its work")
         try:
-            verdicts = check_work(work, trusted=False, stop=stop)
+            if before:
+                again = check_work(work, tasks, trusted=False, stop=stop)
+                kept = [Verdict(**row) for row in before.verdicts if row["task"] not in tasks]
+                verdicts = Verdicts(sorted([*kept, *again], key=lambda row: row.requirement), again.linux)
+            else:
+                verdicts = check_work(work, trusted=False, stop=stop)
         except BadInput as error:  # it was unpacked here, so what is wrong with it now is not the work
             raise CourseError(error.tried, words=error.words, way_out=error.way_out) from error
     grade.measured, grade.of, grade.by_hand = verdicts.points, verdicts.of, verdicts.by_hand

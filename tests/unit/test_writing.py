@@ -271,6 +271,17 @@ def test_batch_goes_on_and_begins_again_when_asked(words: dict[str, str], tmp_pa
     assert {path.name for path in (tmp_path / "pages").iterdir()} == {"index.html", "answers.html", "001-ann.html"}
 
 
+@pytest.mark.parametrize("more", [["--html", "@NEW@"], ["--html", "@OLD@", "--fresh"], []])
+def test_one_task_without_a_batch_is_refused(
+    words: dict[str, str], tmp_path: Path, judged: list[Path], capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    """`grade --task` keeps the rest of what is noted: where there is nothing to keep, it says so and judges nothing."""
+    places = {"@NEW@": str(tmp_path / "new"), "@OLD@": str(tmp_path / "old")}
+    assert main(["grade", words["@REPORT@"], "--html", places["@OLD@"]]) == 0
+    assert main(["grade", words["@REPORT@"], "--task", "4", *(places.get(word, word) for word in more)]) == 3
+    assert "there is nothing to keep" in capsys.readouterr().err and len(judged) == 1
+
+
 def test_points_by_hand_are_kept_by_every_regrade(
     words: dict[str, str], tmp_path: Path, judged: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

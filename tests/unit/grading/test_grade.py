@@ -196,6 +196,31 @@ def test_interrupted_batch_goes_on(report: Report, tmp_path: Path, judged: list[
     assert len(judged) == 4
 
 
+def test_one_task_of_all_is_judged_again_and_the_rest_kept(
+    report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its verdicts, points and flags are new, whatever edition made the others; a work that has no note is judged whole."""
+    pages = [written(tmp_path, f"{name}.html", sealed(report | {"who": {"name": name}})) for name in "abc"]
+    asked: list[tuple[int, ...]] = []
+
+    def check_work(work: Path, tasks: Any = (1, 2), *, trusted: bool, stop: Any = None) -> Verdicts:
+        asked.append(tuple(tasks))
+        seen = (passed if len(asked) > 2 else lambda words: failed(words, "h"))(f"time {len(asked)}")
+        return Verdicts([verdict(f"{task}.1", seen) for task in tasks], "uml")
+
+    monkeypatch.setattr(grading, "check_work", check_work)
+    grade_files(pages[:2], notes=tmp_path / "notes")
+    monkeypatch.setattr(batch, "edition", lambda: "a later one")
+    first, _, third = grade_files(pages, notes=tmp_path / "notes", tasks=[2])
+    assert asked == [(1, 2), (1, 2), (2,), (2,), (1, 2)]
+    assert "task 2 of 2 works is judged again, the rest of them kept; 1 are not known" in capsys.readouterr().err
+    assert [(row["requirement"], row["evidence"]) for row in first.verdicts] == [("1.1", "time 1"), ("2.1", "time 3")]
+    assert [row["evidence"] for row in third.verdicts] == ["time 5", "time 5"]
+    assert (first.measured, first.of) == (8, 10) and "claims 0 points, measured 8" in first.flags
+    assert next(iter(grade_files(pages, notes=tmp_path / "notes"))).verdicts == first.verdicts
+    assert len(asked) == 5
+
+
 def test_interrupt_ends_the_batch_and_notes_nothing_more(
     report: Report, tmp_path: Path, judged: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
