@@ -32,7 +32,7 @@ On Debian 12 or later | fresh/fresh::the_two_commands lab_script::installs_what
 # runs the tests | fresh/fresh::the_two_commands lab_script::tests_install_their_own
 The first call installs what is missing | lab_script::installs_what lab_script::a_user_without_root fresh/fresh::the_two_commands lab_script::the_environment_of_before packaging::lock_is_complete
 later calls start at once | lab_script::installs_what
-native commands are as good as the helpers | lab/release::natively_solved lab/backends::what_somebody lab/daemons::what_somebody unit/services/ipvs::service_in_the_table
+native commands are as good as the helpers | lab/release::natively_solved lab/backends::what_somebody lab/daemons::what_somebody unit/services/services::service_in_the_table
 A page that is there is left | lab/backends::page_that_is_there
 No service of those packages | lab_script::a_service_never_starts
 a new environment is made beside the old one | lab_script::a_running_program lab_script::the_environment_of_before

@@ -44,7 +44,8 @@ def lab(fake_lab: Any) -> Any:
     fake_lab.started, fake_lab.next, fake_lab.task = [], Process, None
     fake_lab.answers |= {
         "exists": lambda *_place: bool(fake_lab.files), "named": [],
-        "describe": {"command": "/root/nginx.conf /root/dnsmasq.conf"}, "wait_for_listener": "listening", "listeners": [LISTENER], "add_dummy": None, "remove_dummy": True,
+        "describe": {"command": "/root/nginx.conf /root/dnsmasq.conf"}, "wait_for_listener": "listening",
+        "listeners": [LISTENER], "add_dummy": None, "remove_dummy": True,
     }  # fmt: skip
 
     def run(command: str, **options: Any) -> Any:
