@@ -19,8 +19,9 @@ from .bwrap import WITHOUT, first_free, own_ranges, user_name, way_out
 from .folder import CALLS, LabFolder
 from .host import LOG, HostLinux, load_ipvs
 from .link import Link, finish
+from .packages import UML, way_to_uml
 from .temporary import Kept
-from .uml import BareUmlLinux, LandlockUmlLinux, UmlLinux
+from .uml import PROGRAM, BareUmlLinux, LandlockUmlLinux, UmlLinux
 from .view import FOLDER, PATH
 
 # The schedulers of IPVS that the notebooks and the works of learners use; wlc is what ipvsadm takes by itself.
@@ -68,11 +69,11 @@ TIMEOUT = 10.0
 
 def remedy(need: str, linux: str) -> str:
     """What helps where the Linux called `linux` lacks `need`, by how this machine is."""
-    to_uml = "leave it to User-Mode Linux" + ("" if shutil.which("linux.uml") else ": sudo apt-get install user-mode-linux")
+    to_uml = "leave it to User-Mode Linux" + ("" if shutil.which(PROGRAM) else f": {way_to_uml()}")
     if need == "capture":
         return "tshark's dumpcap must be there, and every user must be allowed to run it: sudo chmod 755 /usr/bin/dumpcap"
     if linux != "host":
-        return "sudo apt-get install --reinstall user-mode-linux"
+        return f"sudo apt-get install --reinstall {UML}"
     if need == "users":
         commands = [] if shutil.which("newuidmap") and shutil.which("newgidmap") else ["sudo apt-get install uidmap"]
         if os.geteuid() and None in own_ranges():
@@ -258,7 +259,7 @@ def choose(needs: Iterable[str], folder: LabFolder, *, trusted: bool = True) -> 
         attempts.append(result)
         if any(check.need in WISHED and not check.worked for check in result.checks):
             queue.append((linux, [need for need in asked if need not in WISHED]))  # where no other has it
-    ways = [way for result in attempts if (way := result.way_out or shortage(str(result))) and (trusted or way != WITHOUT)]
+    ways = sorted(filter(None, (result.way_out or shortage(str(result)) for result in attempts)), key=WITHOUT.__eq__)  # it last
     raise NoLinux(
         f"No Linux for a lab that needs {', '.join(wanted)}.",
         words="\n".join(map(str, attempts)),

@@ -3,33 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
-import shutil
-import subprocess
 from typing import Any
 
 from . import landlock
 from .bwrap import WITHOUT, apparmor
 from .choose import Attempt, holds_others, try_all
-from .view import PATH
+from .packages import PROGRAMS, apt_has_lists, missing, offered
 
-# Program: the Debian package that has it, and what it is needed for.
-PROGRAMS = {
-    "bwrap": ("bubblewrap", "the view"),
-    "linux.uml": ("user-mode-linux", "a Linux of the lab's own, for IPVS"),
-    "newuidmap": ("uidmap", "user ids in a lab of an ordinary user"),
-    "python3": ("python3", "task 1"),
-    "curl": ("curl", "tasks 1, 3, 4"),
-    "dnsmasq": ("dnsmasq", "task 2"),
-    "dig": ("bind9-dnsutils", "task 2"),
-    "ip": ("iproute2", "task 3"),
-    "ipvsadm": ("ipvsadm", "task 3"),
-    "nft": ("nftables", "dropped packets, task 2"),
-    "nginx": ("nginx-light", "task 4"),
-    "tshark": ("tshark", "captures"),
-    "keepalived": ("keepalived", "notebook 5"),
-    "wrk": ("wrk", "notebook 5"),
-}
 # What each need is for.
 TASKS = {"users": "task 1", "drop": "task 2", "ipvs": "task 3, notebook 5", "capture": "task 4"}
 
@@ -54,7 +34,6 @@ def examine() -> dict[str, Any]:
     apparmor (what its profiles say about bubblewrap, "" where it restricts nothing), lists (True when apt has lists of packages).
     """
     attempts = try_all()
-    missing = [package for program, (package, _) in PROGRAMS.items() if not shutil.which(program, path=PATH)]
     chosen = {need: next((a.linux.title for a in attempts if can(a, need)), None) for need in TASKS}
     # Notebook 4 does not ask its Linux for captures: it takes the first that every lab could take.
     if chosen["capture"] != chosen["users"]:
@@ -62,28 +41,12 @@ def examine() -> dict[str, Any]:
     others = next((a.linux.title for a in attempts if holds_others(a.linux) and not a.words), None)
     ways = [a.way_out for a in attempts if holds_others(a.linux) and a.way_out not in ("", WITHOUT)]
     ways += [landlock.why_none()[1]] if landlock.abi() < landlock.SCOPED else []
-    lists = bool(said_by("apt-get", "indextargets", "--format", "$(FILENAME)", "Created-By: Packages"))
+    lacking = missing()
     return {
         "candidates": [row(a) for a in attempts], "chosen": chosen, "others": others,
-        "help_others": "" if others else "".join(ways[:1]), "missing": missing, "offered": offered(missing),
-        "kernel": os.uname().release, "landlock": landlock.abi(), "apparmor": apparmor()[0], "lists": lists,
+        "help_others": "" if others else "".join(ways[:1]), "missing": lacking, "offered": offered(lacking),
+        "kernel": os.uname().release, "landlock": landlock.abi(), "apparmor": apparmor()[0], "lists": apt_has_lists(),
     }  # fmt: skip
-
-
-def offered(packages: list[str]) -> list[str]:
-    """Those of the packages that can be installed from this system's sources (apt-cache(8), policy): others stop apt-get."""
-    policy = said_by("apt-cache", "policy", *packages)
-    found = dict(re.findall(r"^(\S+):\n(?:  .*\n)*?  Candidate: (.*)$", policy, re.MULTILINE))
-    return [package for package in packages if found.get(package, "(none)") != "(none)"]
-
-
-def said_by(*command: str) -> str:
-    """What a program of apt prints, "" when it cannot be run."""
-    try:
-        options: dict[str, Any] = {"env": {**os.environ, "LC_ALL": "C"}, "capture_output": True, "text": True}
-        return str(subprocess.run(command, timeout=60, check=False, **options).stdout)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
 
 
 def can(attempt: Attempt, need: str) -> bool:
@@ -101,7 +64,7 @@ def help_command(found: dict[str, Any]) -> str:
         c["remedy"] for row in found["candidates"] for c in row["checks"] if c["need"] in ("users", *lacking) and c["remedy"]
     ]
     if lacking and ways:
-        return str(ways[0])
+        return str(sorted(ways, key=WITHOUT.__eq__)[0])  # what another candidate needs first
     if found["missing"] and not found["lists"]:
         return f"sudo apt-get update && sudo apt-get install {' '.join(found['missing'])}"
     return ""

@@ -19,6 +19,7 @@ from . import landlock
 from .bwrap import IdMaps, start_bwrap
 from .folder import LabFolder
 from .host import LOG
+from .packages import way_to_uml
 from .temporary import Kept, own_folder
 from .view import ETC_FROM_HOST, FOLDER, LABKIT, PATH, View, environment, etc_from_host, machine_arguments, own, system, view_of
 
@@ -123,7 +124,7 @@ class UmlLinux:
 def require_uml() -> None:
     """Raise LabError when User-Mode Linux is not installed."""
     if not shutil.which(PROGRAM) or not MODULES.is_dir():
-        raise LabError(f"User-Mode Linux (`{PROGRAM}`) is not installed.", way_out="apt-get install user-mode-linux")
+        raise LabError(f"User-Mode Linux (`{PROGRAM}`) is not installed.", way_out=way_to_uml())
 
 
 def write_inner_view(folder: LabFolder, view: View) -> None:
@@ -229,6 +230,7 @@ class LandlockUmlLinux(BareUmlLinux):
 
     def start(self, folder: LabFolder) -> Kept:
         """As User-Mode Linux alone. Raises LabError also where Landlock cannot do what is needed."""
+        require_uml()  # where there can be none, Landlock would be no help
         if landlock.abi() < (landlock.SCOPED if self.copy_home else 1):
             words, way_out = landlock.why_none()
             raise LabError("Landlock, which would keep User-Mode Linux in, does not serve here.", words=words, way_out=way_out)

@@ -13,6 +13,7 @@ from labkit.errors import NoLinux
 from labkit.lab import Lab
 from labkit.machine import uml as xstate
 from labkit.machine.choose import candidates
+from labkit.machine.packages import way_to_uml
 from labkit.machine.temporary import own_folder
 
 from .helpers import CANDIDATES, LabFactory, running
@@ -79,7 +80,7 @@ def test_without_user_mode_linux_there_is_no_uml(
     path_without("linux.uml")
     error = words_of_no_linux(tmp_path, monkeypatch, needs={"ipvs"})
     assert error.words.count("linux.uml") == 2
-    assert error.way_out == "apt-get install user-mode-linux"
+    assert error.way_out == way_to_uml()
 
 
 def test_without_user_mode_linux_the_running_kernel_still_carries_a_lab(

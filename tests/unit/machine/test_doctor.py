@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from labkit.machine.doctor import TASKS, as_text, offered
+from labkit.machine.doctor import TASKS, as_text
 
 HOST, UML = "bubblewrap + the running kernel", "bubblewrap + User-Mode Linux"
 IPVS = {"need": "ipvs", "what": "IPVS", "worked": False, "words": "no IPVS", "remedy": "leave it to User-Mode Linux"}
@@ -55,12 +55,6 @@ def test_package_that_is_not_offered_is_named_with_what_it_is_for() -> None:
     assert "not offered by apt: user-mode-linux (a Linux of the lab's own, for IPVS)" in as_text(
         found({}, "user-mode-linux wrk", "wrk")
     )
-
-
-def test_offered_is_what_apt_can_install() -> None:
-    """A package that apt has never heard of is not offered, one that it has installed is."""
-    assert offered(["bash", "labkit-no-such-package", "apt"]) == ["bash", "apt"]
-    assert offered(["labkit-no-such-package"]) == []
 
 
 def test_apparmor_is_told_where_it_restricts() -> None:

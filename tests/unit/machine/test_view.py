@@ -14,6 +14,7 @@ from labkit.machine import uml
 from labkit.machine.folder import LabFolder
 from labkit.machine.host import SHARED_KERNEL, host_arguments
 from labkit.machine.link import SLACK
+from labkit.machine.packages import way_to_uml
 from labkit.machine.uml import require_uml, uml_arguments
 from labkit.machine.view import BIN, CAPABILITIES, ENTER, ETC, ETC_FROM_HOST, FOLDER, HOME, LABKIT, PYTHON, SHARED, SITE
 
@@ -108,4 +109,4 @@ def test_missing_modules_of_user_mode_linux_are_named_with_their_package(monkeyp
     monkeypatch.setattr(uml, "MODULES", tmp_path / "none")
     with pytest.raises(LabError, match=r"linux\.uml") as caught:
         require_uml()
-    assert caught.value.way_out == "apt-get install user-mode-linux"
+    assert caught.value.way_out == way_to_uml()
