@@ -3,6 +3,11 @@
 # ruff: noqa: E501 (a command a line)
 from __future__ import annotations
 
+import base64
+import subprocess
+import tempfile
+from pathlib import Path
+
 from hostile import Hostile
 from works import RIGHT
 
@@ -39,6 +44,14 @@ import ctypes, os, sys
 file = os.memfd_create("nginx")
 os.write(file, open(os.path.realpath(sys.executable), "rb").read())
 os.execve(f"/proc/self/fd/{file}", ["nginx", "proxy.py"], dict(os.environ, PYTHONHOME=sys.base_prefix))
+"""
+# Has nginx load code that has no file.
+PRELOAD = """\
+import os
+file = os.memfd_create("own", 0)
+os.write(file, open("own.so", "rb").read())
+if not os.fork():
+    os.execve("/usr/sbin/nginx", ["nginx", "-c", "/root/nginx.conf"], dict(os.environ, LD_PRELOAD=f"/proc/self/fd/{file}"))
 """
 # Ends nginx as soon as the active server dies: where a helper survives until then, points are lost.
 SPOILER = """\
@@ -105,6 +118,45 @@ for pid in subprocess.run(["pgrep", "-x", "nginx"], capture_output=True, text=Tr
                     memory.seek(int(first, 16) + found.start())
                     memory.write(struct.pack("q", 7))
 """
+# Code that writes that number from inside: a timer's handler in memory without a file, once the library it came in is unmapped.
+HIDDEN = """\
+#define _GNU_SOURCE
+#include <link.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+static struct { void (*leave)(void *, long); char *heap; } *own = (void *)0x200000000;
+__attribute__((section(".moved"))) static void on_timer(int number) {
+    char *end;
+    __asm__ volatile("syscall" : "=a"(end) : "a"(12), "D"(0) : "rcx", "r11", "memory");
+    struct { char *leave, *heap; } *known = (void *)0x200000000;
+    for (long *at = (long *)known->heap; (char *)(at + 2) <= end; at++)
+        if (at[0] == 1 && at[1] == 12345) at[0] = 7;
+}
+__attribute__((section(".moved"))) static void leave(void *from, long length) {
+    long result;
+    __asm__ volatile("syscall" : "=a"(result) : "a"(11), "D"(from), "S"(length) : "rcx", "r11", "memory");
+}
+__attribute__((noinline)) static void prepare(void) {
+    own = mmap(own, 8192, 7, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    char *copy = (char *)own + 64, *first = (char *)on_timer < (char *)leave ? (char *)on_timer : (char *)leave;
+    memcpy(copy, first, 2048);
+    own->heap = sbrk(0);
+    own->leave = (void *)(copy + ((char *)leave - first));
+    struct sigaction action = {.sa_handler = (void *)(copy + ((char *)on_timer - first)), .sa_flags = SA_RESTART};
+    sigaction(SIGRTMIN + 5, &action, 0);
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN + 5};
+    timer_t timer;
+    timer_create(CLOCK_MONOTONIC, &event, &timer);
+    timer_settime(timer, 0, &(struct itimerspec){.it_value = {1}, .it_interval = {1}}, 0);
+}
+__attribute__((constructor)) static void begin(void) {
+    prepare();
+    own->leave((void *)((long)begin & ~4095L), 4096);  // a jump: nothing returns to what is gone
+}
+"""
 # Answers every question for A records with the two addresses.
 NAMES = """\
 import socket
@@ -134,14 +186,30 @@ def mirrored(count: int) -> str:
     )
 
 
+def compiled(source: str) -> str:
+    """The lines of a script that make own.so, a library of this C source."""
+    with tempfile.NamedTemporaryFile() as file:  # a linker cannot write to a pipe
+        command = ["cc", "-O2", "-s", "-shared", "-fPIC", "-o", file.name, "-x", "c", "-"]
+        subprocess.run(command, input=source, check=True, text=True)
+        library = Path(file.name).read_bytes()
+    return f"base64 -d >own.so <<'END'\n{base64.encodebytes(library).decode()}END\n"
+
+
 SPOIL = f"cat >spoiler.py <<'END'\n{SPOILER}END\n"
 SEVEN = {"nginx_conf": RIGHT["nginx.conf"]}
+COUNTED = {
+    "nginx_conf": "daemon off;\nmaster_process off;\n" + ONE["nginx.conf"].replace("fail_timeout=30s", "fail_timeout=12345s")
+}
+HIDES = compiled(HIDDEN)
 BELLS = RIGHT["nginx.conf"].replace("http {", RING)
 TALKERS = [
     talks("interpreter-called-nginx", INTERPRETER + "cp $python /opt/nginx; /opt/nginx proxy.py &\n", 0, proxy_py=PROXY),
     talks("interpreter-of-no-file", "python3 memory.py &\n", 0, proxy_py=PROXY, memory_py=MEMORY),
     talks("nginx-called-python", "cp $(command -v nginx) /opt/python3; /opt/python3 -c ~/nginx.conf\n", 6, task=1, nginx_conf="events {}\nhttp { server { listen 8081; root /root/backend1; } server { listen 8082; root /root/backend2; } }\nuser root;\n"),
-    talks("code-of-its-own", "cp /lib/*/libm.so.6 ~/own.so; LD_PRELOAD=~/own.so nginx -c ~/nginx.conf\n", 0, **SEVEN),
+    talks("code-of-its-own", HIDES + "LD_PRELOAD=~/own.so nginx -c ~/nginx.conf &\n", **COUNTED),
+    talks("code-of-a-deleted-file", HIDES + "exec 9<own.so; rm own.so; LD_PRELOAD=/proc/self/fd/9 nginx -c ~/nginx.conf &\n", **COUNTED),
+    talks("code-of-no-file", HIDES + "python3 memory.py\nnginx -c ~/nginx.conf &\n", memory_py=PRELOAD, **COUNTED),
+    talks("code-as-a-module", HIDES + "nginx -c ~/module.conf || nginx -c ~/nginx.conf &\n", module_conf="load_module /root/own.so;\n" + COUNTED["nginx_conf"], **COUNTED),
     talks("helper-on-the-port", SPOIL + f"cat >hold.py <<'END'\n{HOLD % ('STREAM', 5, 8888)}{SPOILER}END\npython3 hold.py &\nsleep 1\n" + SCRIPT, 35, **SEVEN),
     talks("helper-on-the-protocol", SPOIL + f"cat >hold.py <<'END'\n{HOLD % ('DGRAM', 1, 8888)}{SPOILER}END\npython3 hold.py &\nsleep 1\n" + SCRIPT, 35, **SEVEN),
     talks("helper-for-names", "python3 names.py &\nsleep 1\ndnsmasq --no-resolv --no-hosts --server=127.0.0.9 --listen-address=127.0.0.1 --bind-interfaces --cache-size=0\n", 0, task=2, names_py=NAMES),

@@ -96,6 +96,7 @@ is said before grading begins | unit/writing::bad_path
 Digests show which file | unit/homework/submission::edited_piece unit/homework/submission::every_edit
 Its commands run only on User-Mode Linux that | lab/isolation::work_of_others lab/refused::hostile_works lab/refused::namespaces_and lab/hostile::hostile_work unit/machine/view::cell_writes_only
 What it leaves in the background | lab/works::what_a_script_leaves lab/hostile_points::work_is_not
+Nothing that it writes is ever loaded as code | lab/hostile_points::work_is_not unit/machine/cell::rules_that
 A program counts by the system's file | lab/hostile_points::work_is_not
 Nothing of it is imported or rendered | lab/hostile::hostile_work unit/grading/feedback::markup unit/grading/feedback::page_acts
 tshark reads its capture without | lab/landlock::reader_of unit/measure/capture::capture_of_strangers
@@ -140,7 +141,7 @@ the tests and their last results in | readme::files_that
 To refresh the notebooks' outputs | lab/report::all_notebooks lab/report::committed
 """
 # Times of one machine, limits, advice, and what was not tried.
-UNTESTED = """What is not seen: code of its own; It takes two to four minutes; Twenty works take about; What that proves; What it does not prove; somebody who edits it with labkit's own code
+UNTESTED = """It takes two to four minutes; Twenty works take about; What that proves; What it does not prove; somebody who edits it with labkit's own code
 A submission is not trusted.; Before Linux 6.12 whoever; Such a one could also; The guest's kernel is as old; A lab is a *view*; there it runs about three times as fast; What this isolation is for; It shares the kernel
 The system packages still; conda-forge was not reachable; **Binder**; Not tried: it builds; By hand also on; Not run on an Ubuntu itself; Not tried for want; **Windows**; **macOS**; `pre-commit install` lets; A task's points are the sum; A new task has a module; BSD-3-Clause."""
 ROWS = [tuple(line.rsplit(" | ", 1)) for line in PROVEN.strip().splitlines()]

@@ -14,8 +14,9 @@ from ..inside import judge, processes, recorder, sockets, typed
 from ..inside.processes import OUTPUT_LIMIT
 from ..inside.typed import BEGIN, END, ENDS, FIELD
 from ..lab import Lab, Result
+from ..machine.cell import cell_command
 from ..machine.link import SLACK, P, T, finish
-from ..machine.view import BIN, HOME, cell_command
+from ..machine.view import BIN, HOME
 from .cause import Line, cause, words_for_evidence
 
 SCRIPT_TIMEOUT = 60.0

@@ -17,6 +17,7 @@ from pathlib import Path
 from ..errors import LabError
 from . import landlock
 from .bwrap import IdMaps, start_bwrap
+from .cell import write_rules
 from .folder import LabFolder
 from .host import LOG
 from .packages import way_to_uml
@@ -133,6 +134,7 @@ def write_inner_view(folder: LabFolder, view: View) -> None:
     (folder.path / "view.sh").write_text(f"exec {command}\n", encoding="utf-8")
     if view.copy_home:
         (folder.path / ".curlrc").touch()  # curl looks on in root's home when it finds none
+        write_rules(folder.path)
 
 
 def boot_command(init: str, folder: str, library: str | None, *, memory: str = "/tmp", limited: bool = False) -> list[str]:
@@ -142,10 +144,10 @@ def boot_command(init: str, folder: str, library: str | None, *, memory: str = "
     """
     words = [PROGRAM, f"mem={MEMORY_BYTES >> 20}M", "rootfstype=hostfs", "rootflags=/", "rw", f"init={init}"]
     words += [f"LABKIT_FOLDER={folder}", f"uml_dir={folder}", "con=null", "con0=null", "ssl0=fd:3,fd:4", "quiet", *QUICK.split()]
-    line = shlex.join(words)
     variables = f"TMPDIR={shlex.quote(memory)} " + (f"LD_PRELOAD={shlex.quote(library)} " if library else "")
+    words += ["security=apparmor"] if limited else []
     limits, timeout = (f"ulimit -f {FILE_BLOCKS}; ", f"timeout -s KILL {LIFETIME} ") if limited else ("", "")
-    return ["/bin/sh", "-c", f"exec 3<&0 4>&1 </dev/null >&2; {limits}{variables}exec {timeout}{line}"]
+    return ["/bin/sh", "-c", f"exec 3<&0 4>&1 </dev/null >&2; {limits}{variables}exec {timeout}{shlex.join(words)}"]
 
 
 def uml_arguments(view: View, library: Path | None) -> list[str]:

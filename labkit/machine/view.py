@@ -1,4 +1,4 @@
-"""The view, which files a lab sees, and the cell, where a stranger's commands run: argument lists by pure functions.
+"""The view, which files a lab sees: argument lists by pure functions.
 
 The same view is used on both Linuxes: directly over the running kernel, or by the bubblewrap that runs inside
 User-Mode Linux. Nothing of the user's own is in it but the lab's home.
@@ -12,7 +12,6 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..inside.processes import GROUPS
 from . import landlock
 from .folder import LabFolder
 
@@ -168,52 +167,3 @@ def machine_arguments(view: View) -> list[str]:
         *("--die-with-parent", "--new-session", "--chdir", HOME),
         *environment(FOLDER if view.copy_home else HOME), *machine_files(view), "--", *agent_command(view),
     ]  # fmt: skip
-
-
-# In the lab's root folder, which the cell does not see.
-ETC = "/cell-etc"
-# Of /etc all but this, hundreds of links, is copied; by tar, because cp -a takes two folders of different file systems that have
-# the same number for one, and /etc is made of two.
-ALTERNATIVES = "/alternatives"
-SHARED = (HOME, "/tmp", "/run", "/var")
-# What root needs to set up networks and services, and no more (capabilities(7)).
-CAPABILITIES = (
-    "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_ADMIN", "NET_BIND_SERVICE", "NET_RAW", "SETFCAP", "SETGID",
-    "SETPCAP", "SETUID", "SYS_CHROOT",
-)  # fmt: skip
-# Processes and threads, and bytes of memory with the files in it, of a guest that has 512 MB.
-MAX_PROCESSES, MAX_MEMORY = 256, 256 * 1024 * 1024
-# The first command makes the group; the processes are one level below the limits, and the first to go when memory is short.
-ENTER = f"""\
-set -e
-if ! [ -d {ETC} ]; then
-    mkdir -p {GROUPS}
-    mount -t cgroup2 cell {GROUPS}
-    echo '+pids +memory +cpu' >{GROUPS}/cgroup.subtree_control
-    mkdir -p {GROUPS}/cell/inner
-    echo {MAX_PROCESSES} >{GROUPS}/cell/pids.max
-    echo {MAX_MEMORY} >{GROUPS}/cell/memory.max
-    echo 0 >/proc/sys/user/max_user_namespaces
-    echo 3 >/proc/sys/kernel/yama/ptrace_scope
-    mkdir -p {ETC}{ALTERNATIVES}
-    tar -C /etc --exclude=.{ALTERNATIVES} --hard-dereference -c . | tar -C {ETC} -xp
-fi
-echo $$ >{GROUPS}/cell/inner/cgroup.procs
-echo 1000 >/proc/$$/oom_score_adj
-exec "$@"
-"""
-
-
-def cell_command(command: list[str]) -> list[str]:
-    """`command` in a cell; its processes in the background go on when it ends."""
-    keep = [part for name in CAPABILITIES for part in ("--cap-add", f"CAP_{name}")]
-    sandbox = [
-        *("bwrap", "--unshare-pid", "--unshare-ipc", "--cap-drop", "ALL", *keep, "--setenv", "HOME", HOME),
-        *("--ro-bind", "/usr", "/usr", *USR_LINKS, *OPEN_OPT, "--ro-bind", BIN, BIN, "--ro-bind-try", PYTHON, PYTHON),
-        *("--bind", ETC, "/etc"),
-        *("--ro-bind-try", f"/etc{ALTERNATIVES}", f"/etc{ALTERNATIVES}"),
-        *(part for place in SHARED for part in ("--bind", place, place)), "--dir", GROUPS, "--dev", "/dev", "--proc", "/proc",
-        *("--ro-bind", "/proc/cpuinfo", "/proc/cpuinfo"),
-        *("--ro-bind", "/proc/sys", "/proc/sys", "--bind", "/proc/sys/net", "/proc/sys/net", "--chdir", HOME, "--"),
-    ]  # fmt: skip
-    return ["/bin/sh", "-c", ENTER, "cell", *sandbox, *command]

@@ -22,7 +22,7 @@ from labkit.homework.submission import as_block, build
 from labkit.judge.check import check_work
 from labkit.judge.verdict import BY_HAND, Verdicts
 from labkit.lab import Lab
-from labkit.machine.view import cell_command
+from labkit.machine.cell import cell_command
 
 from .helpers import eventually
 

@@ -13,7 +13,8 @@ from labkit.inside.typed import run
 from labkit.judge.bench import lines_of, shell_of
 from labkit.judge.cause import Line
 from labkit.lab import Lab
-from labkit.machine.view import HOME, cell_command
+from labkit.machine.cell import cell_command
+from labkit.machine.view import HOME
 
 pytestmark = pytest.mark.lab
 

@@ -11,14 +11,13 @@ import pytest
 from labkit.errors import LabError
 from labkit.judge import bench
 from labkit.machine import uml
+from labkit.machine.cell import CAPABILITIES, ENTER, ETC, SHARED, cell_command
 from labkit.machine.folder import LabFolder
 from labkit.machine.host import SHARED_KERNEL, host_arguments
 from labkit.machine.link import SLACK
 from labkit.machine.packages import way_to_uml
 from labkit.machine.uml import require_uml, uml_arguments
-from labkit.machine.view import BIN, CAPABILITIES, ENTER, ETC, ETC_FROM_HOST, FOLDER, HOME, LABKIT, PYTHON, SHARED, SITE
-
-from labkit.machine.view import View, agent_command, cell_command, machine_arguments  # isort: skip
+from labkit.machine.view import BIN, ETC_FROM_HOST, FOLDER, HOME, LABKIT, PYTHON, SITE, View, agent_command, machine_arguments
 
 CELL = cell_command(["sh", "task1.sh"])
 # Both views of a home that is the learner's: directly over the running kernel, and outside a Linux of the lab's own.

@@ -1,0 +1,115 @@
+"""The cell, where a stranger's commands run, in the guest beside the agent that judges them: argument lists by pure functions.
+
+The guest's own kernel confines what runs there: nothing that a work can write is loaded as code. What it writes can be run, as
+what it is; but no program of the system can be made to run other code than its own (AppArmor's right `m`, mmap(2) with
+PROT_EXEC, which is asked for too when a page becomes executable later), and there are no files without a name (memfd_create(2)),
+of which AppArmor knows nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import subprocess
+from pathlib import Path
+
+from ..errors import LabError
+from ..inside.processes import GROUPS
+from .landlock import seccomp_filter
+from .view import BIN, FOLDER, HOME, OPEN_OPT, PATH, PYTHON, USR_LINKS
+
+# The rules of what runs in the cell, compiled, in the lab's folder (LabFolder), which the cell does not see.
+PROFILE, FILTER = "cell.apparmor", "cell.seccomp"
+# Only what the cell has read-only can be loaded as code (apparmor.d(5)); `px -> cell` runs a program under the same rules, where
+# `ix` would imply the right m. What is refused besides, no cell has the capability for.
+RULES = f"""\
+profile cell flags=(attach_disconnected,mediate_deleted) {{
+  capability,
+  network,
+  signal,
+  ptrace,
+  / rwlk,
+  /** rwlk,
+  /** px -> cell,
+  /usr/** m,
+  {BIN}/** m,
+  {PYTHON}/** m,
+}}
+"""
+# What the parser compiles for, instead of the running kernel: all that the guest's knows.
+FEATURES = "/usr/share/apparmor-features/features"
+MEMFD_CREATE = 319  # arch/x86/entry/syscalls/syscall_64.tbl
+# In the lab's root folder, which the cell does not see.
+ETC, POLICY = "/cell-etc", "/cell-policy"
+# Of /etc all but this, hundreds of links, is copied; by tar, because cp -a takes two folders of different file systems that have
+# the same number for one, and /etc is made of two.
+ALTERNATIVES = "/alternatives"
+SHARED = (HOME, "/tmp", "/run", "/var")
+# What root needs to set up networks and services, and no more (capabilities(7)).
+CAPABILITIES = (
+    "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_ADMIN", "NET_BIND_SERVICE", "NET_RAW", "SETFCAP", "SETGID",
+    "SETPCAP", "SETUID", "SYS_CHROOT",
+)  # fmt: skip
+# Processes and threads, and bytes of memory with the files in it, of a guest that has 512 MB.
+MAX_PROCESSES, MAX_MEMORY = 256, 256 * 1024 * 1024
+# The first command makes the group; the processes are one level below the limits, and the first to go when memory is short.
+ENTER = f"""\
+set -e
+if ! [ -d {ETC} ]; then
+    mkdir -p {GROUPS}
+    mount -t cgroup2 cell {GROUPS}
+    echo '+pids +memory +cpu' >{GROUPS}/cgroup.subtree_control
+    mkdir -p {GROUPS}/cell/inner
+    echo {MAX_PROCESSES} >{GROUPS}/cell/pids.max
+    echo {MAX_MEMORY} >{GROUPS}/cell/memory.max
+    echo 0 >/proc/sys/user/max_user_namespaces
+    echo 3 >/proc/sys/kernel/yama/ptrace_scope
+    mkdir -p {POLICY}
+    mount -t securityfs securityfs {POLICY}
+    cat {FOLDER}/{PROFILE} >{POLICY}/apparmor/.load
+    mkdir -p {ETC}{ALTERNATIVES}
+    tar -C /etc --exclude=.{ALTERNATIVES} --hard-dereference -c . | tar -C {ETC} -xp
+fi
+echo $$ >{GROUPS}/cell/inner/cgroup.procs
+echo 1000 >/proc/$$/oom_score_adj
+exec "$@" 9<{FOLDER}/{FILTER}
+"""
+# bubblewrap's own work is done when these rules begin.
+CONFINED = 'echo "exec cell" >/proc/self/attr/exec && exec "$@"'
+
+
+@functools.cache
+def rules() -> bytes:
+    """RULES, compiled. Raises LabError where AppArmor's parser is not installed or does not take them."""
+    try:
+        command = ["apparmor_parser", "--skip-kernel-load", "--skip-cache", "--stdout", "--features-file", FEATURES]
+        done = subprocess.run(command, input=RULES.encode(), capture_output=True, check=True, timeout=60, env={"PATH": PATH})
+    except (OSError, subprocess.SubprocessError) as error:
+        words = getattr(error, "stderr", b"") or str(error).encode()
+        raise LabError(
+            "The rules for the work of others cannot be compiled for the guest's AppArmor (`apparmor_parser`).",
+            words=words.decode(errors="replace"), way_out="apt-get install apparmor",
+        ) from None  # fmt: skip
+    return done.stdout
+
+
+def write_rules(folder: Path) -> None:
+    """Write into the lab's folder what `cell_command` goes by. Raises LabError (see `rules`)."""
+    (folder / PROFILE).write_bytes(rules())
+    (folder / FILTER).write_bytes(seccomp_filter("x86_64", [(MEMFD_CREATE, {}, errno.ENOSYS)], only_known=True))
+
+
+def cell_command(command: list[str]) -> list[str]:
+    """`command` in a cell; its processes in the background go on when it ends."""
+    keep = [part for name in CAPABILITIES for part in ("--cap-add", f"CAP_{name}")]
+    sandbox = [
+        *("bwrap", "--seccomp", "9", "--unshare-pid", "--unshare-ipc", "--cap-drop", "ALL", *keep, "--setenv", "HOME", HOME),
+        *("--ro-bind", "/usr", "/usr", *USR_LINKS, *OPEN_OPT, "--ro-bind", BIN, BIN, "--ro-bind-try", PYTHON, PYTHON),
+        *("--bind", ETC, "/etc"),
+        *("--ro-bind-try", f"/etc{ALTERNATIVES}", f"/etc{ALTERNATIVES}"),
+        *(part for place in SHARED for part in ("--bind", place, place)), "--dir", GROUPS, "--dev", "/dev", "--proc", "/proc",
+        *("--ro-bind", "/proc/cpuinfo", "/proc/cpuinfo"),
+        *("--ro-bind", "/proc/sys", "/proc/sys", "--bind", "/proc/sys/net", "/proc/sys/net", "--chdir", HOME, "--"),
+        *("/bin/sh", "-c", CONFINED, "cell"),
+    ]  # fmt: skip
+    return ["/bin/sh", "-c", ENTER, "cell", *sandbox, *command]
