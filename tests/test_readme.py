@@ -84,6 +84,7 @@ says where the report claims something else | unit/grading/grade::claims_name la
 are shown as a pair | unit/grading/similar::white_space unit/grading/grade::copies_are_a_pair
 FILE may be a folder or a pattern | unit/grading/grade::folder_and_pattern
 writes a page for each work and `index.html` | unit/grading/feedback::list_leads unit/writing::batch_goes_on unit/grading/feedback::all_answers_stand
+Answers in nearly the same words | unit/grading/answers::answers_in_nearly unit/grading/answers::difference_of lab/report_page::points_of_a_group
 Points that you give stand in `by_hand.csv` | unit/grading/by_hand::line_says unit/writing::points_by_hand
 `answers.html` saves one | lab/report_page::points_of_answers
 2.3 are added, those for another requirement | unit/grading/by_hand::what_is_given unit/grading/by_hand::bad_line_is

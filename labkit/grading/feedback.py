@@ -19,6 +19,7 @@ from ..judge.check import REQUIREMENTS
 from ..judge.verdict import BY_HAND, MARKS, Verdict, Verdicts
 from ..writing import write_file
 from . import by_hand
+from .answers import alike, changes
 from .grade import MEASURED, NOT_MEASURED, Grade
 
 INDEX, ANSWERS = "index.html", "answers.html"
@@ -110,17 +111,19 @@ def index(grades: Sequence[Grade], names: Sequence[str]) -> str:
 
 
 def answers(grades: Sequence[Grade], names: Sequence[str], hand: Sequence[by_hand.Line] = ()) -> str:
-    """All answers to 2.3 on one page, with a place for points; `names` are the files of the works' own pages.
+    """All answers to 2.3 on one page, those that are alike together; `names` are the files of the works' own pages.
 
     The page saves a by_hand.csv, in which the lines of `hand` that it does not show stand as they are.
     """
     works = [work for work in in_order(grades, names) if work.grade.by_hand]
+    together = [[works[at] for at in group] for group in alike([work.grade.answer for work in works])]
+    groups = [[(work, changes(group[0].grade.answer, work.grade.answer)) for work in group] for group in together]
     files = {work.grade.file for work in works}
     rest = by_hand.as_csv(line for line in hand if line.requirement != QUESTION.number or line.row not in files)
     columns = ",".join(by_hand.COLUMNS)
     return page_of(
-        "answers.html.j2", "answers.js", works=works, most=QUESTION.points, index=INDEX, rest=rest, columns=columns,
-        number=QUESTION.number, name=by_hand.NAME,
+        "answers.html.j2", "answers.js", works=works, groups=groups, most=QUESTION.points, index=INDEX, rest=rest,
+        columns=columns, number=QUESTION.number, name=by_hand.NAME,
     )  # fmt: skip
 
 

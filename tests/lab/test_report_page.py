@@ -278,7 +278,7 @@ def test_points_of_answers_are_kept_and_saved_as_a_table(browser: Browser, pages
     give(works, hand)
     write_pages(works, tmp_path, hand)
     page.goto((tmp_path / ANSWERS).as_uri())
-    fields = page.get_by_role("spinbutton")
+    fields = page.locator(".points")
     fields.first.fill("4.5")
     fields.first.blur()
     first = page.locator(".answer").first.get_attribute("data-file")
@@ -297,6 +297,30 @@ def test_points_of_answers_are_kept_and_saved_as_a_table(browser: Browser, pages
         (names[6], "2.3"): Given(2, "seen"),
         (names[5], "4.2"): Given(10, "late, and right"),
     }
+    context.close()
+
+
+def test_points_of_a_group_go_to_those_without(browser: Browser, tmp_path: Path) -> None:
+    """Answers that are alike stand together; points for all of them leave alone what has been given, and are kept."""
+    works = school_class(5)[:5]
+    for work, answer in zip(works, ["Both stay.", "Nothing at all.", "both stay", "Both stay!", "Ничего."], strict=True):
+        work.answer = answer
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    write_pages(works, tmp_path)
+    page.goto((tmp_path / ANSWERS).as_uri())
+    assert page.locator(".group").count() == 3 and "3 answers that are alike" in page.locator(".group").first.inner_text()
+    points = page.locator(".group").first.locator(".points")
+    points.nth(1).fill("2")
+    points.nth(1).blur()
+    for given, said in (("", "no such points"), ("7", "no such points"), ("4.5", "given to 2"), ("1", "given to 0")):
+        page.locator(".all").fill(given)
+        page.get_by_role("button", name="Give").click()
+        assert page.locator(".group output").first.inner_text() == said
+    page.reload()
+    assert [points.nth(number).input_value() for number in range(3)] == ["4.5", "2", "4.5"]
+    page.get_by_label("only those without points").check()
+    assert page.locator(".group:visible").count() == 2
     context.close()
 
 
