@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,8 +114,9 @@ def grade(options: argparse.Namespace) -> int:
     """Grade reports."""
     from .grading.batch import grade_files, reports_in
     from .grading.by_hand import give, read_by_hand
-    from .grading.feedback import ANSWERS, INDEX, write_pages
+    from .grading.feedback import ANSWERS, INDEX, page, write_pages
     from .grading.grade import row_names
+    from .grading.gradebook import open_book, write_book
     from .grading.table import as_text, to_csv
     from .writing import prepare_file, prepare_folder, writing
 
@@ -133,6 +135,16 @@ def grade(options: argparse.Namespace) -> int:
     if notes and options.fresh:
         with writing("The notes of the batch", notes, "name another file with --notes"):
             notes.unlink(missing_ok=True)
+    folder = options.html or (options.csv and options.csv.parent)
+    asked = {kind: file for kind, file in (("moodle", options.moodle), ("canvas", options.canvas)) if file is not None}
+    if asked and not folder:
+        raise BadInput("There is no folder for the gradebook.", way_out="name one with --html")
+    for kind, file in asked.items():
+        if file and os.path.realpath(file) == os.path.realpath(folder / f"{kind}.csv"):
+            raise BadInput(
+                f"{file} would be written over.", way_out="give the export another name, or another folder with --html"
+            )
+    books = {kind: open_book(kind, Path(file) if file else None, options.column) for kind, file in asked.items()}
     pages, by_hand = reports_in(options.files), by_hand_of(options)
     hand = read_by_hand(by_hand, row_names(pages), missing_ok=not options.by_hand) if by_hand else []
     grades = grade_files(pages, jobs=options.jobs, notes=notes, tasks=sorted({*options.task}))
@@ -142,6 +154,11 @@ def grade(options: argparse.Namespace) -> int:
             to_csv(grades, options.csv)
         if options.html:
             write_pages(grades, options.html, hand)
+        made = [
+            line
+            for kind, book in books.items()
+            for line in write_book(kind, book, grades, pages, folder, partial(page, learner=True))
+        ]
     except LabkitError as error:
         print(as_text(grades))
         raise rescued(grades, error) from None
@@ -149,6 +166,8 @@ def grade(options: argparse.Namespace) -> int:
     for written in (options.csv, options.html and options.html / INDEX):
         if written:
             print(written)
+    for line in made:
+        print(plain(line))
     if options.html and (waiting := sum(bool(grade.waiting) for grade in grades)):
         print(f"{waiting} answers to 2.3 wait for points: {options.html / ANSWERS} lists them; save its table as {by_hand}")
     return 0
@@ -312,6 +331,14 @@ def parser() -> argparse.ArgumentParser:
     add.add_argument("--notes", type=Path, metavar="FILE", help=where)
     points = "points that you give: file,requirement,points,comment (default: by_hand.csv in --html, or beside --csv)"
     add.add_argument("--by-hand", type=Path, metavar="FILE", help=points)
+    for course, what in (("moodle", "a grading worksheet or an export of the grades"), ("canvas", "an export of the gradebook")):
+        fill = (
+            f"also write {course}.csv and {course}-feedback.zip there: FILE, {what}, filled in; without FILE one of what is known"
+        )
+        add.add_argument(f"--{course}", nargs="?", const="", metavar="FILE", help=fill)
+    add.add_argument(
+        "--column", default="", metavar="NAME", help="the column of that FILE for the grade, where several could be it"
+    )
     add.add_argument("--fresh", action="store_true", help="forget the notes and grade all again")
     again = "judge only this task of every work again, and keep the rest (may be given several times)"
     add.add_argument("--task", type=int, choices=(1, 2, 3, 4), action="append", default=[], metavar="N", help=again)

@@ -45,18 +45,19 @@ def prepare_file(what: str, file: Path, way_out: str) -> None:
             prepare_folder(what, target.parent, way_out)
 
 
-def write_file(what: str, file: Path, text: str, way_out: str, *, encoding: str = "utf-8") -> None:
+def write_file(what: str, file: Path, text: str | bytes, way_out: str, *, encoding: str = "utf-8") -> None:
     """Write `text` to `file`: beside it first, so that a file that is there is replaced whole or not at all. Raises BadInput."""
     with writing(what, file, way_out):
+        data = text.encode(encoding) if isinstance(text, str) else text
         target = Path(os.path.realpath(file))
         target.parent.mkdir(parents=True, exist_ok=True)
         if is_device(target):
-            target.write_text(text, encoding=encoding)
+            target.write_bytes(data)
             return
         handle, beside = tempfile.mkstemp(dir=target.parent, prefix=".labkit-")
         try:
-            with open(handle, "w", encoding=encoding, newline="") as stream:
-                stream.write(text)
+            with open(handle, "wb") as stream:
+                stream.write(data)
             mask = os.umask(0)
             os.umask(mask)
             os.chmod(beside, 0o666 & ~mask)

@@ -21,7 +21,7 @@ from pathlib import Path
 from ..errors import BadInput, plain
 from ..judge.check import REQUIREMENTS
 from .grade import Given, Grade
-from .table import harmless
+from .table import harmless, read_csv
 
 NAME, COLUMNS = "by_hand.csv", ("file", "requirement", "points", "comment")
 QUESTION = "2.3"
@@ -76,29 +76,19 @@ def read_by_hand(path: Path, names: Sequence[str], *, missing_ok: bool = False) 
 
 def table_of(path: Path, missing_ok: bool) -> list[tuple[int, dict[str, str]]]:
     """Return the lines of the table with their numbers, without those that say nothing. Raises BadInput."""
-    tried, columns = f"{path} cannot be read.", ", ".join(COLUMNS)
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadInput(tried, words=str(error), way_out="save it as UTF-8 (in a spreadsheet: `CSV UTF-8`)") from None
-    except (OSError, ValueError) as error:
-        if missing_ok and isinstance(error, FileNotFoundError):
-            return []
-        raise BadInput(tried, words=str(error), way_out="name another file with --by-hand") from None
-    head = text.partition("\n")[0]
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count), strict=True)
-    found = []
-    try:
-        for row in reader:
-            cells = {name: (row.get(name) or "").strip() for name in COLUMNS}
-            if any(cells[name] for name in ("points", "comment")):
-                found.append((reader.line_num, cells))
-    except csv.Error as error:
-        raise BadInput(tried, words=f"line {reader.line_num}: {error}", way_out=WAY_OUT) from None
-    if missing := [name for name in COLUMNS if name not in (reader.fieldnames or ())]:
-        words = f"its first line has no column {', '.join(missing)}"
-        raise BadInput(tried, words=words, way_out=f"its first line is {columns}; the page with the answers saves such a file")
-    return found
+    if missing_ok and not path.exists():
+        return []
+    sheet = read_csv(path, WAY_OUT)
+    at = {name: sheet.find(name) for name in COLUMNS}
+    if missing := [name for name, where in at.items() if where is None]:
+        raise BadInput(
+            f"{path} cannot be read.",
+            words=f"its first line has no column {', '.join(missing)}",
+            way_out=f"its first line is {', '.join(COLUMNS)}; the page with the answers saves such a file",
+        )
+    cells = [{name: row[where].strip() for name, where in at.items() if where is not None} for row in sheet.rows]
+    lines = zip(sheet.lines, cells, strict=True)
+    return [(number, found) for number, found in lines if found["points"] or found["comment"]]
 
 
 def taken(cells: dict[str, str], rows: dict[str, str], before: Iterable[Line]) -> Line:

@@ -22,7 +22,7 @@ from . import by_hand
 from .answers import alike, changes
 from .grade import MEASURED, NOT_MEASURED, Grade
 
-INDEX, ANSWERS = "index.html", "answers.html"
+INDEX, ANSWERS, LEARNERS = "index.html", "answers.html", "feedback"
 # Stands at the beginning of every page, so that none is taken for a report.
 MARK = Markup("<!-- labkit feedback -->")
 QUESTION = REQUIREMENTS["2.3"]
@@ -84,13 +84,17 @@ def total(grade: Grade, verdicts: Verdicts) -> str:
     return f"{points}Measured: {verdicts.total()}; {claim}."
 
 
-def page(grade: Grade) -> str:
-    """The page as HTML; every text that comes from the submission is escaped."""
+def page(grade: Grade, *, learner: bool = False) -> str:
+    """The page as HTML; every text that comes from the submission is escaped.
+
+    For the `learner` it is without what is to be looked at, which names others, and without the name of the file.
+    """
     verdicts = verdicts_of(grade)
-    who = " · ".join(part for part in (grade.name or "(no name)", grade.group, grade.file) if part)
+    parts = (grade.name or "(no name)", grade.group, "" if learner else grade.file)
+    flags, who = [] if learner else grade.flags, " · ".join(part for part in parts if part)
     return page_of(
-        "feedback.html.j2", grade=grade, who=who, verdicts=verdicts, total=total(grade, verdicts), marks=MARKS, by_hand=BY_HAND,
-        unmeasured=grade.state == NOT_MEASURED,
+        "feedback.html.j2", grade=grade, flags=flags, who=who, verdicts=verdicts, total=total(grade, verdicts), marks=MARKS,
+        by_hand=BY_HAND, unmeasured=grade.state == NOT_MEASURED,
     )  # fmt: skip
 
 
@@ -135,10 +139,14 @@ def page_names(grades: Sequence[Grade]) -> list[str]:
 
 
 def write_pages(grades: Sequence[Grade], folder: Path, hand: Sequence[by_hand.Line] = ()) -> list[Path]:
-    """Write a page for each grade into `folder`, the list of all, and all answers to 2.3. Raises BadInput."""
+    """Write a page for each grade into `folder` and one for its learner into `feedback` there, and those for the teacher.
+
+    Raises BadInput.
+    """
     names = page_names(grades)
     texts = {
         **dict(zip(names, map(page, grades), strict=True)),
+        **{f"{LEARNERS}/{name}": page(grade, learner=True) for name, grade in zip(names, grades, strict=True)},
         INDEX: index(grades, names),
         ANSWERS: answers(grades, names, hand),
     }

@@ -268,7 +268,28 @@ def test_batch_goes_on_and_begins_again_when_asked(words: dict[str, str], tmp_pa
         assert main([*command, *more]) == 0
         counts.append(len(judged))
     assert counts == [1, 1, 2, 2]
-    assert {path.name for path in (tmp_path / "pages").iterdir()} == {"index.html", "answers.html", "001-ann.html"}
+    assert {path.name for path in (tmp_path / "pages").iterdir()} == {"index.html", "answers.html", "feedback", "001-ann.html"}
+
+
+def test_gradebook_is_looked_at_before_grading(
+    words: dict[str, str], tmp_path: Path, judged: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`grade --moodle`, `--canvas`: a wrong export, one that would be written over, or no folder is said at once; then it is filled."""
+    (tmp_path / "moodle.csv").write_text("Identifier,Grade\nParticipant 7,\n")
+    (tmp_path / "Ann_7_assignsubmission_file_").mkdir()
+    report = tmp_path / "Ann_7_assignsubmission_file_" / "ann.html"
+    report.write_bytes(Path(words["@REPORT@"]).read_bytes())
+    command = ["grade", str(report), "--html", str(tmp_path / "out"), "--moodle", str(tmp_path / "moodle.csv")]
+    for wrong, says in (
+        ([*command[:2], "--moodle"], "no folder for the gradebook"),
+        ([*command[:3], str(tmp_path), *command[4:]], "would be written over"),
+        ([*command, "--canvas", str(tmp_path / "moodle.csv")], "no export of Canvas's"),
+        ([*command, "--canvas", str(tmp_path / "gone.csv")], "gone.csv cannot be read"),
+    ):
+        assert main(wrong) == 3 and says in capsys.readouterr().err, wrong
+    assert not judged and not list(tmp_path.glob("out/*.csv"))
+    assert main(command) == 0 and "moodle.csv: 1 grades" in capsys.readouterr().out
+    assert (tmp_path / "out" / "moodle.csv").read_text() == "Identifier,Grade\nParticipant 7,2\n"
 
 
 @pytest.mark.parametrize("more", [["--html", "@NEW@"], ["--html", "@OLD@", "--fresh"], []])

@@ -1,0 +1,244 @@
+"""Points for a course's gradebook: an export of Moodle's or Canvas' is filled in, and feedback is packed as they take it back.
+
+Learners are known by the names of the downloads, which hold the course's own numbers. The formats are those that the programs
+themselves read and write:
+    Moodle's grading worksheet   mod/assign/feedback/offline/importgradeslib.php (Identifier, Grade, Last modified (grade))
+    its downloads and feedback   mod/assign/feedback/file/importziplib.php (NAME_NUMBER_assignsubmission_file_/…, in a zip)
+    Moodle's export of grades    grade/export/txt: First name, Last name, …, Assignment: TITLE (Real); it has no number
+    Canvas' gradebook            lib/gradebook_importer.rb (Student, ID, …, Section, TITLE (NUMBER); a row Points Possible)
+    its downloads                lib/content_zipper.rb (name_NUMBER_NUMBER_file or name_LATE_NUMBER_NUMBER_file)
+"""
+
+import io
+import re
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import escape
+
+from ..errors import BadInput
+from ..judge.check import REQUIREMENTS
+from ..judge.verdict import COULD_NOT_RUN, FAILED
+from ..writing import write_file
+from .grade import MEASURED, Grade, printable
+from .table import Sheet, harmless, read_csv
+
+NAMES = {
+    "moodle": re.compile(r"(?P<name>[^_]*)_(?P<id>\d+)_assignsubmission_[a-z]+(_.*)?", re.S),
+    "canvas": re.compile(r"(?P<name>.+?)(_LATE)?_(?P<id>\d+)_\d+_.+", re.S),
+}
+WHOLE = sum(one.points for one in REQUIREMENTS.values())
+# A comment that begins so is labkit's own, and may be written anew.
+OURS = "labkit: "
+# So many of a kind are named.
+NAMED = 10
+WAY_OUT = "export it again, as CSV, and leave its first line as it is"
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A learner, as a download names them: the course's number, the name, the folder or file of that name, and the grade."""
+
+    id: str
+    name: str
+    place: str
+    grade: Grade
+
+
+def learners(kind: str, grades: Sequence[Grade], pages: Sequence[Path]) -> tuple[list[Learner], dict[str, list[str]]]:
+    """Return the learners whose grade is final, and the other works by what stands against theirs."""
+    found: dict[str, list[Learner]] = {}
+    left: dict[str, list[str]] = {}
+    for grade, page in zip(grades, pages, strict=True):
+        parts = [match for part in page.absolute().parts if (match := NAMES[kind].fullmatch(part))]
+        if parts:
+            found.setdefault(parts[-1]["id"], []).append(Learner(parts[-1]["id"], parts[-1]["name"], parts[-1][0], grade))
+        else:
+            why = f"without a learner's number in their names, as {kind.capitalize()}'s downloads have it"
+            left.setdefault(why, []).append(grade.file)
+    ready = []
+    for works in found.values():
+        measured = [one for one in works if one.grade.state == MEASURED]
+        if len(measured) == 1 and not measured[0].grade.waiting:
+            ready += measured
+            continue
+        why = "several works of one learner" if len(measured) > 1 else "the answer to 2.3 waits for points"
+        left.setdefault(why if measured else "without a grade", []).extend(one.grade.file for one in measured or works)
+    return ready, left
+
+
+@dataclass
+class Book:
+    """An export that is filled in: what names the learner of a line, and of a work; and the columns (None: it has none)."""
+
+    sheet: Sheet
+    of_line: Callable[[list[str]], str]
+    of_work: Callable[[Learner], str]
+    grade: int
+    maximum: int | None = None
+    comment: int | None = None
+
+
+def open_book(kind: str, path: Path | None, column: str) -> Book:
+    """Return the export `path` of "moodle" or "canvas", None for one that is made from what is known.
+
+    `column` names the one for the grade. Raises BadInput for a file that is no such export, or has no such column.
+    """
+    made = {
+        "moodle": ["Identifier", "Full name", "Grade", "Maximum Grade", "Last modified (grade)", "Feedback comments"],
+        "canvas": ["Student", "ID", "Section", column or "Load balancer"],
+    }
+    if path is None:
+        head = made[kind]
+        return moodle_book(Sheet(head), "Grade") if kind == "moodle" else canvas_book(Sheet(head), head[-1])
+    try:
+        return (moodle_book if kind == "moodle" else canvas_book)(read_csv(path, WAY_OUT), column)
+    except LookupError as error:
+        raise BadInput(f"{path} is no export of {kind.capitalize()}'s to fill in.", words=str(error), way_out=WAY_OUT) from None
+
+
+def moodle_book(sheet: Sheet, column: str) -> Book:
+    """Return what a grading worksheet of an assignment, or an export of the grades, holds where. Raises LookupError."""
+    number, first, last = sheet.find("Identifier"), sheet.find("First name"), sheet.find("Last name", "Surname")
+    if number is None and first is not None and last is not None:
+        grade = chosen(sheet, column, r"Assignment: .*\(Real\)")
+        return Book(sheet, lambda row: same(f"{row[first]} {row[last]}"), lambda one: same(one.name), grade)
+    if number is None:  # a worksheet in another language: a column like "Participant 12345"
+        like = [at for at in range(len(sheet.head)) if sheet.rows and all(re.fullmatch(r"\D+\d+", row[at]) for row in sheet.rows)]
+        if not like:
+            raise LookupError("it has no column Identifier, and not both First name and Last name")
+        number = like[0]
+    at, comment = number, sheet.find("Feedback comments")
+    return Book(
+        sheet, lambda row: re.sub(r"\D", "", row[at]), lambda one: one.id, chosen(sheet, column, "Grade"),
+        sheet.find("Maximum Grade"), comment,
+    )  # fmt: skip
+
+
+def canvas_book(sheet: Sheet, column: str) -> Book:
+    """Return what a gradebook of Canvas' holds where, without other assignments: Canvas asks for no more. Raises LookupError."""
+    number, section = sheet.find("ID"), sheet.find("Section")
+    if number is None or section is None:
+        raise LookupError("its first line has not both the columns ID and Section")
+    keep = [*range(section + 1), chosen(sheet, column, r".+ \(\d+\)")]
+    rows = [[row[at] for at in keep] for row in sheet.rows]
+    only = Sheet([sheet.head[at] for at in keep], rows, sheet.lines, sheet.delimiter, sheet.mark)
+    return Book(only, lambda row: row[number].strip(), lambda one: one.id, section + 1)
+
+
+def chosen(sheet: Sheet, column: str, usual: str) -> int:
+    """Return where the grade goes: to the column of that name or part of a name, else the one of a `usual` name.
+
+    Raises LookupError where there is none, or more than one.
+    """
+    whole = [at for at, head in enumerate(sheet.head) if same(head) == same(column)]
+    part = [at for at, head in enumerate(sheet.head) if same(column) in same(head)]
+    found = (whole or part) if column else [at for at, head in enumerate(sheet.head) if re.fullmatch(usual, head.strip())]
+    if len(found) != 1:
+        what = f"are called {column!r}" if column else "could hold the grade of this assignment (--column names it)"
+        raise LookupError(f"{len(found)} of its columns {what}; they are: {', '.join(map(printable, sheet.head))}")
+    return found[0]
+
+
+def same(text: str) -> str:
+    """Return what two spellings of a name have in common."""
+    return " ".join(text.casefold().split())
+
+
+def number_in(text: str) -> float | None:
+    """Return the number that a cell holds, with a point or a comma; None for another cell."""
+    match = re.fullmatch(r"\s*(\d+)(?:[.,](\d+))?\s*", text)
+    return float(f"{match[1]}.{match[2] or 0}") if match else None
+
+
+def fill(book: Book, ready: Sequence[Learner]) -> list[str]:
+    """Write the grades of `ready` into their lines, and return sentences on what was done otherwise than expected.
+
+    Where the book has another maximum than WHOLE the points are brought to that. A line of nobody here stays as it is, and so
+    does a comment that is not labkit's.
+    """
+    rows = book.sheet.rows
+    cells = [row[at] for row in rows for at in (book.grade, book.maximum) if at is not None]
+    sign = "," if any(re.fullmatch(r"\d+,\d+", cell) for cell in cells) else "."
+    possible = next((number_in(row[book.grade]) for row in rows if "Points Possible" in row[0]), None)
+    lines: dict[str, list[list[str]]] = {}
+    for row in rows:
+        lines.setdefault(book.of_line(row), []).append(row)
+    works = Counter(map(book.of_work, ready))
+    said: dict[str, list[str]] = {"no line of their own there": [], "left as they stand there": [], "replaced there": []}
+    brought: set[float] = set()
+    for one in ready:
+        key, name = book.of_work(one), one.grade.file
+        if len(lines.get(key, [])) != 1 or works[key] != 1:
+            said["no line of their own there"].append(name)
+            continue
+        (row,) = lines[key]
+        most = (number_in(row[book.maximum]) if book.maximum is not None else possible) or WHOLE
+        points, before = round(one.grade.total * most / WHOLE, 2), number_in(row[book.grade])
+        if row[book.grade].strip().upper() in ("EX", "N/A"):  # excused, or not this learner's assignment (Canvas)
+            said["left as they stand there"].append(f"{name} ({row[book.grade]})")
+            continue
+        if before not in (None, points):
+            said["replaced there"].append(f"{name} ({before:g} by {points:g})")
+        brought |= {most} - {WHOLE}
+        row[book.grade] = f"{points:g}".replace(".", sign)
+        if book.comment is not None and row[book.comment].strip(" -") and not row[book.comment].startswith(OURS):
+            said["left as they stand there"].append(f"{name} (its comment)")
+        elif book.comment is not None:
+            row[book.comment] = str(harmless(str(escape(comment(one.grade)))))
+    scale = [f"points of {WHOLE} are brought to {', '.join(f'{most:g}' for most in sorted(brought))}, the most there"]
+    return [*(some(words, names) for words, names in said.items() if names), *(scale if brought else [])]
+
+
+def some(words: str, names: Sequence[str]) -> str:
+    """Return a sentence that counts, and names the first few."""
+    return f"{words}: {len(names)} ({', '.join(names[:NAMED])}{' …' if len(names) > NAMED else ''})"
+
+
+def comment(grade: Grade) -> str:
+    """Return what a learner reads beside the grade: numbers and sentences of the assignment, and a person's own words."""
+    wrong = [f"{row['requirement']} {row['sentence']}" for row in grade.verdicts if row["verdict"] in (FAILED, COULD_NOT_RUN)]
+    words = [f"{number or 'the whole work'}: {given.comment}" for number, given in grade.hand.items() if given.comment]
+    return f"{OURS}{grade.total:g} of {grade.most} points. " + " ".join(
+        [*(["Not passed: " + "; ".join(wrong) + "."] if wrong else []), *(["By hand: " + "; ".join(words)] if words else [])]
+    )
+
+
+def blank(kind: str, ready: Sequence[Learner]) -> list[list[str]]:
+    """Return the lines of a book that is made from what the downloads say."""
+    names = [str(harmless(one.name)) for one in ready]
+    if kind == "canvas":
+        head = [["    Points Possible", "", "", str(WHOLE)]]
+        return head + [[name, one.id, "", ""] for name, one in zip(names, ready, strict=True)]
+    return [[f"Participant {one.id}", name, "", str(WHOLE), "-", ""] for name, one in zip(names, ready, strict=True)]
+
+
+def packed(kind: str, ready: Sequence[Learner], page: Callable[[Grade], str]) -> bytes:
+    """Return the zip of the learners' pages under the names by which the course knows whose they are."""
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as file:
+        for one in ready:
+            name = re.sub(r"[^\w -]|_", " ", one.name)
+            moodle = f"{name}_{one.id}_assignsubmission_file_/feedback.html"
+            file.writestr(moodle if kind == "moodle" else Path(one.place).with_suffix(".html").name, page(one.grade))
+    return whole.getvalue()
+
+
+def write_book(
+    kind: str, book: Book, grades: Sequence[Grade], pages: Sequence[Path], folder: Path, page: Callable[[Grade], str]
+) -> list[str]:
+    """Write KIND.csv and KIND-feedback.zip into `folder`, and return what to say: where they are, and what was left out and why.
+
+    A book without lines gets one for each learner. `page` makes the feedback of a grade. Raises BadInput.
+    """
+    ready, left = learners(kind, grades, pages)
+    book.sheet.rows = book.sheet.rows or blank(kind, ready)
+    said = [*fill(book, ready), *(some(why, names) for why, names in left.items())]
+    table, feedback = folder / f"{kind}.csv", folder / f"{kind}-feedback.zip"
+    way_out = "name another folder with --html"
+    write_file("The gradebook", table, book.sheet.text(), way_out, encoding="utf-8-sig" if book.sheet.mark else "utf-8")
+    write_file("The feedback", feedback, packed(kind, ready, page), way_out)
+    return [f"{table}: {len(ready)} grades", *(f"  {line}" for line in said), str(feedback)]
