@@ -85,6 +85,11 @@ are shown as a pair | unit/grading/similar::white_space unit/grading/grade::copi
 FILE may be a folder or a pattern | unit/grading/grade::folder_and_pattern
 writes a page for each work and `index.html` | unit/grading/feedback::list_leads unit/writing::batch_goes_on unit/grading/feedback::all_answers_stand
 Answers in nearly the same words | unit/grading/answers::answers_in_nearly unit/grading/answers::difference_of lab/report_page::points_of_a_group
+`--moodle worksheet.csv` writes | unit/grading/gradebook::worksheet_of_moodle unit/grading/gradebook::gradebook_of_canvas unit/writing::gradebook_is_looked
+Learners are matched by the numbers | unit/grading/gradebook::worksheet_of_moodle unit/grading/gradebook::gradebook_of_canvas unit/grading/gradebook::export_of_moodles unit/grading/gradebook::without_an_export
+Who is not matched | unit/grading/gradebook::no_grade_that unit/grading/gradebook::worksheet_of_moodle
+Points are brought to the maximum | unit/grading/gradebook::worksheet_of_another unit/grading/gradebook::gradebook_of_canvas
+`moodle-feedback.zip` and | unit/grading/gradebook::zip_has unit/grading/feedback::learners_page
 Points that you give stand in `by_hand.csv` | unit/grading/by_hand::line_says unit/writing::points_by_hand
 `answers.html` saves one | lab/report_page::points_of_answers
 2.3 are added, those for another requirement | unit/grading/by_hand::what_is_given unit/grading/by_hand::bad_line_is
@@ -142,7 +147,7 @@ the tests and their last results in | readme::files_that
 To refresh the notebooks' outputs | lab/report::all_notebooks lab/report::committed
 """
 # Times of one machine, limits, advice, and what was not tried.
-UNTESTED = """It takes two to four minutes; Twenty works take about; What that proves; What it does not prove; somebody who edits it with labkit's own code
+UNTESTED = """The formats are those in the two programs' source; It takes two to four minutes; Twenty works take about; What that proves; What it does not prove; somebody who edits it with labkit's own code
 A submission is not trusted.; Before Linux 6.12 whoever; Such a one could also; The guest's kernel is as old; A lab is a *view*; there it runs about three times as fast; What this isolation is for; It shares the kernel
 The system packages still; conda-forge was not reachable; **Binder**; Not tried: it builds; By hand also on; Not run on an Ubuntu itself; Not tried for want; **Windows**; **macOS**; `pre-commit install` lets; A task's points are the sum; A new task has a module; BSD-3-Clause."""
 ROWS = [tuple(line.rsplit(" | ", 1)) for line in PROVEN.strip().splitlines()]

@@ -274,7 +274,7 @@ def test_batch_goes_on_and_begins_again_when_asked(words: dict[str, str], tmp_pa
 def test_gradebook_is_looked_at_before_grading(
     words: dict[str, str], tmp_path: Path, judged: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`grade --moodle`, `--canvas`: a wrong export, one that would be written over, or no folder is said at once; then it is filled."""
+    """`grade --moodle`, `--canvas`: a wrong export, one that would be written over, or no folder is said at once."""
     (tmp_path / "moodle.csv").write_text("Identifier,Grade\nParticipant 7,\n")
     (tmp_path / "Ann_7_assignsubmission_file_").mkdir()
     report = tmp_path / "Ann_7_assignsubmission_file_" / "ann.html"
