@@ -1,24 +1,21 @@
-"""How long it takes to open a lab, and to import what opens it."""
+"""How long it takes to open a lab."""
 
 from __future__ import annotations
 
 import os
 import select
-import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from table import Row, at_most, in_turn, not_measured
+from table import Row, at_most, in_turn
 
 from labkit import BackendPool, DummyInterface, Lab, VirtualService, traffic
 from labkit.machine.uml import MEMORY_BYTES, MODULES, PROGRAM, xstate_library
 
 USER = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
 UNSHARE = ["unshare", *USER, "--net", "--pid", "--fork", "--mount-proc", "python3", "-c", "pass"]
-MININET = "from mininet.net import Mininet\nnet = Mininet(controller=None)\nnet.addHost('h1')\nnet.start()\nnet.stop()\n"
 VIP = "http://192.168.100.1/"
 # What a lab of task 3 does until its first answer, as the first process of a bare guest.
 INIT = f"""\
@@ -85,32 +82,11 @@ def bare_uml(folder: Path) -> None:
         guest.wait()
 
 
-def importing() -> Row:
-    """The import of all that the notebooks take from labkit."""
-    names = "Lab, BackendPool, Dnsmasq, VirtualService, Nginx, Capture, traffic, dns, counters, check, plots, topology"
-    ours = [sys.executable, "-c", f"from labkit import {names}"]
-    theirs = [sys.executable, "-c", "import pandas, matplotlib.pyplot"]
-    times = in_turn(7, lambda: subprocess.run(ours, check=True), lambda: subprocess.run(theirs, check=True), unit=1000)
-    return at_most("import of all of labkit", times[0], "pandas, matplotlib.pyplot", times[1], "ms", 1.1)
-
-
 def rows() -> Iterator[Row]:
     """The lines of this file."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        yield importing()
         ours, theirs = in_turn(25, lambda: host_lab(folder), lambda: subprocess.run(UNSHARE, check=True), unit=1000)
-        what = "Lab on host: open, first command, close"
-        yield at_most(what, ours, "unshare, python3 -c pass", theirs, "ms", 2)
-        yield mininet(folder, what)
+        yield at_most("Lab on host: open, first command, close", ours, "unshare, python3 -c pass", theirs, "ms", 2)
         ours, theirs = in_turn(5, lambda: uml_lab(folder / "home"), lambda: bare_uml(folder))
         yield at_most("Lab on uml: to the first answer through IPVS, close", ours, "bare linux.uml", theirs, "s", 1.3)
-
-
-def mininet(folder: Path, what: str) -> Row:
-    """The same against the start of Mininet with one host."""
-    command = ["/usr/bin/python3", "-c", MININET]
-    if os.geteuid() or not shutil.which("mn"):
-        return not_measured(f"{what} (Mininet)", "needs root and the package mininet")
-    ours, theirs = in_turn(10, lambda: host_lab(folder), lambda: subprocess.run(command, check=True), unit=1000)
-    return at_most(what, ours, "Mininet with one host", theirs, "ms", 0.5)

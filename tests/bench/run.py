@@ -9,18 +9,12 @@ import platform
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import carrying
 import foreground
 import grading
-import measuring
 import opening
-import reporting
 from table import Row, markdown, not_measured, plain
 
-PARTS: dict[str, Callable[[], Iterator[Row]]] = {
-    "opening": opening.rows, "measuring": measuring.rows, "carrying": carrying.rows, "reporting": reporting.rows,
-    "grading": grading.rows, "foreground": foreground.rows,
-}  # fmt: skip
+PARTS: dict[str, Callable[[], Iterator[Row]]] = {"opening": opening.rows, "grading": grading.rows, "foreground": foreground.rows}
 
 
 def machine() -> str:

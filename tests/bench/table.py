@@ -28,12 +28,6 @@ def at_most(what: str, ours: list[float], other: str, theirs: list[float], unit:
     return Row(what, figure(ours, unit), f"{other}: {figure(theirs, unit)}", f"{ratio:.2f}", f"≤ {aim:g}", ratio <= aim)
 
 
-def at_least(what: str, ours: list[float], other: str, theirs: list[float], unit: str, aim: float) -> Row:
-    """The ratio of the medians, which is to be `aim` at the least."""
-    ratio = statistics.median(ours) / statistics.median(theirs)
-    return Row(what, figure(ours, unit), f"{other}: {figure(theirs, unit)}", f"{ratio:.2f}", f"≥ {aim:g}", ratio >= aim)
-
-
 def not_measured(what: str, why: str) -> Row:
     """A line that says why there is no figure."""
     return Row(what, "", why, "not measured", "", None)
