@@ -40,6 +40,13 @@ def lab(linux: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="module")
+def host_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A lab on the running kernel for all tests of a file to which the kernel does not matter."""
+    with opened("host", tmp_path_factory.mktemp("home")) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
 def ipvs_lab(linux: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A lab with IPVS; skipped on a running kernel of which labkit's own probe says that it has none, and for nothing else."""
     try:
@@ -117,8 +124,9 @@ def service(ipvs_bare: Lab, ipvs_pool: BackendPool) -> VirtualService:
 
 
 @pytest.fixture
-def no_daemon_is_left(lab: Lab) -> Iterator[None]:
-    """The test leaves the lab without dnsmasq and nginx."""
+def no_daemon_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The test leaves its lab without dnsmasq and nginx."""
+    lab = request.getfixturevalue("lab" if "lab" in request.fixturenames else "host_lab")
     yield
     lab.run("pkill -9 -x 'dnsmasq|nginx'; rm -f ~/*.conf", check=False)
     eventually(lambda: lab.run("pgrep -x 'dnsmasq|nginx'", check=False).code, "the end of both")
