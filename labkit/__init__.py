@@ -25,9 +25,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["errors"],
     submod_attrs={
-        "compare.decision": ["decide", "spread"],
-        "compare.failover": ["disruption", "failover", "per_second"],
-        "compare.load": ["throughput", "wrk"],
+        "compare": ["decide", "disruption", "failover", "per_second", "spread", "throughput", "wrk"],
         "homework.form": ["report_form", "terminal_button"],
         "judge.check": ["asked", "check"],
         "lab": ["Lab"],
@@ -41,8 +39,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "services.daemons": ["Dnsmasq", "Nginx"],
         "services.faults": ["Faults", "PacketDrop"],
         "services.http_server": ["Backend", "BackendPool"],
-        "services.ipvs": ["DummyInterface", "VirtualService"],
-        "services.keepalived": ["Keepalived", "health_checked"],
+        "services.ipvs": ["DummyInterface", "Keepalived", "VirtualService", "health_checked"],
         "show": ["plots"],
     },
 )

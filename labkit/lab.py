@@ -21,7 +21,7 @@ from .inside import files, processes
 from .machine.choose import Opened, choose
 from .machine.folder import LabFolder, write_below
 from .machine.link import COMMAND_TIMEOUT, SLACK, P, T, finish
-from .machine.signals import held_back
+from .machine.temporary import held_back
 from .machine.view import FOLDER, HANDED_IN, HOME
 from .recording import Record, Script, listener
 

@@ -1,7 +1,5 @@
 """The magics %lab and %%lab: a learner's own shell lines, run in the lab that was opened last."""
 
-from __future__ import annotations
-
 import ast
 import json
 import os

@@ -7,8 +7,6 @@ judges leaves it running, as its author did (inside/typed.py); where a key has e
 a comment, with the files that it has changed as here-documents below.
 """
 
-from __future__ import annotations
-
 import re
 import shlex
 import shutil

@@ -1,17 +1,25 @@
-"""Writes where a user says: whether that can be done is tried before the work begins, and nothing is left half written."""
-
-from __future__ import annotations
+"""Pages from templates that escape every value; and files, of which none is left half written, tried before the work begins."""
 
 import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from .errors import BadInput, shortage
 
+TEMPLATES = Path(__file__).with_name("templates")
+PAGES = Environment(loader=FileSystemLoader(TEMPLATES / "pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
 # As much must be free where something is to be written, bytes.
 ROOM = 65_536
+
+
+def filled(template: str, **values: Any) -> str:
+    """Return a template of templates/pages with its values filled in, every text escaped."""
+    return PAGES.get_template(template).render(values)
 
 
 @contextlib.contextmanager

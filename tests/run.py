@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from labkit.machine.signals import DEFAULT_SIGNALS
+from labkit.machine.temporary import DEFAULT_SIGNALS
 
 TOP = Path(__file__).resolve().parent.parent
 NBVAL = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=120"]

@@ -1,7 +1,5 @@
 """How JupyterLab is started on the notebooks."""
 
-from __future__ import annotations
-
 import os
 import runpy
 import sys
@@ -9,8 +7,8 @@ from pathlib import Path
 
 from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpec, KernelSpecManager
 
-from ..html import TEMPLATES
-from ..machine.signals import DEFAULT_SIGNALS, ignore_here_only
+from ..machine.temporary import DEFAULT_SIGNALS, ignore_here_only
+from ..writing import TEMPLATES
 
 # Settings of Jupyter for whoever works on the learner's edition, on a hub too: nbgrader's tools for teachers are not on the
 # screen, and kernels are those below.

@@ -1,7 +1,5 @@
 """The learner's edition: solutions cleared, checks kept and locked, outputs cleared, by nbgrader's own preprocessors."""
 
-from __future__ import annotations
-
 import ast
 import os
 import re
@@ -14,10 +12,9 @@ import nbformat
 from jinja2 import Template
 
 from ..errors import BadInput
-from ..html import TEMPLATES
 from ..magics import NEEDS
 from ..magics import STUB as WORK
-from ..writing import prepare_folder, write_file, writing
+from ..writing import TEMPLATES, prepare_folder, write_file, writing
 from .report import COURSE, INSTALLED, find
 
 STUB = "# write here"

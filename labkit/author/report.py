@@ -1,7 +1,5 @@
 """Runs notebooks side by side, each in a kernel of its own, and writes an HTML report of each."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -15,8 +13,8 @@ from nbclient.exceptions import CellTimeoutError as CellTimeout
 from tqdm import tqdm
 
 from ..errors import BadInput, CourseError, tail
-from ..homework.export import to_html
-from ..machine.signals import ignore_here_only
+from ..homework.document import to_html
+from ..machine.temporary import ignore_here_only
 from ..writing import prepare_folder, write_file
 
 # The notebooks lie in labkit where pip installed it (pyproject.toml), beside it in a checkout and in the learner's edition.

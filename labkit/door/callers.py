@@ -1,7 +1,5 @@
 """The side of a terminal: finds the open labs, knocks, and lists them with their age and memory."""
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import json

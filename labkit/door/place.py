@@ -7,8 +7,6 @@ A message is a kind (one byte) and data. The kernel keeps it whole and apart fro
 time-out of the socket is one for the whole message.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

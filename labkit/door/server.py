@@ -1,7 +1,5 @@
 """The side of the notebook: answers whoever of this user knocks, in threads of its own, until the lab is closed."""
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import json

@@ -1,7 +1,5 @@
 """A shell of a lab at this terminal: raw while it is open, and as it was before afterwards, whatever ends it."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

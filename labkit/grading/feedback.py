@@ -14,10 +14,9 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from ..html import PAGES, filled
 from ..judge.check import REQUIREMENTS
 from ..judge.verdict import BY_HAND, MARKS, Verdict, Verdicts
-from ..writing import write_file
+from ..writing import PAGES, filled, write_file
 from . import by_hand
 from .answers import alike, changes
 from .grade import MEASURED, NOT_MEASURED, Grade

@@ -1,7 +1,5 @@
 """The buttons of a notebook: one opens a terminal whose lines are recorded, one makes the file to hand in."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -13,9 +11,9 @@ import ipywidgets as widgets
 from IPython.core.getipython import get_ipython
 
 from ..errors import BadInput, LabkitError, plain
-from ..html import filled
 from ..judge.verdict import Verdicts
 from ..lab import Lab
+from ..writing import filled
 from .document import TITLES
 from .hand_in import NAME, hand_in, missing, stories_in
 from .submission import read

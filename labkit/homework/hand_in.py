@@ -1,7 +1,5 @@
 """Makes the one file that is handed in: work, story and verdicts, for people and for machines."""
 
-from __future__ import annotations
-
 import datetime
 import sys
 import tempfile
@@ -17,8 +15,7 @@ from ..judge.check import check_work
 from ..judge.verdict import Verdicts
 from ..machine.temporary import own_folder
 from ..writing import prepare_file, write_file
-from .document import TITLES, document, versions
-from .export import to_html
+from .document import TITLES, document, to_html, versions
 from .submission import MAX_PAGE, as_block, build, pack_work, read, unpack
 
 NAME = "submission.html"

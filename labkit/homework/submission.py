@@ -1,7 +1,5 @@
 """The machine part of a report: the work and what was measured, as JSON in the page, with a digest of each part."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

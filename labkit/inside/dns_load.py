@@ -1,7 +1,5 @@
 """The DNS client: single queries by dnspython, one row a query."""
 
-from __future__ import annotations
-
 import socket
 import time
 from collections.abc import Iterator

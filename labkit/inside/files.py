@@ -1,7 +1,5 @@
 """Files inside the lab, and a mark by which a capture shows how far it has come."""
 
-from __future__ import annotations
-
 import os
 import socket
 import stat

@@ -3,8 +3,6 @@
 A `deadline` (time.monotonic) is the end of the whole request: of connecting, sending, and all parts of the answer together.
 """
 
-from __future__ import annotations
-
 import contextlib
 import http.client
 import io

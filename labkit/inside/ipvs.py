@@ -1,7 +1,5 @@
 """The IPVS table and its counters as `ipvsadm` shows them, and the dummy interface by pyroute2."""
 
-from __future__ import annotations
-
 import subprocess
 from typing import Any
 

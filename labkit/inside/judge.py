@@ -1,7 +1,5 @@
 """What the checks run inside the lab: requests with the time of each, what a process really runs, nginx's processes."""
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import http.client

@@ -1,7 +1,5 @@
 """Commands inside the lab, run or started, and the processes of a work in its cell, which can be ended at once."""
 
-from __future__ import annotations
-
 import codecs
 import contextlib
 import errno

@@ -1,7 +1,5 @@
 """Backends that remember what they were asked: they take a port's place while a balancer in front of it is judged."""
 
-from __future__ import annotations
-
 import socket
 import socketserver
 import threading

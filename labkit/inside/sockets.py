@@ -1,7 +1,5 @@
 """Who listens in the lab, by psutil, and the lab's interfaces, as ip says them."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

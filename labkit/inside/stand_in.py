@@ -5,8 +5,6 @@ meanwhile; its listening socket is taken over by pidfd_getfd(2), so no connectio
 standard library only, because it runs on the lab's own python3.
 """
 
-from __future__ import annotations
-
 import argparse
 import ctypes
 import os

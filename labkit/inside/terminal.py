@@ -4,8 +4,6 @@ The caller starts one and then calls `read` again and again, so a flood of outpu
 screen, and Ctrl-C is felt at once. What is typed, the window's size and the like come in small calls meanwhile.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import select

@@ -1,7 +1,5 @@
 """The cause of a failure: of all that a script printed, the first error that explains it, before what follows from it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import BadInput, LabkitError, MeasureError, NoLinux, shortage, tail
-from ..html import filled
 from ..lab import Lab
 from ..machine.doctor import PROGRAMS
 from ..machine.temporary import own_folder
 from ..machine.view import PATH
+from ..writing import filled
 from . import task1, task2, task3, task4  # noqa: F401 (they tell their requirements)
 from .bench import NEEDS, Bench, copy_work
 from .verdict import (

@@ -1,7 +1,5 @@
 """The evidence that a report carries: rows of requests, counters and a compressed capture, small and as plain data."""
 
-from __future__ import annotations
-
 import base64
 import json
 import zlib

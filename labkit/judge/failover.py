@@ -4,8 +4,6 @@ One worker of nginx is judged: its requests come on one connection, which is kep
 down to the worker that got it. So it does not matter how many workers there are, or which of them the kernel chooses.
 """
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

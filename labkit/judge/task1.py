@@ -1,7 +1,5 @@
 """Task 1: the pages, the servers, the answers."""
 
-from __future__ import annotations
-
 import os
 import uuid
 from typing import Any

@@ -1,7 +1,5 @@
 """Task 2: the records, the server, the written answer."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Task 3: the interface, the kernel's IPVS table, the balance."""
 
-from __future__ import annotations
-
 import contextlib
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Task 4: which backend nginx chooses, how often it tries a dead one, where it listens, what it sets."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import Any

@@ -216,6 +216,6 @@ class Verdicts:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        from ..html import filled
+        from ..writing import filled
 
         return filled("verdicts.html.j2", rows=self.rows, colours=COLOURS, marks=MARKS, by_hand=BY_HAND, total=self.total())

@@ -5,8 +5,6 @@ User-Mode Linux every module costs milliseconds. When the stream ends, for whate
 with it, as the first process, everything in the lab.
 """
 
-from __future__ import annotations
-
 import contextlib
 import importlib
 import importlib.util

@@ -1,7 +1,5 @@
 """Chooses the Linux of a lab by trying: the fastest candidate that can do what the notebook needs."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil
@@ -15,9 +13,8 @@ from typing import Protocol
 from ..errors import BadInput, LabClosed, LabError, LabkitError, NoLinux, shortage
 from ..inside import processes
 from . import landlock
-from .bwrap import WITHOUT, first_free, own_ranges, user_name, way_out
-from .folder import CALLS, LabFolder
-from .host import LOG, HostLinux, load_ipvs
+from .bwrap import WITHOUT, HostLinux, first_free, load_ipvs, own_ranges, user_name, way_out
+from .folder import CALLS, LOG, LabFolder
 from .link import Link, finish
 from .packages import UML, way_to_uml
 from .temporary import Kept

@@ -1,7 +1,5 @@
 """What works on this machine: every candidate tried, every program looked for."""
 
-from __future__ import annotations
-
 import os
 from typing import Any
 

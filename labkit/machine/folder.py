@@ -12,8 +12,8 @@ from pathlib import Path
 from ..errors import BadInput, LabError
 from .temporary import no_folder, own_folder
 
-# Where large arguments of calls into the lab travel.
-CALLS = "calls"
+# Where large arguments of calls into the lab travel; and where the words of its Linux go.
+CALLS, LOG = "calls", "linux.log"
 # The lab's /etc, the same on every machine whatever its own holds: what the packages nginx and dnsmasq of Debian 12 lay there,
 # byte for byte, and a few files of ours. The learner's own dnsmasq answers by resolv.conf; as on a Debian with systemd, the
 # scripts of init.d hand on to it. And its empty folders; a unit file of the learner's own belongs into the last one.

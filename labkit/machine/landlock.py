@@ -10,8 +10,6 @@ nothing but Python: landlockpy and py-landlock of PyPI would need the environmen
 are five times as long.
 """
 
-from __future__ import annotations
-
 import ctypes
 import errno
 import os

@@ -3,8 +3,6 @@
 execnet carries plain data only (None, bool, int, float, str, bytes, list, tuple, dict) and runs nothing on this side.
 """
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import os

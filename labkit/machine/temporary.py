@@ -1,6 +1,7 @@
-"""What ends with this process, in whatever way it ends: the temporary folder of its labs, and commands with all they start."""
+"""What ends with this process, in whatever way it ends: the temporary folder of its labs, and commands with all they start.
 
-from __future__ import annotations
+And with which signals such a command begins, and how an interrupt waits for what must not be lost.
+"""
 
 import contextlib
 import io
@@ -8,6 +9,7 @@ import os
 import random
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,12 +17,15 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import IO
 
 from ..errors import LabError, WaitTimeout
 
 KEEPER = Path(__file__).with_name("keeper.py")
 STOP_TIMEOUT = 10.0
+# Before a command: it begins with every signal's default disposition, whatever was ignored here (env(1), nohup(1)).
+DEFAULT_SIGNALS = ("env", "--default-signal")
 _choosing, _making = threading.Lock(), threading.Lock()
 
 
@@ -161,3 +166,34 @@ def no_folder(error: Exception) -> LabError:
         f"A temporary folder in {tempfile.gettempdir()} cannot be made.", words=str(error),
         way_out="free space there (`df`) or end some processes (`ps`), or set TMPDIR to another folder that you can write to",
     )  # fmt: skip
+
+
+def ignore_here_only() -> None:
+    """Have what this process starts begin with the default dispositions of the signals that it was told to ignore.
+
+    Under nohup, in a script's background or under a service manager it is told so, and every child would inherit that
+    (signal(7)). A handler that does nothing is not inherited. For commands of one's own there is DEFAULT_SIGNALS.
+    """
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda _number, _frame: None)
+
+
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """An interrupt that comes meanwhile takes effect at the end.
+
+    Only the main thread is ever interrupted, so elsewhere nothing changes.
+    """
+    usual = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(usual):
+        yield
+        return
+    came: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: came.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+        if came:
+            usual(*came[0])

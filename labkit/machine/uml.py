@@ -1,7 +1,5 @@
 """User-Mode Linux: a Linux kernel that runs as an ordinary process, in a view, under Landlock or alone; what its CPU needs."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os
@@ -18,8 +16,7 @@ from ..errors import LabError
 from . import landlock
 from .bwrap import IdMaps, start_bwrap
 from .cell import write_rules
-from .folder import LabFolder
-from .host import LOG
+from .folder import LOG, LabFolder
 from .packages import way_to_uml
 from .temporary import Kept, own_folder
 from .view import ETC_FROM_HOST, FOLDER, LABKIT, PATH, View, environment, etc_from_host, machine_arguments, own, system, view_of

@@ -1,13 +1,17 @@
-"""A capture in the lab: tshark records while traffic is sent."""
+"""A capture in the lab: tshark records while traffic is sent; pyshark looks into one TCP connection of it.
 
-from __future__ import annotations
+A table of many is another thing (exchanges.py): pyshark makes an object of every field of every packet.
+"""
 
+import contextlib
 import re
 import shutil
 import signal
 import tempfile
+import threading
 import uuid
 from collections.abc import Iterable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,8 +23,7 @@ from ..inside.files import DISCARD
 from ..lab import Lab, Process
 from ..machine.temporary import own_folder
 from ..machine.view import FOLDER
-from .exchanges import read_exchanges, read_syns
-from .packets import read_packets
+from .exchanges import TIMEOUT, decode_options, read_exchanges, read_syns
 
 # tshark hands capturing to dumpcap and writes the same file. On User-Mode Linux loading tshark's dissectors takes five
 # seconds, so there dumpcap is started without it.
@@ -29,6 +32,8 @@ PROGRAMS = {"host": "tshark", "uml": "dumpcap"}
 PORTS = {8888: "nginx", 8081: "backend1", 8082: "backend2"}
 # dumpcap passes packets on within 0.75 s (measured); on a busy machine without a fast processor tshark alone starts in 30 s.
 MARK_TIMEOUT = 60.0
+# How long tshark may take to end, seconds.
+END_TIMEOUT = 5.0
 # On User-Mode Linux each mark takes time from the program that is waited for, seconds.
 MARK_EVERY = 0.1
 
@@ -134,3 +139,51 @@ class Capture:
         if not self.lab.trusted:
             raise MeasureError("A stranger's capture is not looked into with pyshark.", way_out="read it with `exchanges()`")
         return read_packets(file, self.ports, stream)
+
+
+def patient_capture() -> Any:
+    """Return pyshark's FileCapture, but one that lets tshark end by itself.
+
+    pyshark kills tshark as soon as its output is read; when tshark has just ended, that takes its exit code away from
+    asyncio, which then reports 255, and pyshark believes in a crash.
+    """
+    import asyncio
+
+    import pyshark
+
+    class PatientCapture(pyshark.FileCapture):
+        async def _cleanup_subprocess(self, process: Any) -> None:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(process.wait(), END_TIMEOUT)
+            await super()._cleanup_subprocess(process)
+
+    return PatientCapture
+
+
+def read_packets(file: Path, ports: Iterable[int], stream: int) -> list[Any]:
+    """Return the packets of a TCP stream that complete an HTTP message. Raises MeasureError.
+
+    pyshark works in a thread with an event loop of its own, because a notebook's already runs.
+    """
+    import asyncio  # not for everybody: with it come 0.05 s of the import of labkit
+
+    done: Future[list[Any]] = Future()
+
+    def work() -> None:
+        try:
+            loop = asyncio.new_event_loop()
+            asyncio.set_event_loop(loop)
+            options = {"display_filter": f"http and tcp.stream == {int(stream)}", "decode_as": decode_options(ports)}
+            with contextlib.closing(loop), contextlib.closing(patient_capture()(str(file), eventloop=loop, **options)) as capture:
+                done.set_result(list(capture))
+        except BaseException as error:
+            if not done.done():
+                done.set_exception(error)
+
+    threading.Thread(target=work, name="labkit-pyshark", daemon=True).start()
+    try:
+        return done.result(TIMEOUT)
+    except TimeoutError:
+        raise MeasureError(f"pyshark did not read the capture within {TIMEOUT:g} s.", way_out="capture less") from None
+    except Exception as error:
+        raise MeasureError("pyshark could not read the capture.", words=str(error)) from error

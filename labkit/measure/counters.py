@@ -1,7 +1,5 @@
 """What balancers and sockets tell: IPVS's counters, the attempts in nginx's log, and who listens, as DataFrames."""
 
-from __future__ import annotations
-
 import re
 import threading
 import time

@@ -1,7 +1,5 @@
 """DNS answers: dig's own words, and many queries as a table."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pandas as pd

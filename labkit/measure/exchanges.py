@@ -1,7 +1,5 @@
 """Reads a capture with `tshark -T fields`: HTTP exchanges and connection attempts, as DataFrames."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 from bisect import bisect_right

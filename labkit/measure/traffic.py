@@ -1,7 +1,5 @@
 """Requests to a lab's services, one row a request."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from collections.abc import Iterable, Iterator

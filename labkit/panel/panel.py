@@ -14,7 +14,6 @@ from IPython.core.getipython import get_ipython
 from IPython.display import display
 
 from ..errors import BadInput, LabkitError
-from ..html import filled
 from ..inside import http_client
 from ..lab import COMMAND_TIMEOUT, Lab
 from ..machine.link import finish
@@ -22,8 +21,8 @@ from ..recording import heard_by
 from ..services.base import Service
 from ..services.faults import Faults
 from ..services.http_server import WELL, BackendPool
-from .controls import RATES, Controls
-from .drawing import Drawn, Still, draw
+from ..writing import filled
+from .drawing import RATES, Controls, Drawn, Still, draw
 from .window import Window, layer_of
 
 FIRST = 10  # requests that are sent when the panel is made; seconds that each may take, and from one to the next

@@ -1,7 +1,5 @@
 """What the panel has seen in the last seconds and in all, and the layer before the pool with its counters."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """What the services have in common: what they show, how a program is started and stopped, whom a port belongs to."""
 
-from __future__ import annotations
-
 import ipaddress
 import shlex
 import signal

@@ -3,8 +3,6 @@
 A fault is a service of its own: it lasts from its start to its stop, and its title is the word for what the backend suffers.
 """
 
-from __future__ import annotations
-
 import signal
 import zlib
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Task 1: the pool of backends, each a Python http.server over a folder with one page."""
 
-from __future__ import annotations
-
 import re
 import threading
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """Cells in a row, one a request: sequences, the order of DNS answers, attempts at upstreams."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """Diagrams of who talks to whom: the pool as it is, and the ladder of one captured exchange."""
 
-from __future__ import annotations
-
 import http.client
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

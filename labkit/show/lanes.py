@@ -1,7 +1,5 @@
 """Lanes below each other, a line of words over each: who answered when, what each client saw."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A picture: a figure and the sentence that says the same; its sheet has a question as title."""
 
-from __future__ import annotations
-
 import base64
 import functools
 import inspect

@@ -1,7 +1,5 @@
 """The plots of the course, each a `Picture`: here bars, points and lines; the rest is imported."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """How every picture looks: its paper, one colour a backend, one font, the marks that all share."""
 
-from __future__ import annotations
-
 import colorsys
 import functools
 import re

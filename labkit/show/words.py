@@ -1,7 +1,5 @@
 """What is said of a frame: who answered, what failed; numbers and lists as a reader wants them."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections import Counter

@@ -16,7 +16,7 @@ import pytest
 from labkit.errors import wait_until
 from labkit.lab import Lab
 from labkit.machine import choose
-from labkit.machine.host import HostLinux
+from labkit.machine.bwrap import HostLinux
 from labkit.machine.uml import BareUmlLinux, LandlockUmlLinux, UmlLinux
 from labkit.services.daemons import Dnsmasq, Nginx
 

@@ -6,15 +6,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from labkit.compare.failover import failover
-from labkit.compare.load import throughput, wrk
+from labkit.compare import failover, throughput, wrk
 from labkit.errors import ConfigRejected, MeasureError
 from labkit.inside import ipvs
 from labkit.lab import Lab
 from labkit.measure.traffic import traffic
 from labkit.services.http_server import BackendPool
-from labkit.services.ipvs import DummyInterface, VirtualService
-from labkit.services.keepalived import Keepalived, health_checked
+from labkit.services.ipvs import DummyInterface, Keepalived, VirtualService, health_checked
 
 from .helpers import eventually, named
 

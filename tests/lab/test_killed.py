@@ -17,8 +17,8 @@ pytestmark = pytest.mark.lab
 SCRIPT = """
 import sys
 from labkit.lab import Lab
-from labkit.machine import choose, host, uml
-kinds = {"host": host.HostLinux, "uml": uml.UmlLinux, "landlock": uml.LandlockUmlLinux, "bare": uml.BareUmlLinux}
+from labkit.machine import bwrap, choose, uml
+kinds = {"host": bwrap.HostLinux, "uml": uml.UmlLinux, "landlock": uml.LandlockUmlLinux, "bare": uml.BareUmlLinux}
 choose.candidates = lambda: [kinds[sys.argv[1]]()]
 lab = Lab("killed", home=sys.argv[2])
 if sys.argv[3] == "opened":
@@ -35,16 +35,16 @@ import os, signal, sys, threading
 from pathlib import Path
 from labkit.errors import NoLinux
 from labkit.lab import Lab
-from labkit.machine import bwrap, choose, host
+from labkit.machine import bwrap, choose
 told = threading.Event()
 def kill(maps, pid):
     told.wait(60)
     parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     os.kill(parent if sys.argv[2] == "bubblewrap" else os.getpid(), signal.SIGKILL)
-choose.candidates = lambda: [host.HostLinux()]
+choose.candidates = lambda: [bwrap.HostLinux()]
 bwrap.write_maps = kill
 bwrap.START_TIMEOUT = 5.0
-host.HostLinux.start_timeout = 5.0
+bwrap.HostLinux.start_timeout = 5.0
 lab = Lab("between", home=sys.argv[1])
 print(lab.folder.path, flush=True)
 told.set()

@@ -21,7 +21,7 @@ from works import right
 from labkit.grading.by_hand import give, read_by_hand
 from labkit.grading.feedback import ANSWERS, INDEX, write_pages
 from labkit.grading.grade import MEASURED, Given, Grade, pairs
-from labkit.homework.export import to_html
+from labkit.homework.document import to_html
 from labkit.homework.hand_in import hand_in, stories_in
 from labkit.homework.submission import altered, read
 from labkit.judge.check import REQUIREMENTS

@@ -20,8 +20,8 @@ SCRIPT = """
 import sys
 from labkit.inside import files
 from labkit.lab import Lab
-from labkit.machine import choose, host, uml
-kinds = {"host": host.HostLinux, "uml": uml.UmlLinux, "landlock": uml.LandlockUmlLinux, "bare": uml.BareUmlLinux}
+from labkit.machine import bwrap, choose, uml
+kinds = {"host": bwrap.HostLinux, "uml": uml.UmlLinux, "landlock": uml.LandlockUmlLinux, "bare": uml.BareUmlLinux}
 choose.candidates = lambda: [kinds[sys.argv[1]]()]
 with Lab("наша") as lab:
     lab.write("~/файл", "да\\n")

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from labkit.compare.failover import failover
-from labkit.compare.load import throughput, wrk
+from labkit.compare import failover, throughput, wrk
 from labkit.errors import BadInput
 from labkit.measure.capture import Capture
 from labkit.measure.dns import dns
@@ -16,8 +15,7 @@ from labkit.measure.traffic import curl, split_url, traffic
 from labkit.services.base import split_address
 from labkit.services.faults import Faults, PacketDrop
 from labkit.services.http_server import Backend, BackendPool
-from labkit.services.ipvs import DummyInterface, VirtualService
-from labkit.services.keepalived import health_checked
+from labkit.services.ipvs import DummyInterface, VirtualService, health_checked
 
 URL = "http://127.0.0.1:8081/"
 TIMES = {"before": 0.05, "broken": 0.05, "after": 0.1, "patience": 0.1}

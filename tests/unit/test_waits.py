@@ -17,7 +17,7 @@ PROCESSES = {"run", "check_call", "check_output", "call"}
 WITHOUT = {
     "machine/temporary.py: select.poll",
     "machine/temporary.py: keeper.poll",
-    "measure/packets.py: process.wait",
+    "measure/capture.py: process.wait",
     "machine/keeper.py: select.select",
     "inside/processes.py: process.poll",
     "inside/processes.py: _started[pid].poll",

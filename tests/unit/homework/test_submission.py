@@ -16,7 +16,7 @@ from hostile_pages import START, page, sealed
 from nbformat.v4 import new_notebook
 
 from labkit.errors import BadInput
-from labkit.homework.export import to_html
+from labkit.homework.document import to_html
 from labkit.homework.submission import (
     BLOCK,
     MAX_WORK,

@@ -13,6 +13,7 @@ import pytest
 from labkit.errors import BadInput, LabError, NoLinux
 from labkit.machine import choose as choosing
 from labkit.machine import choose as needs
+from labkit.machine.bwrap import HostLinux
 from labkit.machine.choose import (
     FORCE,
     IMPLIED,
@@ -28,7 +29,6 @@ from labkit.machine.choose import (
     remedy,
 )
 from labkit.machine.folder import LabFolder
-from labkit.machine.host import HostLinux
 from labkit.machine.uml import BareUmlLinux, LandlockUmlLinux, UmlLinux
 
 

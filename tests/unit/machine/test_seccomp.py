@@ -10,7 +10,7 @@ import struct
 
 import pytest
 
-from labkit.machine import host as seccomp
+from labkit.machine import bwrap as seccomp
 from labkit.machine import landlock
 
 NETLINK = socket.AF_NETLINK

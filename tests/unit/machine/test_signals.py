@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from labkit.machine.signals import held_back
+from labkit.machine.temporary import held_back
 
 
 @pytest.mark.parametrize(("error", "seen"), [(None, KeyboardInterrupt), (ZeroDivisionError, KeyboardInterrupt)])

@@ -11,9 +11,9 @@ import pytest
 from labkit.errors import LabError
 from labkit.judge import bench
 from labkit.machine import uml
+from labkit.machine.bwrap import SHARED_KERNEL, host_arguments
 from labkit.machine.cell import CAPABILITIES, ENTER, ETC, SHARED, cell_command
 from labkit.machine.folder import LabFolder
-from labkit.machine.host import SHARED_KERNEL, host_arguments
 from labkit.machine.link import SLACK
 from labkit.machine.packages import way_to_uml
 from labkit.machine.uml import require_uml, uml_arguments

@@ -5,14 +5,13 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from labkit.compare.decision import decide, row, spread
-from labkit.compare.failover import COLUMNS
+from labkit.compare import SEEN, decide, row, spread
 
 
 def faults(**rows: tuple[int, int, int, int]) -> pd.DataFrame:
     """Tables of `disruption` for two equal faults: failed, seconds failing, late, tries of each balancer."""
     values = [(45, failed, seconds, late, 0.1, tries, "") for failed, seconds, late, tries in rows.values()]
-    one = pd.DataFrame(values, index=pd.Index(rows, name="balancer"), columns=COLUMNS)
+    one = pd.DataFrame(values, index=pd.Index(rows, name="balancer"), columns=SEEN)
     return pd.concat({"stopped": one, "frozen": one}, names=["fault"])
 
 

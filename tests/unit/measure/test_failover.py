@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from labkit.compare.failover import Failover, disruption, failover, per_second
+from labkit.compare import Failover, disruption, failover, per_second
 from labkit.measure.traffic import frame
 
 PAGE = "<h1>Response from Backend Server 1</h1>"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from labkit.compare.load import compared, parse_wrk, throughput, wrk, wrk_command
+from labkit.compare import compared, parse_wrk, throughput, wrk, wrk_command
 from labkit.errors import MeasureError
 
 # Words of the real wrk 4.1.0.

@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 
 from labkit.errors import BadInput, MeasureError
-from labkit.panel.controls import WORDS
-from labkit.panel.drawing import draw, still, titled, went_to
+from labkit.panel.drawing import WORDS, draw, still, titled, went_to
 from labkit.panel.panel import METHODS
 from labkit.panel.window import NOBODY, SPAN, Layer, NginxAttempts, Window, layer_of
 from labkit.services.daemons import Nginx

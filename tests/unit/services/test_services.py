@@ -15,8 +15,7 @@ from labkit.services.base import Service, explain, quoted, split_address
 from labkit.services.daemons import Dnsmasq, Nginx
 from labkit.services.faults import netem_commands, nft_commands
 from labkit.services.http_server import Backend, BackendPool, BackendServer
-from labkit.services.ipvs import DummyInterface, VirtualService
-from labkit.services.keepalived import Keepalived, health_checked
+from labkit.services.ipvs import DummyInterface, Keepalived, VirtualService, health_checked
 
 PLACE = "-t 192.168.100.1:80"
 SERVERS = {"127.0.0.1:1": 3, "127.0.0.1:2": 0, "127.0.0.1:3": 1}

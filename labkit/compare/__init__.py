@@ -1,1 +1,0 @@
-"""All balancers under the same load and the same faults."""
