@@ -1,6 +1,7 @@
-"""Machines with other kernels: QEMU, in software, with a Debian made by debootstrap, a kernel of Debian's, and this checkout.
+"""Machines with other kernels: a Debian made by debootstrap with this checkout, on a kernel of Debian's in QEMU or as a process.
 
-What is downloaded or made is kept in LABKIT_KERNELS, else in $XDG_CACHE_HOME/labkit-kernels.
+User-Mode Linux is a kernel too: with a disk of its own it is a machine whose running kernel has IPVS, and much faster than what
+QEMU emulates. What is downloaded or made is kept in LABKIT_KERNELS, else in $XDG_CACHE_HOME/labkit-kernels.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import hashlib
 import lzma
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -16,8 +18,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from fresh.machine import TOP, USER, FreshMachine, apt_sources, make_debian, output
+
+from labkit.machine import uml
+from labkit.machine.temporary import Kept
+from labkit.machine.uml import QUICK
 
 HOUR = 3600.0
 # By the name that the tests give a kernel: the release of Debian whose newest kernel it is.
@@ -28,6 +35,20 @@ MODULES = ["virtio_pci", "virtio_blk", "crc32c_generic", "ext4"]
 QEMU = [
     *("nice", "-n", "5", "qemu-system-x86_64", "-accel", "tcg,tb-size=512", "-M", "q35", "-cpu", "max", "-smp", "1", "-m", "4G"),
     *("-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot", "-device", "virtio-rng-pci"),
+]
+# no_timer_check: on a busy machine an emulated timer can be late, and the kernel would panic at its start.
+QEMU_LINE = "console=ttyS0 panic=-1 quiet mitigations=off nokaslr no_timer_check nowatchdog"
+# As in labkit.machine.uml; all that the guest's disk holds fits into its memory.
+UML_LINE = [
+    "mem=3G",
+    "root=/dev/ubda",
+    "rw",
+    "rootfstype=ext4",
+    "con=null",
+    "con0=null,fd:3",
+    "ssl=null",
+    "quiet",
+    *QUICK.split(),
 ]
 # The first process in the initial file system.
 INIT = """#!/bin/sh
@@ -41,25 +62,22 @@ until busybox mount -t ext4 /dev/vda /root 2>/dev/null; do
     [ $tries -lt 50 ] || { echo "no root file system"; busybox poweroff -f; }
     busybox sleep 0.1
 done
-busybox cp /guest /root/guest
 busybox mount --move /dev /root/dev
 busybox umount /proc
-exec /bin/busybox switch_root /root /bin/sh /guest
+exec /bin/busybox switch_root /root /bin/sh -c 'mkdir -p /job && tar -x -f /dev/vdb -C /job && exec sh /job/guest -o ro /dev/vdc'
 """
-# What it becomes: a system without an init of its own, in which /dev/vdb (a tar) is unpacked and its run.sh is run.
+# What it becomes: a system without an init of its own, in which the job's run.sh is run. Its arguments: how to mount the modules.
 GUEST = """#!/bin/sh
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8
 mount -t proc proc /proc
 mount -t sysfs sys /sys
-mkdir -p /dev/pts /dev/shm /job
+mkdir -p /dev/pts /dev/shm /usr/lib/modules
 mount -t devpts devpts /dev/pts
 for place in /dev/shm /run /tmp; do mount -t tmpfs -o mode=1777 tmp $place; done
 ln -s /proc/self/fd /dev/fd
-mkdir -p /usr/lib/modules
-mount -o ro /dev/vdc /usr/lib/modules
+mount "$@" /usr/lib/modules
 ip link set lo up
 hostname guest
-tar -x -f /dev/vdb -C /job
 sh /job/run.sh
 sync
 echo o >/proc/sysrq-trigger
@@ -110,16 +128,56 @@ def make_image(tree: Path, image: Path, size: str) -> None:
     subprocess.run(["mkfs.ext4", "-q", "-F", "-d", str(tree), "-E", "root_owner=0:0", str(image), size], check=True, timeout=HOUR)
 
 
+class Kernel(Protocol):
+    """A kernel that a machine can be booted with."""
+
+    @property
+    def release(self) -> str: ...
+
+    def command(self, job: Path) -> list[str]:
+        """The command that boots it on a copy of the system, with the tar `job`, and prints what is said there."""
+        ...
+
+
 @dataclass(frozen=True)
-class Kernel:
-    """A kernel in a folder of the cache: its release, and there vmlinuz, initrd and the image of its modules."""
+class Emulated:
+    """A kernel for QEMU in a folder of the cache: its release, and there vmlinuz, initrd and the image of its modules."""
 
     release: str
     folder: Path
 
+    def command(self, job: Path) -> list[str]:
+        """As of Kernel."""
+        start = [*QEMU, "-kernel", f"{self.folder}/vmlinuz", "-initrd", f"{self.folder}/initrd", "-append", QEMU_LINE]
+        for number, (file, snapshot) in enumerate([(system(), "on"), (job, "off"), (self.folder / "modules", "on")]):
+            start += ["-drive", f"file={file},format=raw,if=none,id=d{number},snapshot={snapshot},cache=unsafe"]
+            start += ["-device", f"virtio-blk-pci,drive=d{number}"]
+        return start
+
+
+class UserMode:
+    """Debian's User-Mode Linux as this machine has it. What its guest writes goes to a file beside the job."""
+
+    @property
+    def release(self) -> str:
+        """The release of the kernel, and what it is."""
+        return f"{next(uml.MODULES.iterdir()).name}-uml"
+
+    def command(self, job: Path) -> list[str]:
+        """As of Kernel."""
+        modules = f"-t hostfs -o {uml.MODULES} modules"
+        first = f'"mkdir -p /job && tar -x -f /dev/ubdb -C /job && exec sh /job/guest {modules}"'
+        disks = [f"ubd0={job.with_suffix('.written')},{system()}", f"ubd1={job}"]
+        line = shlex.join([uml.PROGRAM, *UML_LINE, *disks, "init=/bin/sh", "--", "-c", first])
+        library = uml.xstate_library()
+        variables = f"TMPDIR={uml.memory_folder()} " + (f"LD_PRELOAD={library} " if library else "")
+        return ["sh", "-c", f"exec 3>&1 </dev/null >&2; {variables}exec {line}"]
+
 
 def kernel(name: str) -> Kernel:
-    """The newest kernel of a release of Debian, from the cache or from this machine's mirror."""
+    """The kernel called `name`: User-Mode Linux, or a release's newest, from the cache or from this machine's mirror."""
+    if name == "uml":
+        return UserMode()
     apt = [*apt_of(RELEASES[name])]
 
     def depends(package: str) -> list[str]:
@@ -127,7 +185,7 @@ def kernel(name: str) -> Kernel:
 
     (package,) = [needed for needed in depends("linux-image-amd64") if needed.startswith("linux-image-")]
     parts = [needed for needed in depends(package) if needed != "linux-base"]  # Debian 14's kernel comes in several packages
-    release, folder = package.removeprefix("linux-image-"), cache() / package
+    release, folder = package.removeprefix("linux-image-"), cache() / f"{package}-{hashlib.sha256(INIT.encode()).hexdigest()[:8]}"
     if not folder.exists():
         with made(folder) as new:
             for wanted in (package, *parts, "busybox-static"):
@@ -136,7 +194,7 @@ def kernel(name: str) -> Kernel:
                 subprocess.run(["dpkg-deb", "-x", str(file), str(new / "tree")], check=True, timeout=HOUR)
                 file.unlink()
             unpack_kernel(new, release)
-    return Kernel(release, folder)
+    return Emulated(release, folder)
 
 
 def apt_of(release: str) -> list[str]:
@@ -175,9 +233,8 @@ def unpack_kernel(folder: Path, release: str) -> None:
         data = file.read_bytes()
         data = lzma.decompress(data) if file.suffix == ".xz" else data
         (initial / "modules" / f"{number:02}-{file.name.split('.')[0]}").write_bytes(data)
-    for name, text in (("init", INIT), ("guest", GUEST)):
-        (initial / name).write_text(text)
-        (initial / name).chmod(0o755)
+    (initial / "init").write_text(INIT)
+    (initial / "init").chmod(0o755)
     names = "\n".join(str(path.relative_to(initial)) for path in sorted(initial.rglob("*"))).encode()
     pack = [str(busybox), "cpio", "-o", "-H", "newc"]
     with (folder / "initrd").open("wb") as target:
@@ -198,26 +255,17 @@ def modules_for(names: list[str], modules: Path) -> list[Path]:
 
 def boot(kernel: Kernel, job: Path, *, timeout: float) -> Iterator[str]:
     """Boot `kernel` on a copy of the system and run the tar `job` in it (its run.sh); yield what is printed, a line at a time."""
-    disks = [(system(), "on"), (job, "off"), (kernel.folder / "modules", "on")]
-    drives = []
-    for number, (file, snapshot) in enumerate(disks):
-        drives += ["-drive", f"file={file},format=raw,if=none,id=d{number},snapshot={snapshot},cache=unsafe"]
-        drives += ["-device", f"virtio-blk-pci,drive=d{number}"]
-    # no_timer_check: on a busy machine an emulated timer can be late, and the kernel would panic at its start.
-    line = "console=ttyS0 panic=-1 quiet mitigations=off nokaslr no_timer_check nowatchdog"
-    start = [*QEMU, "-kernel", str(kernel.folder / "vmlinuz"), "-initrd", str(kernel.folder / "initrd"), "-append", line, *drives]
-    run = ["setpriv", "--pdeathsig", "TERM", "timeout", "-k", "5", f"{timeout:g}", *start]  # it ends with who started it
-    with subprocess.Popen(run, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, errors="replace") as process:
-        assert process.stdout
-        try:
-            for said in process.stdout:
-                yield said.rstrip()
-        finally:
-            process.terminate()
+    command = ["timeout", f"{timeout:g}", *kernel.command(job)]
+    machine = Kept(command, log=job.with_suffix(".log"), one_processor=isinstance(kernel, UserMode))
+    try:
+        for said in machine.stdout:
+            yield said.decode(errors="replace").rstrip()
+    finally:
+        machine.close()
 
 
 def make_job(target: Path, script: str, works: dict[str, str]) -> None:
-    """Make the tar of a job: run.sh, this checkout as it is now in course/, and a work in work/."""
+    """Make the tar of a job: GUEST, run.sh, this checkout as it is now in course/, and a work in work/."""
     with tempfile.TemporaryDirectory() as folder:
         names = output("git", "-C", str(TOP), "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
         for name in filter(None, names):
@@ -229,6 +277,7 @@ def make_job(target: Path, script: str, works: dict[str, str]) -> None:
             file = Path(folder, "work", name)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
+        Path(folder, "guest").write_text(GUEST)
         Path(folder, "run.sh").write_text(script)
         subprocess.run(["tar", "-c", "-f", str(target), "-C", folder, "."], check=True, timeout=HOUR)
 

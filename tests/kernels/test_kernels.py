@@ -1,6 +1,7 @@
-"""The course on the kernels that learners have: IPVS on the running kernel, as an ordinary user and as root, in QEMU.
+"""The course on the kernels that learners have: IPVS on the running kernel, as an ordinary user and as root.
 
-Each kernel is booted once for each user. `./lab test --kernels` runs all, `./lab test --kernels smoke` boots one.
+Each kernel is booted once for each user. `./lab test --kernels` runs all, `./lab test --kernels smoke` what a machine without
+IPVS skips, and a look at a kernel that learners have.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from fresh.machine import output
+from fresh.machine import TOP, output
 from works import RIGHT
 
 from .machine import RELEASES, USER, Kernel, boot, kernel, make_job, system
@@ -25,35 +26,57 @@ from .machine import RELEASES, USER, Kernel, boot, kernel, make_job, system
 PYTHON = ".venv/bin/python"
 # What every machine without IPVS skips; it is chosen where it is marked, so that none is left out.
 MARKER = "ipvs_on_host"
-# A step's name and its shell command, in the checkout. A skipped test is a failure here: no other run would run it.
-DOCTOR = (
+Step = tuple[str, str]
+# A step's name and its shell command, in the checkout.
+DOCTOR: Step = (
     "doctor",
     f'{PYTHON} -m labkit doctor --json >/tmp/doctor; {PYTHON} -c \'import json; (host,) = json.load(open("/tmp/doctor"))'
     '["candidates"]; missing = [row["what"] for row in host["checks"] if not row["worked"]]; '
     'print(host["words"] or missing or "all there"); raise SystemExit(not host["works"])\'',
 )
-LAB_TESTS = (
-    "lab tests",
-    f"{PYTHON} -m pytest -p no:cacheprovider -q -rs --durations=8 -m {MARKER} $TESTS "
-    ">/tmp/tests 2>&1; code=$?; tail -n 40 /tmp/tests; ! grep -q ' skipped' /tmp/tests && exit $code",
+CHECK: Step = ("check", f"{PYTHON} -m labkit check --work ../work | tee /tmp/said; grep -q '^94 of 94 points' /tmp/said")
+CHECK_3: Step = (
+    "check of task 3",
+    f"{PYTHON} -m labkit check --work ../work --task 3 | tee /tmp/said; grep -q '^35 of 35 points' /tmp/said",
 )
-NOTEBOOK = (
-    "notebook 3",
-    "cp -r notebooks /tmp/notebooks && "
-    f"{PYTHON} -m pytest -p no:cacheprovider -q --rootdir=/tmp/notebooks --nbval-lax --nbval-current-env "
-    "--nbval-cell-timeout=600 /tmp/notebooks/3_ipvs.ipynb",
-)
-CHECK = ("check", f"{PYTHON} -m labkit check --work ../work | tee /tmp/said; grep -q '^94 of 94 points' /tmp/said")
 # What differs for root is the lab, which doctor and check try whole: root runs the rest on one kernel alone.
-EVERYTHING, SHORT, SMOKE = [DOCTOR, CHECK, LAB_TESTS, NOTEBOOK], [DOCTOR, CHECK], [DOCTOR, LAB_TESTS]
 ROOT_RUNS_ALL = "6.12"
 # Seconds for one boot, with everything; emulated, and beside other work.
 TIMEOUT = 3600.0
 MARK = "@step"
 
-Step = tuple[str, str]
 # By a test's name its steps, and which of them ended with 0.
 Boots = dict[str, tuple[list[Step], "Future[list[bool]]"]]
+
+
+def lab_tests(files: list[str]) -> Step:
+    """The tests of these files that a machine without IPVS skips. A skipped one is a failure here: no other run would run it."""
+    command = (
+        f"{PYTHON} -m pytest -p no:cacheprovider -q -rs --durations=8 -m {MARKER} {' '.join(files)} "
+        ">/tmp/tests 2>&1; code=$?; tail -n 40 /tmp/tests; ! grep -q ' skipped' /tmp/tests && exit $code"
+    )
+    return "lab tests", command
+
+
+def notebook(name: str) -> Step:
+    """A notebook as it is in the checkout, in a copy, by nbval."""
+    command = (
+        "cp -rn notebooks /tmp && "
+        f"{PYTHON} -m pytest -p no:cacheprovider -q --rootdir=/tmp/notebooks --nbval-lax --nbval-current-env "
+        f"--nbval-cell-timeout=600 /tmp/notebooks/{name}.ipynb"
+    )
+    return f"notebook {name[0]}", command
+
+
+def steps_of(test: str, name: str, who: str, part: int | None = None) -> list[Step]:
+    """What is run on the kernel `name` as `who`; of the smoke's lab tests the `part` of two."""
+    if "smoke" in test:
+        return [DOCTOR, CHECK_3] if part is None else [lab_tests(selected()[part::2])]
+    if who == "root" and name != ROOT_RUNS_ALL:
+        return [DOCTOR, CHECK]
+    notebooks = sorted(path.stem for path in (TOP / "notebooks").glob("*.ipynb"))
+    others = [notebook(stem) for stem in notebooks if name == "uml" and stem[0] != "3"]
+    return [DOCTOR, CHECK, lab_tests(selected()), notebook("3_ipvs"), *others]
 
 
 @dataclass
@@ -87,7 +110,7 @@ def script(who: str, steps: list[Step]) -> str:
     home = f"/home/{USER}"
     lines = [
         f"cp -a /job/course/. {home}/course/; cp -a /job/work {home}/work; chown -R {USER}: {home}; cd {home}/course",
-        f"export LABKIT_LINUX=host PYTHONDONTWRITEBYTECODE=1 TESTS='{' '.join(selected())}'",
+        "export LABKIT_LINUX=host PYTHONDONTWRITEBYTECODE=1",
     ]
     run = "" if who == "root" else f"setpriv --reuid={USER} --regid={USER} --init-groups env HOME={home} USER={USER} "
     return "\n".join([*lines, *(step_line(run, number, command) for number, (_, command) in enumerate(steps))]) + "\n"
@@ -132,10 +155,9 @@ def boots(request: pytest.FixtureRequest, table: Table, tmp_path_factory: pytest
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         found: Boots = {}
         for item in chosen:
-            name, who = (str(item.callspec.params[key]) for key in ("name", "who"))
-            short = who == "root" and name != ROOT_RUNS_ALL
-            steps = SMOKE if "smoke" in item.name else SHORT if short else EVERYTHING
-            found[item.name] = steps, pool.submit(judge, kernels[name], who, steps, tmp_path_factory.mktemp("job"), table)
+            steps, values = steps_of(item.name, **item.callspec.params), item.callspec.params
+            boot = pool.submit(judge, kernels[values["name"]], values["who"], steps, tmp_path_factory.mktemp("job"), table)
+            found[item.name] = steps, boot
         yield found
 
 
@@ -145,14 +167,15 @@ def assert_all_passed(boots: Boots, test: str, table: Table) -> None:
     assert boot.result() == [True] * len(steps), table
 
 
-@pytest.mark.parametrize("name", RELEASES)
+@pytest.mark.parametrize("name", [*RELEASES, "uml"])
 @pytest.mark.parametrize("who", [USER, "root"])
 def test_course_on_a_kernel(name: str, who: str, boots: Boots, table: Table, request: pytest.FixtureRequest) -> None:
-    """On a kernel of Debian's, without User-Mode Linux, IPVS works as everywhere: a user runs EVERYTHING, root on one of them."""
+    """On a kernel of Debian's IPVS works on the running kernel as everywhere: a user runs all steps, root on one of them."""
     assert_all_passed(boots, request.node.name, table)
 
 
-@pytest.mark.parametrize(("name", "who"), [("6.1", USER)])
-def test_smoke(name: str, who: str, boots: Boots, table: Table, request: pytest.FixtureRequest) -> None:
-    """On Debian 12's kernel an ordinary user's lab has IPVS, and all tests pass there that a machine without IPVS skips."""
+@pytest.mark.parametrize(("name", "part"), [("6.1", None), ("uml", 0), ("uml", 1)])
+@pytest.mark.parametrize("who", [USER])
+def test_smoke(name: str, part: int | None, who: str, boots: Boots, table: Table, request: pytest.FixtureRequest) -> None:
+    """A user's lab has IPVS on Debian 12's kernel, and every test that a machine without IPVS skips passes on one with it."""
     assert_all_passed(boots, request.node.name, table)
