@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from labkit.errors import wait_until
+from labkit.inside import processes
 from labkit.lab import Lab
 from labkit.machine import choose
 from labkit.machine.bwrap import HostLinux
@@ -113,8 +114,9 @@ def pids(lab: Lab, pattern: str) -> list[int]:
 
 
 def named(lab: Lab, program: str) -> list[int]:
-    """The processes in the lab that run this program."""
-    return [int(word) for word in lab.run(f"pgrep -x {program}", check=False).stdout.split()]
+    """The processes in the lab that run this program; pgrep also names one that has ended and waits to be collected."""
+    found = [int(word) for word in lab.run(f"pgrep -x {program}", check=False).stdout.split()]
+    return [pid for pid in found if lab.call(processes.exists, pid, program)]
 
 
 def python(script: str, *arguments: str, before: tuple[str, ...] = (), **options: Any) -> subprocess.Popen[str]:
