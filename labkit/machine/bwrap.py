@@ -256,7 +256,6 @@ class HostLinux:
 
     name = "host"
     title = "bubblewrap + the running kernel"
-    start_timeout = 15.0
 
     def start(self, folder: LabFolder) -> Kept:
         """Start the agent of a lab in `folder`. Raises LabError when namespaces are refused."""

@@ -102,6 +102,8 @@ def all_needs(needs: Iterable[str]) -> list[str]:
 
 FORCE = "LABKIT_LINUX"
 PROBE_TIMEOUT = 20.0
+# How long a Linux may take until its agent is ready, seconds: on a busy or emulated machine a hundred times as long as usual.
+READY_TIMEOUT = 60.0
 
 
 class Linux(Protocol):
@@ -109,7 +111,6 @@ class Linux(Protocol):
 
     name: str
     title: str
-    start_timeout: float
 
     def start(self, folder: LabFolder) -> Kept: ...
 
@@ -190,7 +191,7 @@ def open_machine(linux: Linux, folder: LabFolder) -> Opened:
     machine = linux.start(folder)
     try:
         link = Link(
-            machine.stdin, machine.stdout, timeout=linux.start_timeout, log=lambda: folder.read(LOG),
+            machine.stdin, machine.stdout, timeout=READY_TIMEOUT, log=lambda: folder.read(LOG),
             folder=folder.path / CALLS, seen_as=f"{FOLDER}/{CALLS}", given_up=folder.given_up.is_set,
         )  # fmt: skip
     except BaseException:

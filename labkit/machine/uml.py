@@ -105,7 +105,6 @@ class UmlLinux:
 
     name = "uml"
     title = "bubblewrap + User-Mode Linux"
-    start_timeout = 60.0
 
     def __init__(self, *, copy_home: bool = False) -> None:
         """With `copy_home` the guest sees the home read-only and works on a copy in its own memory."""
@@ -191,7 +190,6 @@ class BareUmlLinux:
 
     name = "uml"
     title = "User-Mode Linux alone"
-    start_timeout = 60.0
     copy_home = False
 
     def start(self, folder: LabFolder) -> Kept:

@@ -12,7 +12,7 @@ from ..lab import Lab, Process
 from ..machine.view import HOME
 from ..recording import listener
 
-START_TIMEOUT, FIRST_TIMEOUT, STOP_TIMEOUT = 20.0, 2.0, 10.0
+START_TIMEOUT, FIRST_TIMEOUT, STOP_TIMEOUT = 60.0, 2.0, 10.0
 
 
 class Running:

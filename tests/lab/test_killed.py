@@ -44,7 +44,7 @@ def kill(maps, pid):
 choose.candidates = lambda: [bwrap.HostLinux()]
 bwrap.write_maps = kill
 bwrap.START_TIMEOUT = 5.0
-bwrap.HostLinux.start_timeout = 5.0
+choose.READY_TIMEOUT = 5.0
 lab = Lab("between", home=sys.argv[1])
 print(lab.folder.path, flush=True)
 told.set()

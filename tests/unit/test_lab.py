@@ -183,7 +183,7 @@ def test_lab_without_a_thread_leaves_no_folder(machines: list[Machine], tmp_path
 class NeverReady:
     """A Linux that starts and never says that it is ready."""
 
-    name, title, start_timeout = "host", "never ready", 500.0
+    name, title = "host", "never ready"
 
     def __init__(self) -> None:
         self.machines: list[Kept] = []

@@ -36,7 +36,6 @@ class Fake:
     """A candidate, its machine and its link in one: fails to start, or lacks some needs."""
 
     name, title = "host", "fake"
-    start_timeout = 1.0
 
     def __init__(
         self, title: str, *, refuses: Exception | None = None, lacks: str = "", at_probe: Exception | None = None

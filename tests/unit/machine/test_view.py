@@ -13,6 +13,7 @@ from labkit.judge import bench
 from labkit.machine import uml
 from labkit.machine.bwrap import SHARED_KERNEL, host_arguments
 from labkit.machine.cell import CAPABILITIES, ENTER, ETC, SHARED, cell_command
+from labkit.machine.choose import READY_TIMEOUT
 from labkit.machine.folder import LabFolder
 from labkit.machine.link import SLACK
 from labkit.machine.packages import way_to_uml
@@ -99,7 +100,7 @@ def test_cell_has_few_capabilities() -> None:
 def test_slow_right_work_is_not_ended_before_it_is_judged() -> None:
     """A lab for the work of others lives longer than its boot, two scripts, the wait after them and the longest call together."""
     scripts = 2 * (bench.SCRIPT_TIMEOUT + SLACK)
-    assert uml.UmlLinux.start_timeout + scripts + bench.SETTLE_TIMEOUT + bench.LONG < uml.LIFETIME
+    assert READY_TIMEOUT + scripts + bench.SETTLE_TIMEOUT + bench.LONG < uml.LIFETIME
 
 
 def test_missing_modules_of_user_mode_linux_are_named_with_their_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
