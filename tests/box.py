@@ -3,8 +3,6 @@
 What is left in it was left by the test; what is mounted, forbidden or used up in it concerns nobody else.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import signal

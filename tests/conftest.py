@@ -1,7 +1,5 @@
 """For all tests: with `-n`, the tests of a file stay on one worker, because they share their labs, and long files begin first."""
 
-from __future__ import annotations
-
 import os
 from typing import Any
 

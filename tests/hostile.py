@@ -5,8 +5,6 @@ the secret away, @MARK@ for a file name that must not appear on the host.
 """
 
 # ruff: noqa: E501 (a command a line)
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path
 

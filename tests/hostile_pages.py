@@ -1,8 +1,6 @@
 """Report files that attack whoever grades them: how each differs from a right one, and words that its row must have."""
 
 # ruff: noqa: E501 (a page a line)
-from __future__ import annotations
-
 import base64
 import json
 import zlib

@@ -1,8 +1,6 @@
 """Works that try to get points without doing what is asked, each by another way; tests/hostile.py says what a hostile work is."""
 
 # ruff: noqa: E501 (a command a line)
-from __future__ import annotations
-
 import base64
 import subprocess
 import tempfile

@@ -1,7 +1,5 @@
 """The test command (`./lab test`): linters, tests, notebooks. Goes on after a failed step."""
 
-from __future__ import annotations
-
 import argparse
 import itertools
 import os

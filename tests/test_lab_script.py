@@ -3,8 +3,6 @@
 The package step runs with the real apt and dpkg in a view whose /etc and /var are the test's own, on packages made here.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

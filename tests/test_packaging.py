@@ -1,7 +1,5 @@
 """The packaging files agree with each other, so that apt, pip, conda and Docker users get the same course."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess

@@ -1,8 +1,6 @@
 """The README promises nothing that no test would miss: each of its sentences has its tests here, or promises nothing testable."""
 
 # ruff: noqa: E501 (a promise a line)
-from __future__ import annotations
-
 import ast
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """labkit where pip installed it: the wheel has all that the checkout has, and works without it."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

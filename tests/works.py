@@ -3,8 +3,6 @@
 A change is (file, text) for a whole file, (file, None) for none, (file, old, new) for a part of one.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

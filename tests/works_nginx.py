@@ -1,7 +1,5 @@
 """What the works for task 4 are made from: other configurations, scripts and servers."""
 
-from __future__ import annotations
-
 from works import ACTIVE, ASKED, BACKUP, GIVEN, LISTEN, NGINX, Change
 
 CONF, SCRIPT = "nginx.conf", "task4.sh"

@@ -1,8 +1,6 @@
 """Works for task 1: pages and servers."""
 
 # ruff: noqa: E501 (a work a line)
-from __future__ import annotations
-
 from works import FOR_EVER, PAGE1, PAGE2, SERVER1, SERVER2, right, wrong
 
 ONE, TWO = "backend1/index.html", "backend2/index.html"

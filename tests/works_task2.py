@@ -1,8 +1,6 @@
 """Works for task 2: records, servers, written answers."""
 
 # ruff: noqa: E501 (a work a line)
-from __future__ import annotations
-
 from works import NAME, RECORD1, RECORD2, right, wrong
 
 CONF, SCRIPT = "dnsmasq.conf", "task2.sh"

@@ -1,8 +1,6 @@
 """Works for task 3: the interface and the IPVS service."""
 
 # ruff: noqa: E501 (a work a line)
-from __future__ import annotations
-
 from works import FOR_EVER, INTERFACE, REAL1, REAL2, SERVICE, right, wrong
 
 SCRIPT = "task3.sh"

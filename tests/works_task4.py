@@ -1,8 +1,6 @@
 """Works for task 4: the upstream, the switch, the socket, the header."""
 
 # ruff: noqa: E501 (a work a line)
-from __future__ import annotations
-
 from works import ACTIVE, ASKED, BACKUP, FOR_EVER, GIVEN, LISTEN, NGINX, right, wrong
 from works_nginx import (
     BOTH_DOWN,

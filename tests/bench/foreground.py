@@ -1,7 +1,5 @@
 """How long a work is judged whose programs stay in the foreground, against the same work with `&`."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

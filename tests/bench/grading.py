@@ -1,7 +1,5 @@
 """How many submissions an hour `labkit grade` re-runs: right ones, each with its four tasks in fresh labs."""
 
-from __future__ import annotations
-
 import os
 import sys
 import tempfile

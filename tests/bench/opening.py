@@ -1,7 +1,5 @@
 """How long it takes to open a lab."""
 
-from __future__ import annotations
-
 import os
 import select
 import subprocess

@@ -1,7 +1,5 @@
 """The benchmark (`./lab bench`): what labkit costs over the bare programs, as ratios of medians measured in one run."""
 
-from __future__ import annotations
-
 import argparse
 import datetime
 import os

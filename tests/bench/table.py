@@ -1,7 +1,5 @@
 """The table of the benchmark: what labkit takes, what the bare thing takes in the same run, and whether the aim is met."""
 
-from __future__ import annotations
-
 import statistics
 import time
 from collections.abc import Callable

@@ -4,8 +4,6 @@ What this machine needs to reach packages (apt's sources and settings, pip's set
 it at run time and given to the fresh one; nothing else is.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """The README's two commands on a fresh machine, as an ordinary user with sudo and as root."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import time

@@ -1,7 +1,5 @@
 """A Docker engine of the tests' own: its folders and its socket in one place, no bridge and no rules of a firewall."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """The image of binder/Dockerfile on a real engine: every lab opens in it, and the work of others is graded, unprivileged."""
 
-from __future__ import annotations
-
 import csv
 import json
 import os

@@ -4,8 +4,6 @@ User-Mode Linux is a kernel too: with a disk of its own it is a machine whose ru
 QEMU emulates. What is downloaded or made is kept in LABKIT_KERNELS, else in $XDG_CACHE_HOME/labkit-kernels.
 """
 
-from __future__ import annotations
-
 import hashlib
 import lzma
 import os

@@ -4,8 +4,6 @@ Each kernel is booted once for each user. `./lab test --kernels` runs all, `./la
 IPVS skips, and a look at a kernel that learners have.
 """
 
-from __future__ import annotations
-
 import os
 import shlex
 import shutil

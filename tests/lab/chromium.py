@@ -1,7 +1,5 @@
 """Debian's Chromium, and axe-core, which looks in a page for what keeps people from reading it."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 from collections.abc import Iterator

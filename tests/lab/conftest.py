@@ -1,7 +1,5 @@
 """Real labs for the tests, on both Linuxes."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path

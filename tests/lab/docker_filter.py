@@ -6,8 +6,6 @@ that the C library falls back to clone, whose flags a filter can see. The filter
 With --no-landlock the calls of Landlock are answered as by a kernel that has none, and by a Docker of before it: ENOSYS.
 """
 
-from __future__ import annotations
-
 import ctypes
 import errno
 import os

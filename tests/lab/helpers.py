@@ -1,7 +1,5 @@
 """How the tests open labs, wait, and see that nothing is left of one."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

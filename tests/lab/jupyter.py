@@ -1,7 +1,5 @@
 """JupyterLab on a copy of the notebooks, one of them in a browser, and what the kernel behind it says."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,12 +1,11 @@
 """A terminal of the tests' own, in which `labkit shell` runs."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sys
 import termios
 from collections.abc import Iterator
+from typing import Self
 
 import pexpect
 
@@ -35,7 +34,7 @@ class Terminal(pexpect.spawn):
         )  # fmt: skip
         self.delaybeforesend = None
 
-    def ready(self) -> Terminal:
+    def ready(self) -> Self:
         """Wait for the shell's prompt and make it one that is easy to see."""
         self.expect_exact(["%%lab cell", "begins with a space is not"])
         self.expect_exact("# ")

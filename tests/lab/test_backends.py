@@ -1,7 +1,5 @@
 """Task 1: the server pool."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

@@ -1,7 +1,5 @@
 """Every candidate opens, and where one cannot, the error says why and nothing is left running."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Task 4: nginx's attempts by its own log, and by the packets."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """Commands in a lab: to completion, in the background, interrupted. What becomes of words and codes, unit/inside shows."""
 
-from __future__ import annotations
-
 import os
 import signal
 import threading

@@ -1,7 +1,5 @@
 """Tasks 2 and 4: dnsmasq and nginx as one starts them by hand, what they refuse, and what is left of a start that failed."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

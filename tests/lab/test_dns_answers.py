@@ -1,7 +1,5 @@
 """Task 2: what dnsmasq answers, by dig and by many queries."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

@@ -1,7 +1,5 @@
 """`labkit ps` and `labkit stop`, and the door that they knock at."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

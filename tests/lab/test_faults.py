@@ -1,7 +1,5 @@
 """Faults of backends, on both Linuxes: what a client sees, and that healing leaves nothing."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Judging in real labs: an interrupt ends it at once, and what this machine lacks is no fault of the work."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

@@ -1,7 +1,5 @@
 """Works that attack: contained, each with verdicts that say what happened, and nothing on the host is changed."""
 
-from __future__ import annotations
-
 import gc
 import http.server
 import os

@@ -1,7 +1,5 @@
 """Works that try to get points without doing what is asked get those that they deserve."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

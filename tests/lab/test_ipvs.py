@@ -1,7 +1,5 @@
 """Task 3: the dummy interface and the virtual service, by the helpers and as typed."""
 
-from __future__ import annotations
-
 import pytest
 
 from labkit.errors import ServiceError

@@ -1,7 +1,5 @@
 """Task 3: who is reached through the virtual service, and what the counters say."""
 
-from __future__ import annotations
-
 import pytest
 
 from labkit.errors import MeasureError, WaitTimeout

@@ -1,7 +1,5 @@
 """What a lab, with root in it, must not be able to do to the machine that it runs on."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """JupyterLab in a real browser: interrupts, a restart, a closed tab, a terminal, and the button that makes the report."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """keepalived beside IPVS, and wrk, in a real lab."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 
 import pytest

@@ -1,7 +1,5 @@
 """When the notebook's process ends in any way, nothing of its lab stays."""
 
-from __future__ import annotations
-
 import signal
 from pathlib import Path
 

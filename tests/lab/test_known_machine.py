@@ -1,8 +1,6 @@
 """A lab is the machine that people know: services, sudo, packages and tools as on a Debian, on every Linux."""
 
 # ruff: noqa: E501 (a table of commands)
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

@@ -1,7 +1,5 @@
 """What a guest under Landlock, or whoever has broken its kernel, cannot reach; and that without Landlock it could."""
 
-from __future__ import annotations
-
 import os
 import socket
 import subprocess

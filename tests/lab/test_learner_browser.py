@@ -3,8 +3,6 @@
 The screenshots go to the folder that LABKIT_SCREENSHOTS names, where it is set.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

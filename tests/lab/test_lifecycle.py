@@ -1,7 +1,5 @@
 """Labs open, close, and do not meet."""
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import os

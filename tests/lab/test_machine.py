@@ -1,7 +1,5 @@
 """A lab is a machine of its own."""
 
-from __future__ import annotations
-
 import os
 import pwd
 import socket

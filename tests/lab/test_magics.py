@@ -1,7 +1,5 @@
 """The magics %lab and %%lab."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from pathlib import Path

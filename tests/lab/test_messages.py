@@ -1,7 +1,5 @@
 """What can be sent into a lab at once: a serial line carries it on User-Mode Linux."""
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import shlex

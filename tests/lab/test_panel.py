@@ -1,7 +1,5 @@
 """The live panel over a real lab, without a browser: what it counts, and that no thread of it is left."""
 
-from __future__ import annotations
-
 import re
 import threading
 import time

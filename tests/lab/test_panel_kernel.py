@@ -1,7 +1,5 @@
 """The live panel in a real Jupyter kernel, without a page: interrupts and restarts end what it does."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from pathlib import Path

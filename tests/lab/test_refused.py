@@ -1,7 +1,5 @@
 """Where something is really refused, in a box of the test's own, another candidate works or the error names the remedy."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

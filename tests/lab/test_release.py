@@ -1,7 +1,5 @@
 """The learner's edition, and the course under the real nbgrader."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """Reports: notebooks run side by side, and what happens when one fails."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Requests, as a client of the lab's services experiences them."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """`labkit shell`: a terminal in an open lab, typed in through a pseudo-terminal of the test's own."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """`labkit shell`: how it ends, and what it does without a terminal."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """`labkit shell --record`: what is typed in terminals becomes the script of the task, and is judged right."""
 
-from __future__ import annotations
-
 import argparse
 import re
 from collections.abc import Iterator

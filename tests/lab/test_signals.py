@@ -1,7 +1,5 @@
 """Started where signals are ignored (nohup, a script's `&`, a service manager): what labkit starts begins with the defaults."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

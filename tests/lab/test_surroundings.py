@@ -1,7 +1,5 @@
 """labkit works wherever it is started: in odd folders, without a home, in the C locale, read-only, on each Python."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

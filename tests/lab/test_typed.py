@@ -1,8 +1,6 @@
 """A script is run as its author typed it: what stays in the foreground runs on beside the next line."""
 
 # ruff: noqa: E501 (a table of commands)
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

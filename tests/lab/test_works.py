@@ -3,8 +3,6 @@
 Usually a small set runs, each on the fastest Linux that can do its task; with `./lab test --works` every work, also on uml.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import re

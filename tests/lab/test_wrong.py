@@ -1,7 +1,5 @@
 """Notebooks that must fail: what nbval is asked to run is really judged."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """Small frames with the columns that `labkit.measure` gives."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pandas as pd

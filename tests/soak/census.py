@@ -1,7 +1,5 @@
 """What there is in a box: a pid, mount, network and IPC namespace of a test's own, so that all that is left is visible."""
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import os

@@ -1,7 +1,5 @@
 """The clock is set back by a day while a lab opens and works: the notebook's by a preloaded library, the guest's by date."""
 
-from __future__ import annotations
-
 import os
 import struct
 import subprocess

@@ -1,7 +1,5 @@
 """Runs one scenario in a box, round after round, and counts what each leaves: `driver.py SCENARIO LINUX ROUNDS SEED`."""
 
-from __future__ import annotations
-
 import contextlib
 import faulthandler
 import json

@@ -1,7 +1,5 @@
 """Storms of SIGINT, as an impatient user sends them: to the process, and to its group as Jupyter and terminals do."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

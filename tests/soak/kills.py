@@ -1,7 +1,5 @@
 """kill -9 of one process of a lab at a random moment: of the notebook's kernel, the agent, bubblewrap, linux.uml."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

@@ -1,7 +1,5 @@
 """A full disk in the lab and on the host, and no free pids: what is asked is done or refused by a labkit error."""
 
-from __future__ import annotations
-
 import ctypes
 import os
 import resource

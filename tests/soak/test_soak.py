@@ -1,7 +1,5 @@
 """Many labs: nothing is left of any, nothing hangs, and the next one opens. `./lab test --soak` makes the long run of it."""
 
-from __future__ import annotations
-
 import os
 import random
 

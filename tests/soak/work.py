@@ -1,7 +1,5 @@
 """Open, work, close."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from random import Random

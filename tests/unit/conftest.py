@@ -1,7 +1,5 @@
 """A lab that only answers what a test has told it to: for the few functions whose input is what a real program said."""
 
-from __future__ import annotations
-
 import inspect
 import time
 from collections.abc import Callable

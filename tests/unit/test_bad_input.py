@@ -1,7 +1,5 @@
 """What no service, measurement or comparison takes: it is refused before anything is run, sent or shown."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import Any
 

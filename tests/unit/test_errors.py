@@ -1,7 +1,5 @@
 """Errors say what was tried, the program's own words and the way out."""
 
-from __future__ import annotations
-
 import copy
 import inspect
 import re

@@ -1,7 +1,5 @@
 """The parts of labkit.lab that need no machine, and the life of a lab on one that does nothing."""
 
-from __future__ import annotations
-
 import signal
 import threading
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """What `from labkit import …` offers."""
 
-from __future__ import annotations
-
 import ast
 import importlib
 import os

@@ -1,7 +1,5 @@
 """The script of a task, across kernels, edits by hand and second runs; and what recorded terminals make of it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any

@@ -1,7 +1,5 @@
 """What `./lab test` makes of skipped tests, by the records that pytest writes, and of the steps on other kernels."""
 
-from __future__ import annotations
-
 import subprocess
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The one way to wait, on a clock that the test moves."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest

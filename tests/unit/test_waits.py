@@ -1,7 +1,5 @@
 """Every wait of labkit has a limit, and none is measured by a clock that can be set."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator
 from pathlib import Path

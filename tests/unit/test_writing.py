@@ -1,7 +1,5 @@
 """Every path that a user can name: a bad one ends with code 3 and the reason, before the work begins, and nothing is lost."""
 
-from __future__ import annotations
-
 import csv
 import html
 import os

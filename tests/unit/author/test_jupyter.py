@@ -1,7 +1,5 @@
 """The command that starts JupyterLab."""
 
-from __future__ import annotations
-
 import ast
 import json
 import os

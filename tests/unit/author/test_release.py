@@ -1,7 +1,5 @@
 """What stands in the place of a solution in the learner's edition."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import nbformat

@@ -1,7 +1,5 @@
 """Which lab is meant, and what `labkit ps` prints."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import time

@@ -1,7 +1,5 @@
 """The folder of the doors, and the messages that go through one."""
 
-from __future__ import annotations
-
 import os
 import socket
 import stat

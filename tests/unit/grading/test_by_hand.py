@@ -1,7 +1,5 @@
 """Points that a person gives: what a line of by_hand.csv says, what is refused, and what comes of it."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from pathlib import Path
 

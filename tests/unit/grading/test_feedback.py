@@ -1,7 +1,5 @@
 """The feedback page: what was measured, with every text of the submission escaped."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import re

@@ -1,7 +1,5 @@
 """A batch of reports: each file is a row, whatever is in it; notes, claims, pairs and the table for a spreadsheet."""
 
-from __future__ import annotations
-
 import base64
 import csv
 import json

@@ -1,7 +1,5 @@
 """Works that differ in white space and comments alone are the same; any other difference makes them two."""
 
-from __future__ import annotations
-
 import base64
 import time
 import tracemalloc

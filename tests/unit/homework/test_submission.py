@@ -1,7 +1,5 @@
 """What is handed in comes back byte for byte, nothing in it can end its element, and every edit is seen."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The one HTTP client, the judge's requests on kept connections, and the recorder, against servers of the test's."""
 
-from __future__ import annotations
-
 import contextlib
 import http.client
 import http.server

@@ -1,7 +1,5 @@
 """Commands run to their end or in the background: the functions that run in the lab, run here."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

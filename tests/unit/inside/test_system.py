@@ -1,7 +1,5 @@
 """What is read of the lab's system, read here: files, sockets, interfaces, IPVS's tables, and which program a process runs."""
 
-from __future__ import annotations
-
 import os
 import socket
 import subprocess

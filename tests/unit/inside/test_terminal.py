@@ -1,7 +1,5 @@
 """A shell at a terminal and the small calls to it: what runs in the lab, run here."""
 
-from __future__ import annotations
-
 import itertools
 import os
 import queue

@@ -1,7 +1,5 @@
 """The copy of a work that is judged, and the bench around it."""
 
-from __future__ import annotations
-
 import os
 import stat
 from pathlib import Path

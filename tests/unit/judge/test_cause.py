@@ -1,8 +1,6 @@
 """The cause of a failure, found in what the real programs printed."""
 
 # ruff: noqa: E501 (what programs print is as long as it is)
-from __future__ import annotations
-
 import pytest
 
 from labkit.judge.cause import Line, cause, words_for_evidence

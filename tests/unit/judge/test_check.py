@@ -1,12 +1,10 @@
 """Whose fault it is that something could not run, and what a judgement does that is stopped."""
 
-from __future__ import annotations
-
 from concurrent.futures import CancelledError
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 import pandas as pd
 import pytest
@@ -132,7 +130,7 @@ class LabWithout:
     def __init__(self, name: str, *, needs: list[str], **_options: Any) -> None:
         self.name, self.needs = name, needs
 
-    def __enter__(self) -> LabWithout:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -220,7 +218,7 @@ def test_request_without_a_response_is_no_exchange(fake_lab: Any, tmp_path: Path
         def __init__(self, *_args: Any) -> None:
             self.file.write_bytes(b"x")
 
-        def __enter__(self) -> Capture:
+        def __enter__(self) -> Self:
             return self
 
         def __exit__(self, *_error: object) -> None:

@@ -1,7 +1,5 @@
 """The checks' own reasoning, on what could have been measured."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

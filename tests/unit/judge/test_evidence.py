@@ -1,7 +1,5 @@
 """The evidence in a report: small plain data, a capture that comes back whole, and no bomb that goes off."""
 
-from __future__ import annotations
-
 import base64
 import json
 import os

@@ -1,7 +1,5 @@
 """Verdicts: points, exit codes, what depends on what, the shapes that are printed and shown."""
 
-from __future__ import annotations
-
 import html
 import json
 

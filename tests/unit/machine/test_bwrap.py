@@ -1,7 +1,5 @@
 """What bubblewrap's refusals are answered with, that a failed start leaves nothing open, and which user ids a lab can have."""
 
-from __future__ import annotations
-
 import os
 import pwd
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The rules under which the work of others runs, as far as no lab is needed to see them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,12 +1,10 @@
 """How the Linux of a lab is chosen, with candidates that only say what a test lets them say."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -44,7 +42,7 @@ class Fake:
         self.running = False
         self.tried: list[str] = []
 
-    def start(self, _folder: LabFolder) -> Fake:
+    def start(self, _folder: LabFolder) -> Self:
         if self.refuses:
             raise self.refuses
         self.running = True

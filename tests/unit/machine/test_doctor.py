@@ -1,7 +1,5 @@
 """What the doctor says in the end: what would help, or that nothing is missing."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """The folder of one lab on the host."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Calls over a byte stream, to a real agent that runs here as an ordinary process."""
 
-from __future__ import annotations
-
 import copy
 import fcntl
 import io

@@ -1,7 +1,5 @@
 """What the packages of a system can give, by the real apt with lists made here, and how User-Mode Linux is had there."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The filters of a lab, on the running kernel and under Landlock, and how IPVS is asked for."""
 
-from __future__ import annotations
-
 import ctypes
 import errno
 import os

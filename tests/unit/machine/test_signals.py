@@ -1,7 +1,5 @@
 """An interrupt waits for what must not be broken."""
 
-from __future__ import annotations
-
 import signal
 import threading
 

@@ -1,7 +1,5 @@
 """What ends with a process: its temporary folder, and what runs under a keeper; and the one processor of a guest's keeper."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

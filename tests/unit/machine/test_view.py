@@ -1,7 +1,5 @@
 """What keeps a lab in, read from argument lists: what it sees and may write of the host. That labs work so, lab/ shows."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The ptrace wrapper for CPUs with a large extended state."""
 
-from __future__ import annotations
-
 import ctypes
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The panel's window, its layers and its drawing, without a lab or a browser."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from typing import Any

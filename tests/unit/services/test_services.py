@@ -1,7 +1,5 @@
 """What services type, and what they make of words and states that a test invents; that all of it works, lab/ shows."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from types import SimpleNamespace
