@@ -79,9 +79,10 @@ Only the user who opened a lab can enter it | lab/door::door_is_this_users unit/
 `submission.html` opens anywhere | lab/report_page::page_asks_nobody unit/writing::page_has_points
 Inside it is the work itself as JSON | unit/homework/submission::work_comes_back unit/writing::what_is_judged
 says where the report claims something else | unit/grading/grade::claims_name lab/hostile::right_report
-are shown as a pair | unit/grading/similar::white_space unit/grading/grade::copies_are_a_pair
+are shown as a pair, and | unit/grading/similar::white_space unit/grading/grade::copies_are_a_pair unit/grading/likeness::disguised_copy unit/grading/likeness::shared_parts
+That is a reason to look | unit/grading/likeness::honest_right unit/grading/likeness::disguised_copy unit/grading/likeness::what_most
 FILE may be a folder or a pattern | unit/grading/grade::folder_and_pattern
-writes a page for each work and `index.html` | unit/grading/feedback::list_leads unit/writing::batch_goes_on unit/grading/feedback::all_answers_stand
+writes a page for each work and `index.html` | unit/grading/summary::what_is_missed unit/grading/summary::points_are_spread unit/grading/feedback::list_leads unit/writing::batch_goes_on unit/grading/feedback::all_answers_stand
 Answers in nearly the same words | unit/grading/answers::answers_in_nearly unit/grading/answers::difference_of lab/report_page::points_of_a_group
 `--moodle worksheet.csv` writes | unit/grading/gradebook::worksheet_of_moodle unit/grading/gradebook::gradebook_of_canvas unit/writing::gradebook_is_looked
 Learners are matched by the numbers | unit/grading/gradebook::worksheet_of_moodle unit/grading/gradebook::gradebook_of_canvas unit/grading/gradebook::export_of_moodles unit/grading/gradebook::without_an_export

@@ -14,20 +14,20 @@ COMPARED, WORDS = 500, 400
 
 
 def alike(texts: Sequence[str]) -> list[list[int]]:
-    """Return the indices of `texts` in groups, the largest first: each text is alike to the first one of its group.
+    """Return the indices of `texts` in groups, the largest first: each is alike to the first of its group, the nearest first.
 
     Capitals, punctuation and the order of words make no difference. An answer like no other is a group of its own.
     """
     compared = [" ".join(sorted(utils.default_process(text[:COMPARED]).split())) for text in texts]
-    scores = process.cdist(compared, compared, scorer=fuzz.ratio, score_cutoff=ALIKE, dtype=numpy.uint8) > 0
-    numpy.fill_diagonal(scores, True)
+    scores = process.cdist(compared, compared, scorer=fuzz.ratio, score_cutoff=ALIKE, dtype=numpy.uint8)
+    numpy.fill_diagonal(scores, 100)
     left = numpy.ones(len(texts), dtype=bool)
     groups = []
     # The one that most are alike to is the first of its group.
-    for first in sorted(range(len(texts)), key=lambda at: -int(scores[at].sum())):
+    for first in sorted(range(len(texts)), key=lambda at: -int(numpy.count_nonzero(scores[at]))):
         if left[first]:
-            others = [int(at) for at in numpy.flatnonzero(scores[first] & left) if at != first]
-            groups.append([first, *others])
+            others = [int(at) for at in numpy.flatnonzero(left & (scores[first] > 0)) if at != first]
+            groups.append([first, *sorted(others, key=lambda at: -int(scores[first, at]))])
             left[groups[-1]] = False
     return sorted(groups, key=lambda group: (-len(group), min(group)))
 

@@ -20,8 +20,12 @@ from ..writing import PAGES, filled, write_file
 from . import by_hand
 from .answers import alike, changes
 from .grade import MEASURED, NOT_MEASURED, Grade
+from .likeness import likenesses, marked
+from .summary import distribution, missed
 
-INDEX, ANSWERS, LEARNERS = "index.html", "answers.html", "feedback"
+INDEX, ANSWERS, SUMMARY, LIKENESS, LEARNERS = "index.html", "answers.html", "summary.html", "likeness.html", "feedback"
+# So many works of a list, and so many pairs with their texts, are shown on one page.
+LISTED, PAIRS = 10, 50
 # Stands at the beginning of every page, so that none is taken for a report.
 MARK = Markup("<!-- labkit feedback -->")
 QUESTION = REQUIREMENTS["2.3"]
@@ -109,7 +113,8 @@ def index(grades: Sequence[Grade], names: Sequence[str]) -> str:
     open_ones = sum(bool(grade.waiting) for grade in grades)
     return page_of(
         "index.html.j2", "index.js", works=in_order(grades, names), flagged=sum(bool(grade.flags) for grade in grades),
-        answers=answers, open_ones=open_ones, requirements=[number for number in REQUIREMENTS if number != QUESTION.number],
+        summary=SUMMARY, likeness=LIKENESS if any(grade.similar for grade in grades) else "", answers=answers,
+        open_ones=open_ones, requirements=[number for number in REQUIREMENTS if number != QUESTION.number],
     )  # fmt: skip
 
 
@@ -130,6 +135,33 @@ def answers(grades: Sequence[Grade], names: Sequence[str], hand: Sequence[by_han
     )  # fmt: skip
 
 
+def summary(grades: Sequence[Grade], names: Sequence[str]) -> str:
+    """The batch as a whole; `names` are the files of the works' own pages."""
+    works = in_order(grades, names)
+    flagged = [work for work in works if work.grade.flags]
+    bars, median, mean = distribution(grades)
+    return page_of(
+        "summary.html.j2", works=works, measured=sum(grade.state == MEASURED for grade in grades),
+        open_ones=sum(bool(grade.waiting) for grade in grades), index=INDEX, bars=bars, median=median, mean=mean,
+        missed=missed(grades), slowest=sorted(works, key=lambda work: -work.grade.seconds)[:LISTED], flagged=flagged[:LISTED],
+        more=max(0, len(flagged) - LISTED),
+    )  # fmt: skip
+
+
+def likeness(grades: Sequence[Grade], names: Sequence[str]) -> str:
+    """The pairs of works that are alike, side by side; `names` are the files of the works' own pages."""
+    works = [listed(grade, name) for grade, name in zip(grades, names, strict=True)]
+    found = likenesses([grade.texts for grade in grades])
+    pairs = [
+        {
+            "first": works[one.first], "second": works[one.second], "part": one.part, "passages": len(one.shared),
+            "texts": [marked(grades[number].texts, one.shared) for number in (one.first, one.second)],
+        }
+        for one in found[:PAIRS]
+    ]  # fmt: skip
+    return page_of("likeness.html.j2", pairs=pairs, count=len(found), index=INDEX)
+
+
 def page_names(grades: Sequence[Grade]) -> list[str]:
     """Return a file's name for each page: a number, and the letters of every alphabet that the row's name has."""
     stems = [unicodedata.normalize("NFC", str(Path(grade.file).with_suffix(""))) for grade in grades]
@@ -148,6 +180,8 @@ def write_pages(grades: Sequence[Grade], folder: Path, hand: Sequence[by_hand.Li
         **{f"{LEARNERS}/{name}": page(grade, learner=True) for name, grade in zip(names, grades, strict=True)},
         INDEX: index(grades, names),
         ANSWERS: answers(grades, names, hand),
+        SUMMARY: summary(grades, names),
+        LIKENESS: likeness(grades, names),
     }
     for name, text in texts.items():
         write_file("A feedback page", folder / name, text, "name another folder with --html")

@@ -19,6 +19,7 @@ from ..homework.submission import altered, answers_in, read, unpack
 from ..judge.check import Stop, check_work
 from ..judge.verdict import Verdict, Verdicts
 from ..machine.temporary import own_folder
+from .likeness import likenesses, texts_of
 
 # Names and sentences of a submission are shown to the teacher this long at the most, characters; and so many edits.
 SHOWN, EDITS = 200, 10
@@ -42,10 +43,11 @@ class Grade:
     """What came of one file. `flags` say what a teacher should look at; `verdicts` are those measured now.
 
     `state` is MEASURED, NOT_MEASURED (a fault of this machine or of labkit: no grade yet) or UNREADABLE (it is no report).
+    `texts` are the scripts and configurations of the work, by file.
 
     `hand` is what a person has given, by requirement ("" for the whole work); it counts beside `measured`, and is in no notes.
     `claims` are the verdicts in the report, by requirement, shortened; `linux` is where it was measured, "none" where no lab
-    opened. `similar` is True for a work that is the same as another's.
+    opened. `similar` is True for a work that is the same as another's, or like it.
     """
 
     file: str
@@ -64,6 +66,7 @@ class Grade:
     linux: str = ""
     state: str = UNREADABLE
     similar: bool = False
+    texts: dict[str, str] = field(default_factory=dict)
     hand: dict[str, Given] = field(default_factory=dict)
 
     @property
@@ -176,6 +179,7 @@ def measure(
         work = Path(folder) / "work"
         unpack(data, work)
         grade.fingerprint = fingerprint(data["work"])
+        grade.texts = texts_of(data["work"])
         answers = answers_in(work)
         if data["answers"] != answers:
             grade.flags.append("the answers shown are not those in its work")
@@ -217,14 +221,27 @@ def row_names(pages: Sequence[Path]) -> list[str]:
 
 
 def pairs(grades: Sequence[Grade]) -> None:
-    """Flag works that are the same as another's."""
+    """Flag works that are the same as another's, or like it."""
+    found: dict[str, list[str]] = {grade.file: [] for grade in grades}
+    same: dict[str, list[str]] = {}
     for grade in grades:
-        same = [
-            other.file for other in grades if other is not grade and grade.fingerprint and other.fingerprint == grade.fingerprint
-        ]
-        grade.similar = bool(same)
-        if same:
-            grade.flags.append(f"the same work as {', '.join(map(printable, same))}")
+        if grade.fingerprint:
+            same.setdefault(grade.fingerprint, []).append(grade.file)
+    for grade in grades:
+        if others := [printable(file) for file in same.get(grade.fingerprint, ()) if file != grade.file]:
+            found[grade.file].append(f"the same work as {', '.join(others)}")
+    alike: dict[str, list[str]] = {}
+    for one in likenesses([grade.texts for grade in grades]):
+        first, second = grades[one.first], grades[one.second]
+        if not first.fingerprint or first.fingerprint != second.fingerprint:
+            for grade, other in ((first, second), (second, first)):
+                alike.setdefault(grade.file, []).append(f"{printable(other.file)} ({one.part:.0%})")
+    for file, others in alike.items():
+        more = f" and {len(others) - EDITS} more" if len(others) > EDITS else ""
+        found[file].append(f"much like the work of {', '.join(others[:EDITS])}{more}: a reason to look, and no verdict")
+    for grade in grades:
+        grade.similar = bool(found[grade.file])
+        grade.flags += found[grade.file]
 
 
 # Where a # begins a comment, by the end of a file's name: at the beginning of a word, and in a shell and in nginx.conf also

@@ -266,7 +266,8 @@ def test_batch_goes_on_and_begins_again_when_asked(words: dict[str, str], tmp_pa
         assert main([*command, *more]) == 0
         counts.append(len(judged))
     assert counts == [1, 1, 2, 2]
-    assert {path.name for path in (tmp_path / "pages").iterdir()} == {"index.html", "answers.html", "feedback", "001-ann.html"}
+    lists = {"index.html", "answers.html", "summary.html", "likeness.html"}
+    assert {path.name for path in (tmp_path / "pages").iterdir()} == {*lists, "feedback", "001-ann.html"}
 
 
 def test_gradebook_is_looked_at_before_grading(

@@ -26,9 +26,9 @@ OTHERS = [
 
 
 def test_answers_in_nearly_the_same_words_are_a_group() -> None:
-    """Capitals, punctuation, order and a few words make no other group; the largest stands first, the others in their order."""
+    """Capitals, punctuation, order and a few words make no other group; the largest stands first, the nearest first in it."""
     texts = [OTHERS[0], *SAME, *OTHERS[1:]]
-    assert alike(texts) == [[1, 2, 3, 4], [11, 12], [0], [5], [6], [7], [8], [9], [10]]
+    assert alike(texts) == [[1, 4, 2, 3], [11, 12], [0], [5], [6], [7], [8], [9], [10]]
 
 
 def test_each_answer_of_a_group_is_alike_to_its_first() -> None:

@@ -101,7 +101,9 @@ def test_list_leads_to_each_page_those_to_look_at_first() -> None:
     plain, flagged = Grade("a.html", "Ann", "G", 94, 94, 94, 6), grade(EVIL)
     same = Grade("c.html", "Cid", "G", 94, 94, 94, 0, flags=["the same work as d.html"], similar=True)
     parser = seen_in(index([plain, flagged, same], ["001-a.html", "002-b.html", "003-c.html"]))
-    links = [("href", name) for name in ("answers.html", "003-c.html", "002-b.html", "001-a.html")]
+    links = [
+        ("href", name) for name in ("summary.html", "likeness.html", "answers.html", "003-c.html", "002-b.html", "001-a.html")
+    ]
     assert parser.acting == links
     assert parser.text.count(EVIL) == 4 and "3 works, 2 to look at" in parser.text
     assert "img" not in parser.tags
@@ -171,7 +173,7 @@ def test_files_have_harmless_names(tmp_path: Path) -> None:
     files = write_pages([Grade(name) for name in names], tmp_path / "new")
     assert sorted(files) == sorted(path for path in (tmp_path / "new").rglob("*") if path.is_file())
     files = [file for file in files if file.parent.name == "new"]
-    assert len(files) == len(names) + 2
+    assert len(files) == len(names) + 4
     assert all(file.name.replace("-", "").replace("_", "").replace(".", "").isalnum() for file in files)
     assert any("Анна_Müller_работа" in file.name for file in files)
-    assert [file.name[:3].isdigit() for file in files] == [True] * len(names) + [False] * 2
+    assert [file.name[:3].isdigit() for file in files] == [True] * len(names) + [False] * 4

@@ -1,0 +1,139 @@
+"""How much two works share in their commands and configurations, and where. A likeness is a reason to look, and no verdict.
+
+The assignment names every address, port, file and page, so that honest works have most of their words in common. What counts is
+therefore what a work has of its own: passages of PASSAGE words within a statement (the fingerprints of winnowing, Schleimer,
+Wilkerson and Aiken 2003, https://theory.stanford.edu/~aiken/publications/papers/sigmod03.pdf; a work is so short that all are
+kept) that are not common ground: the learner's notebooks, the usual commands (templates/usual.txt), and what many of the batch
+have. White space, comments, the order of lines and the names of variables, functions and upstreams make no difference.
+"""
+
+import base64
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from ..errors import plain
+from ..html import TEMPLATES
+
+# Words in a row.
+PASSAGE = 4
+# From this part on, of the passages that the one with fewer has of its own, two works are called alike. 43 honest works
+# (tests/unit/grading/test_likeness.py) reach 0.50 at the most, copies with other names, order, comments and white space 0.9.
+ALIKE = 0.65
+# A work with fewer passages of its own says too little to be compared: two lines that anybody would type.
+OWN = 15
+# What more works have than these, and than a third of the batch, is common ground; what more than the second have is in any case.
+MANY, MOST = 20, 60
+# So much of a work is compared: files, and characters of each.
+FILES, LONGEST = 20, 20_000
+HERE = Path(__file__).resolve().parents[1]
+
+Passage = tuple[str, ...]
+# Where a passage stands: its file, and from where to where in that.
+Place = tuple[str, int, int]
+
+WORD = re.compile(r"\n|&&|\|\|?|\d?[<>]&\d|[;{}&]|[^\W\d_][\w.-]*|\d[\w.:/]*|--?\w[\w-]*|\S")
+ENDS = {"\n", "&&", "|", "||", ";", "{", "}", "&", "do", "then", "else"}
+# What says nothing by itself, and is easily put in or left out.
+SMALL = {"sudo", '"', "'", "`", "\\", "$", "(", ")", ">", "<", "[", "]", ",", "2>&1", ">&2"}
+COMMENT = re.compile(r"(?:(?<=[\s;{}&|()])|^)#.*$|\\\r?\n", re.M)
+# Names that a learner chooses: of variables and of upstreams, where they are made, and of functions.
+NAMED = r"|^[ \t]*(?:function[ \t]+)?(\w+)[ \t]*\(\)|\bupstream\s+([\w.-]+)"
+NAMES = re.compile(r"(?:^|[\s;])(\w+)=|\bfor\s+(\w+)\s+in\b|\bread\s+(?:-\w+\s+)*(\w+)" + NAMED, re.M)
+USED = re.compile(r"\$\{?(\w+)" + NAMED, re.M)
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """Two works of a batch by their numbers, the passages that both have of their own, and the part of the smaller one's."""
+
+    first: int
+    second: int
+    shared: frozenset[Passage]
+    part: float
+
+
+def texts_of(work: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is compared of a packed work, by file: scripts and configurations, and no pages, answers or binary files."""
+    names = [name for name, entry in work.items() if "data" in entry and not name.lower().endswith((".html", ".htm", ".md"))]
+    found = {name: base64.b64decode(work[name]["data"])[: 4 * LONGEST] for name in sorted(names)[:FILES]}
+    return {name: plain(data.decode(errors="replace")[:LONGEST]) for name, data in found.items() if data and b"\0" not in data}
+
+
+def statements(text: str) -> Iterator[list[tuple[str, int, int]]]:
+    """Yield the words of each statement of a script or configuration, with where they stand."""
+    made = {name for names in NAMES.findall(text) for name in names if name}
+    chosen = made & {name for names in USED.findall(text) for name in names if name}
+    bare = COMMENT.sub(lambda match: " " * len(match[0]), text)
+    words: list[tuple[str, int, int]] = []
+    for match in WORD.finditer(bare):
+        word = match[0]
+        if word in ENDS:
+            yield words
+            words = []
+        elif word not in SMALL:
+            words.append(("NAME" if word in chosen else word, *match.span()))
+    yield words
+
+
+def passages(texts: Mapping[str, str]) -> dict[Passage, list[Place]]:
+    """Return the passages of a work, and where each stands. A statement shorter than one is one, if it has two words."""
+    found: dict[Passage, list[Place]] = defaultdict(list)
+    for file, text in texts.items():
+        for words in statements(text):
+            for at in range(max(1, len(words) - PASSAGE + 1) if len(words) > 1 else 0):
+                part = words[at : at + PASSAGE]
+                found[tuple(word for word, _, _ in part)].append((file, part[0][1], part[-1][2]))
+    return found
+
+
+@cache
+def ground() -> frozenset[Passage]:
+    """Return the passages that everybody may have: of the notebooks that are installed here, and the usual ones."""
+    texts = {"usual": (TEMPLATES / "usual.txt").read_text(encoding="utf-8")}
+    for folder in (HERE / "notebooks", HERE.parent / "notebooks"):
+        for notebook in folder.glob("[0-9]_*.ipynb"):
+            cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+            texts[notebook.name] = "\n".join("".join(cell["source"]) for cell in cells)
+    return frozenset(passages(texts))
+
+
+def likenesses(works: Sequence[Mapping[str, str]]) -> list[Likeness]:
+    """Return the pairs that are alike, those first that share most, of the works with these texts."""
+    own = [set(passages(texts)) - ground() for texts in works]
+    having: dict[Passage, list[int]] = defaultdict(list)
+    for number, mine in enumerate(own):
+        for passage in mine:
+            having[passage].append(number)
+    common = max(MANY, min(len(works) // 3, MOST))
+    rare = [numbers for numbers in having.values() if len(numbers) <= common]
+    sizes = Counter(number for numbers in rare for number in numbers)
+    pairs = Counter(pair for numbers in rare for pair in combinations(numbers, 2))
+    found = []
+    for (first, second), count in pairs.items():
+        least = min(sizes[first], sizes[second])
+        if least >= OWN and count >= ALIKE * least:
+            shared = frozenset(one for one in own[first] & own[second] if len(having[one]) <= common)
+            found.append(Likeness(first, second, shared, count / least))
+    return sorted(found, key=lambda one: (-one.part, -len(one.shared), one.first, one.second))
+
+
+def marked(texts: Mapping[str, str], shared: Iterable[Passage]) -> dict[str, list[tuple[bool, str]]]:
+    """Return each file of a work in pieces, and whether they belong to a passage that is shared."""
+    places = passages(texts)
+    inside = {file: bytearray(len(text)) for file, text in texts.items()}
+    for passage in shared:
+        for file, begin, end in places.get(passage, ()):
+            inside[file][begin:end] = b"\1" * (end - begin)
+    found = {}
+    for file, text in texts.items():
+        ends = [at for at in range(1, len(text)) if inside[file][at] != inside[file][at - 1]]
+        cuts = zip([0, *ends], [*ends, len(text)], strict=True)
+        found[file] = [(bool(inside[file][begin]), text[begin:end]) for begin, end in cuts if text]
+    return found

@@ -1,0 +1,158 @@
+"""Works that are alike beyond what the assignment makes everybody type: honest ones are not, disguised copies are."""
+
+import base64
+import json
+import random
+import re
+import time
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+
+from labkit.grading.grade import Grade, pairs
+from labkit.grading.likeness import ALIKE, MANY, NAMES, OWN, USED, ground, likenesses, marked, passages, texts_of
+
+TYPED = Path(__file__).resolve().parents[2] / "as_typed"
+Texts = dict[str, str]
+
+
+def honest_works() -> dict[str, Texts]:
+    """Right works as people type them, whole ones put together of one for each task, no script in two of them."""
+    expected = json.loads((TYPED / "expected.json").read_text(encoding="utf-8"))
+    right = {
+        task: [name for name, one in expected.items() if one["tasks"] == [task] and not one["not_passed"]] for task in range(1, 5)
+    }
+
+    def part(name: str, task: int) -> Texts:
+        files = [path for path in (TYPED / name).rglob("*") if path.is_file() and path.suffix != ".html"]
+        texts = {str(path.relative_to(TYPED / name)): path.read_text(encoding="utf-8", errors="replace") for path in files}
+        return {file: text for file, text in texts.items() if task == 1 or file != "task1.sh"}
+
+    whole = min(map(len, right.values()))
+    works = {
+        f"whole{at}": {file: text for task in right for file, text in part(right[task][at], task).items()} for at in range(whole)
+    }
+    return works | {name: part(name, task) for task, names in right.items() for name in names[whole:]}
+
+
+HONEST = honest_works()
+SIZES = {name: len(set(passages(texts)) - ground()) for name, texts in HONEST.items()}
+LONG_ENOUGH = [name for name, size in SIZES.items() if size >= OWN]
+RICH = HONEST[max(SIZES, key=lambda name: SIZES[name])]
+
+
+def disguised(texts: Texts, seed: str) -> Texts:
+    """A copy with other names of variables, functions and upstreams, and other comments and white space, its lines shuffled."""
+    chance, found = random.Random(seed), {}
+    for file, text in texts.items():
+        made, used = ({name for names in pattern.findall(text) for name in names if name} for pattern in (NAMES, USED))
+        for number, name in enumerate(sorted(made & used, key=len, reverse=True)):
+            text = re.sub(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", f"another{number}", text)
+        lines = re.sub(r"\\\n", " ", text).splitlines()
+        lines = [re.sub(r"(^|\s)#.*", "", line) for line in lines]
+        chance.shuffle(lines)
+        found[file] = "".join(f"\t{line.replace(' ', '  ')}   # step {chance.random()}\n\n" for line in lines)
+    return found
+
+
+def test_honest_right_works_are_not_alike() -> None:
+    """Of 40 and more none reaches the threshold with another, though each types what the assignment asks; nor do two alone."""
+    assert len(HONEST) >= 40 and len(LONG_ENOUGH) >= 20
+    assert likenesses(list(HONEST.values())) == []
+    own = {name: set(passages(HONEST[name])) - ground() for name in LONG_ENOUGH}
+    parts = {pair: len(own[pair[0]] & own[pair[1]]) / min(len(own[one]) for one in pair) for pair in combinations(own, 2)}
+    assert max(parts.values()) < ALIKE - 0.1, max(parts, key=lambda pair: parts[pair])
+
+
+@pytest.mark.parametrize("name", LONG_ENOUGH)
+def test_disguised_copy_is_alike(name: str) -> None:
+    """Among the honest works it and its original are the one pair."""
+    names = [*HONEST, "copy"]
+    (found,) = likenesses([*HONEST.values(), disguised(HONEST[name], name)])
+    assert [names[found.first], names[found.second]] == [name, "copy"] and found.part >= ALIKE
+
+
+def test_ring_is_found_whole() -> None:
+    """Twelve copies of one work in a class of 50 are 66 pairs: what a few have is no common ground."""
+    copies = [disguised(RICH, str(number)) for number in range(12)]
+    found = likenesses([*[texts for texts in HONEST.values() if texts != RICH][:38], *copies])
+    assert {(one.first, one.second) for one in found} == set(combinations(range(38, 50), 2))
+
+
+def test_what_most_of_a_class_have_is_common_ground() -> None:
+    """A script that the teacher gave to all makes no pairs; works that say little of their own are not compared."""
+    works = [{**RICH, "own.sh": f"echo {number} {number} {number} {number}\n" * 3} for number in range(MANY + 1)]
+    assert len(likenesses(works[:MANY])) == MANY * (MANY - 1) // 2 and likenesses(works) == []
+    assert likenesses([{"task1.sh": "echo my own words here\n"}] * 2) == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("count=7; echo $count tries of it\n", "n=7\necho $n tries of it\n"),
+        ("for i in 1 2 3; do curl -s host:$i/x; done", "for n in 1 2 3\ndo\n   curl -s host:$n/x  # each\ndone"),
+        ("upstream a {\n server x;\n}\nproxy_pass http://a;", "upstream b-c { server x; }\nproxy_pass http://b-c;"),
+        ("sudo ip -br addr show lo", "ip -br  addr show lo"),
+        ("curl -s a b \\\n  -o c", "curl -s a b -o c"),
+        (
+            "go() { ping -c 1 host now; }\ngo it is time\n",
+            "walk ( ) {\n ping -c 1 host now\n}\nwalk it is time\n".replace("( )", "()"),
+        ),
+    ],
+)
+def test_disguise_makes_no_difference(one: str, other: str) -> None:
+    """Names, line ends, comments, white space and sudo."""
+    assert set(passages({"a.sh": one})) == set(passages({"b.sh": other})) != set()
+
+
+def test_word_that_is_no_variable_is_told_apart() -> None:
+    """Keys of a configuration are not names that somebody chose, and other options are other passages."""
+    assert set(passages({"a": "address=/x/127.0.0.1\n"})) != set(passages({"a": "server=/x/127.0.0.1\n"}))
+    assert set(passages({"a": "ipvsadm -A -t vip -s rr"})) != set(passages({"a": "ipvsadm -A -t vip -s wlc"}))
+
+
+def test_shared_parts_are_marked_where_they_stand() -> None:
+    """Also below a comment that is gone from the comparison; the pieces make up the text."""
+    texts = {"a.sh": "# echo one two three four\necho one two three four # yes\nls\n"}
+    pieces = marked(texts, passages({"b.sh": "echo one two three four"}))["a.sh"]
+    assert pieces == [(False, "# echo one two three four\n"), (True, "echo one two three four"), (False, " # yes\nls\n")]
+
+
+def test_scripts_and_configurations_are_compared() -> None:
+    """Pages, answers, links and binary files are not; what steers a terminal is not in the texts, and a long one is cut."""
+    data = {
+        "task1.sh": b"a\x1b[0m",
+        "nginx.conf": b"n" * 50_000,
+        "answers.md": b"x",
+        "b/index.html": b"x",
+        "x.bin": b"\0x",
+        "e": b"",
+    }
+    work = {name: {"data": base64.b64encode(text).decode()} for name, text in data.items()} | {
+        "l": {"link": "x"},
+        "f": {"folder": True},
+    }
+    texts = texts_of(work)
+    assert set(texts) == {"task1.sh", "nginx.conf"} and texts["task1.sh"] == "a [0m" and len(texts["nginx.conf"]) == 20_000
+
+
+def test_pair_is_flagged_as_a_reason_to_look() -> None:
+    """Both works name the other and the part; works that are the same are told so and not twice."""
+    grades = [Grade(name, texts=RICH) for name in ("a.html", "b.html", "c.html")]
+    for grade, mark in zip(grades, ("1", "1", ""), strict=True):
+        grade.fingerprint = mark
+    pairs(grades)
+    assert grades[0].flags == ["the same work as b.html", "much like the work of c.html (100%): a reason to look, and no verdict"]
+    assert grades[2].flags == ["much like the work of a.html (100%), b.html (100%): a reason to look, and no verdict"]
+    assert all(grade.similar for grade in grades)
+
+
+@pytest.mark.parametrize(
+    "text", ["\n" * 20_000, "read " * 4_000, "for a" * 4_000, " " * 20_000, "a" * 20_000, "$a=" * 6_000, "upstream " * 2_000]
+)
+def test_no_text_takes_long(text: str) -> None:
+    """A work that is made to keep a comparison busy is compared within seconds."""
+    began = time.process_time()
+    likenesses([{f"{number}.sh": text for number in range(20)}] * 2)
+    assert time.process_time() - began < 10
