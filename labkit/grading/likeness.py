@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import plain
-from ..html import TEMPLATES
+from ..writing import TEMPLATES
 
 # Words in a row.
 PASSAGE = 4
