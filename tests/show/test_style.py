@@ -7,29 +7,24 @@ from labkit.show import style, words
 BLUE, ORANGE = style.PALETTE[:2]
 
 
-@pytest.mark.parametrize("name", ["backend1", "Backend Server 1", ":8081", "127.0.0.1:8081", "127.0.0.1", "127.0.0.1:80"])
-def test_all_names_of_backend1_are_blue(name: str) -> None:
-    """A backend has one colour, by whatever name it goes."""
-    assert style.colour_of(name) == BLUE
+# Names by what they are, with the colour of all of them: a backend has one, by whatever name it goes. An address of its own
+# counts more than the port, and a port more than the address that all share; the balancer does not look like backend1.
+NAMES: dict[str, tuple[str, list[object]]] = {
+    "backend1": (BLUE, ["backend1", "Backend Server 1", ":8081", "127.0.0.1:8081", "127.0.0.1", "127.0.0.1:80"]),
+    "backend2": (ORANGE, ["backend2", ":8082", "127.0.0.1:8082", "127.0.0.2", "127.0.0.2:8081"]),
+    "before the backends": (
+        style.MUTED, ["nginx", "client", "127.0.0.1:8888", "192.168.100.1:80", "IPVS rr", "dnsmasq", "127.0.0.1:53"]
+    ),
+    "nobody": (style.NOBODY, [None, "nobody", "none", float("nan")]),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["backend2", ":8082", "127.0.0.1:8082", "127.0.0.2", "127.0.0.2:8081"])
-def test_all_names_of_backend2_are_orange(name: str) -> None:
-    """An address of its own counts more than the port, and a port more than the address that all share."""
-    assert style.colour_of(name) == ORANGE
-
-
-@pytest.mark.parametrize("name", ["nginx", "client", "127.0.0.1:8888", "127.0.0.1:53", "backend12"])
-def test_others_do_not_get_a_backends_colour(name: str) -> None:
-    """The balancer, though it has backend1's address, does not look like backend1."""
-    assert style.number_of(name) is None
-    assert style.colour_of(name) not in (*style.PALETTE, style.FAILURE)
-
-
-@pytest.mark.parametrize("name", ["nginx", "client", "127.0.0.1:8888", "192.168.100.1:80", "IPVS rr", "dnsmasq"])
-def test_what_stands_before_the_backends_is_dark_grey(name: str) -> None:
-    """A balancer's points are not taken for those of a backend."""
-    assert style.colour_of(name) == style.MUTED
+@pytest.mark.parametrize(("colour", "names"), NAMES.values(), ids=NAMES)
+def test_names_of_one_thing_have_its_colour(colour: str, names: list[object]) -> None:
+    """Backend, balancer, nobody: each kind has its own, and a backend's is nobody else's."""
+    assert {style.colour_of(name) for name in names} == {colour}
+    for name in ("nginx", "client", "127.0.0.1:8888", "127.0.0.1:53", "backend12"):
+        assert style.number_of(name) is None and style.colour_of(name) not in (*style.PALETTE, style.FAILURE)
 
 
 def test_other_names_differ_and_stay() -> None:
@@ -38,12 +33,6 @@ def test_other_names_differ_and_stay() -> None:
     colours = [style.colour_of(name) for name in names]
     assert len(set(colours)) == len(names)
     assert colours == [style.colour_of(name) for name in names]
-
-
-@pytest.mark.parametrize("name", [None, "nobody", "none", float("nan")])
-def test_nobody_is_grey(name: object) -> None:
-    """Where no one answered there is no backend's colour."""
-    assert style.colour_of(name) == style.NOBODY
 
 
 def test_wrapped_lines_fit_and_lose_nothing() -> None:

@@ -15,19 +15,15 @@ def tmpdir_is_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
 
-def test_folder_has_the_labs_own_etc() -> None:
-    """The lab's resolver is its own dnsmasq, its hosts file knows localhost, and nobody can log in as anybody."""
-    made = LabFolder.create("x", None)
-    etc = made.path / "etc"
+def test_etc_is_as_the_packages_lay_it(tmp_path: Path) -> None:
+    """What nginx and dnsmasq bring is there, whatever the host has; it is a fresh copy, which every user may read.
+
+    The lab's resolver is its own dnsmasq, its hosts file knows localhost, and nobody can log in as anybody.
+    """
+    etc = LabFolder.create("x", tmp_path).path / "etc"
     assert "nameserver 127.0.0.1" in (etc / "resolv.conf").read_text().splitlines()
     assert (etc / "hosts").read_text().startswith("127.0.0.1 localhost")
-    names = {line.split(":")[0] for line in (etc / "passwd").read_text().splitlines()}
-    assert {"root", "nobody", "www-data"} <= names
-
-
-def test_etc_is_as_the_packages_lay_it(tmp_path: Path) -> None:
-    """What nginx and dnsmasq bring is there, whatever the host has; it is a fresh copy, which every user may read."""
-    etc = LabFolder.create("x", tmp_path).path / "etc"
+    assert {"root", "nobody", "www-data"} <= {line.split(":")[0] for line in (etc / "passwd").read_text().splitlines()}
     assert os.readlink(etc / "nginx" / "sites-enabled" / "default") == "/etc/nginx/sites-available/default"
     assert "listen 80 default_server" in (etc / "nginx" / "sites-available" / "default").read_text()
     assert "#conf-dir=/etc/dnsmasq.d" in (etc / "dnsmasq.conf").read_text()
@@ -38,58 +34,30 @@ def test_etc_is_as_the_packages_lay_it(tmp_path: Path) -> None:
     assert (LabFolder.create("y", tmp_path).path / "etc" / "dnsmasq.conf").read_text() != "mine"
 
 
-def test_two_labs_of_one_name_have_two_folders() -> None:
-    """Labs of the same name do not meet."""
-    assert LabFolder.create("x", None).path != LabFolder.create("x", None).path
-
-
-def test_home_given_by_the_caller_stays(tmp_path: Path) -> None:
-    """Removing a lab's folder leaves the learner's work."""
-    made = LabFolder.create("x", tmp_path / "deep" / "work")
+def test_folder_goes_and_a_home_that_was_given_stays(tmp_path: Path) -> None:
+    """Labs of one name have two folders; a home of its own is in the lab's; removing leaves the learner's work, follows no link,
+    and may be repeated."""
+    made, other = LabFolder.create("x", tmp_path / "deep" / "work"), LabFolder.create("x", None)
+    assert made.path != other.path and other.home.is_relative_to(other.path)
     (made.home / "nginx.conf").write_text("mine")
-    made.remove()
-    assert not made.path.exists()
-    assert (tmp_path / "deep" / "work" / "nginx.conf").read_text() == "mine"
-
-
-def test_home_of_its_own_goes_with_the_lab() -> None:
-    """Without a home given, the home is in the lab's folder."""
-    made = LabFolder.create("x", None)
-    assert made.home.is_relative_to(made.path)
-
-
-def test_removing_twice_is_no_error() -> None:
-    """What is gone can be removed again."""
-    made = LabFolder.create("x", None)
-    made.remove()
-    made.remove()
-
-
-@pytest.mark.parametrize("content", [b"", b"caf\xc3\xa9\n", b"\xff\xfe"])
-def test_log_can_be_read_whatever_is_in_it(content: bytes) -> None:
-    """Bytes that are no text do not stop reading; a file that is not there is empty."""
-    made = LabFolder.create("x", None)
-    (made.path / "logs" / "a.log").write_bytes(content)
-    assert made.read("logs/a.log") == content.decode(errors="replace")
-    assert made.read("logs/none.log") == ""
-
-
-def test_reading_does_not_leave_the_folder(tmp_path: Path) -> None:
-    """The lab can write in its folder; a link that it puts there does not show a file of the host."""
-    made = LabFolder.create("x", None)
-    (tmp_path / "secret").write_text("the user's own")
-    (made.path / "logs" / "a.log").symlink_to(tmp_path / "secret")
-    assert made.read("logs/a.log") == ""
-
-
-def test_removing_does_not_follow_links(tmp_path: Path) -> None:
-    """A link in the folder is removed, what it points to stays."""
-    made = LabFolder.create("x", None)
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / "file").write_text("x")
     (made.path / "captures" / "link").symlink_to(tmp_path / "kept")
     made.remove()
-    assert (tmp_path / "kept" / "file").exists()
+    made.remove()
+    assert not made.path.exists() and (tmp_path / "kept" / "file").exists()
+    assert (tmp_path / "deep" / "work" / "nginx.conf").read_text() == "mine"
+
+
+def test_log_can_be_read_whatever_is_in_it(tmp_path: Path) -> None:
+    """Bytes that are no text do not stop reading; a file that is not there is empty; a link shows no file of the host."""
+    made = LabFolder.create("x", None)
+    for content in (b"", b"caf\xc3\xa9\n", b"\xff\xfe"):
+        (made.path / "logs" / "a.log").write_bytes(content)
+        assert made.read("logs/a.log") == content.decode(errors="replace")
+    (tmp_path / "secret").write_text("the user's own")
+    (made.path / "logs" / "b.log").symlink_to(tmp_path / "secret")
+    assert made.read("logs/b.log") == made.read("logs/none.log") == ""
 
 
 def test_file_is_replaced_as_a_whole(tmp_path: Path) -> None:

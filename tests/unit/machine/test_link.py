@@ -62,55 +62,43 @@ def call(link: Link, function: Callable[..., Any], *args: object, timeout: float
 
 
 def test_plain_data_goes_there_and_back(link: Link) -> None:
-    """Arguments arrive as they were sent, and the result comes back."""
+    """Arguments arrive as they were sent, and the result comes back; a generator's items come one by one before it."""
     value = {"none": None, "bytes": b"\x00\xff", "list": [1, 2.5, True], "tuple": ("ü", 2**70, -7)}
     assert call(link, copy.deepcopy, value) == value
-
-
-def test_items_come_before_the_result(link: Link) -> None:
-    """A generator's items come one by one; what it returns is the result."""
     items: list[object] = []
     assert finish(link.stream(processes.run, 30, ["/bin/sh", "-c", "echo out; exit 3"], 30.0), items.append) == 3
     assert items == [("stdout", "out\n")]
 
 
-@pytest.mark.parametrize(
-    ("module", "name", "kind"),
-    [
-        ("labkit.nonsense", "f", "ModuleNotFoundError"),
-        ("labkit.inside.files", "nonsense", "AttributeError"),
-        ("labkit.inside.files", "", "AttributeError"),
-        ("", "", "ValueError"),
-        ("time", "sleep", "TypeError"),
-    ],
-)
-def test_function_that_is_not_there_fails_with_its_kind(link: Link, module: str, name: str, kind: str) -> None:
-    """It is a CallFailed, and the link works on."""
+# Functions that are not there, and one that raises; the kind of the error, and the last line of its words.
+FAILING: list[tuple[Any, str, str]] = [
+    (SimpleNamespace(__module__="labkit.nonsense", __qualname__="f"), "ModuleNotFoundError", "nonsense"),
+    (SimpleNamespace(__module__="labkit.inside.files", __qualname__="nonsense"), "AttributeError", "nonsense"),
+    (SimpleNamespace(__module__="labkit.inside.files", __qualname__=""), "AttributeError", ""),
+    (SimpleNamespace(__module__="", __qualname__=""), "ValueError", ""),
+    (SimpleNamespace(__module__="time", __qualname__="sleep"), "TypeError", "argument"),
+    (processes.poll, "KeyError", "KeyError: 12345"),
+]
+
+
+@pytest.mark.parametrize(("function", "kind", "words"), FAILING)
+def test_what_a_function_raises_travels_with_its_traceback(link: Link, function: Any, kind: str, words: str) -> None:
+    """It is a CallFailed that names the function, the kind and the message; its words end with the traceback's last line; the
+    link works on."""
     with pytest.raises(CallFailed) as caught:
-        call(link, SimpleNamespace(__module__=module, __qualname__=name))  # type: ignore[arg-type]
-    assert caught.value.kind == kind
+        call(link, function, *[12345] * (function is processes.poll))
+    assert caught.value.kind == kind and words in caught.value.words.splitlines()[-1]
+    if function is processes.poll:
+        assert caught.value.tried == "labkit.inside.processes:poll failed in the lab: KeyError: 12345"
     assert call(link, shlex.quote, "a b") == "'a b'"
 
 
-def test_what_a_function_raises_travels_with_its_traceback(link: Link) -> None:
-    """The error names the function, the kind and the message; the words end with the traceback's last line."""
-    with pytest.raises(CallFailed) as caught:
-        call(link, processes.poll, 12345)
-    assert caught.value.kind == "KeyError"
-    assert caught.value.tried == "labkit.inside.processes:poll failed in the lab: KeyError: 12345"
-    assert caught.value.words.splitlines()[-1] == "KeyError: 12345"
-
-
 def test_calls_do_not_wait_for_each_other(link: Link) -> None:
-    """While one call is under way, another one is answered."""
+    """While one call is under way, another one is answered; an answer that does not come in time names the call."""
     slow = link.stream(processes.run, 30, ["/bin/sh", "-c", "echo on; exec sleep 1000"], 1000.0)
     assert next(slow) == ("stdout", "on\n")
     assert call(link, shlex.quote, "x") == "x"
     slow.close()
-
-
-def test_late_answer_is_a_wait_timeout_that_names_the_call(link: Link) -> None:
-    """An answer that does not come in time names the function and the seconds."""
     with pytest.raises(WaitTimeout, match=r"Waited 0\.2 s for an answer of labkit.inside.processes:run"):
         call(link, processes.run, ["sleep", "1000"], 1000.0, timeout=0.2)
 
@@ -129,16 +117,11 @@ def test_arguments_of_any_size_arrive_and_no_message_is_larger_than_the_serial_l
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("value", [Path("/tmp"), "\udc80", {"a": object()}])
-def test_value_that_is_no_plain_data_is_bad_input(link: Link, value: object) -> None:
-    """What cannot travel (a path, a function, half a character) is refused with an error of labkit's, and the link works on."""
-    with pytest.raises(BadInput):
-        call(link, copy.copy, value)
-    assert call(link, shlex.quote, "a b") == "'a b'"
-
-
-def test_arguments_that_cannot_be_written_are_an_error(link: Link, folder: Path) -> None:
-    """When the lab's folder cannot take them, the error has the system's words, and the link works on."""
+def test_arguments_that_cannot_travel_are_an_error(link: Link, folder: Path) -> None:
+    """No plain data (a path, a function, half a character), or a folder that takes none: an error, and the link works on."""
+    for value in (Path("/tmp"), "\udc80", {"a": object()}):
+        with pytest.raises(BadInput):
+            call(link, copy.copy, value)
     folder.rmdir()
     with pytest.raises(LabError, match="cannot be written for the lab") as caught:
         call(link, copy.copy, "x" * 10_000)
@@ -214,18 +197,30 @@ def test_closed_iterator_cancels_the_call(link: Link, tmp_path: Path) -> None:
     os.close(ended)
 
 
-@pytest.mark.parametrize("said", [b"", b"panic\n", agent.READY[:-1], b"x" * 100])
-def test_linux_that_ends_before_it_is_ready_is_an_error(said: bytes) -> None:
-    """The error has the log's words or, without a log, what came instead."""
-    reading, writing = os.pipe()
-    os.write(writing, said)
-    os.close(writing)
-    with (
-        os.fdopen(reading, "rb", buffering=0) as stream,
-        pytest.raises(LabError, match="ended before its agent was ready") as caught,
-    ):
-        await_ready(stream, 30, lambda: "")
-    assert caught.value.words == said.decode().strip()
+# What a Linux says as it boots, as a shell's command; how long it is waited for, and the error.
+BOOTS = {
+    "it ends": ("true", 30, "ended before its agent was ready", ""),
+    "it panics": ("echo panic", 30, "ended before its agent was ready", "panic"),
+    "half of the line": (f"printf '{agent.READY[:-1].decode()}'", 30, "ended before its agent was ready", "LABKIT AGENT READY"),
+    "noise": ("printf '%100s' x", 30, "ended before its agent was ready", "x"),
+    "it says nothing": ("exec sleep 1000", 0.1, r"within 0\.1 s", ""),
+    "it prints without end": ("exec yes", 0.1, "was not ready within", "y"),
+}
+
+
+@pytest.mark.parametrize(("boot", "timeout", "error", "words"), BOOTS.values(), ids=BOOTS)
+def test_linux_that_is_never_ready_is_an_error(boot: str, timeout: float, error: str, words: str) -> None:
+    """One that ends, that is silent, that babbles: it is given up, with the log's words or, without a log, what came instead."""
+    with subprocess.Popen(["sh", "-c", boot], stdout=subprocess.PIPE, bufsize=0) as linux:
+        rescue = threading.Timer(20, linux.kill)  # so that waiting without end is a failure
+        rescue.start()
+        try:
+            with pytest.raises(LabError, match=error) as caught:
+                await_ready(linux.stdout, timeout, lambda: "")  # type: ignore[arg-type]
+            assert rescue.is_alive() and words in caught.value.words
+        finally:
+            rescue.cancel()
+            linux.kill()
 
 
 def test_agent_that_ends_at_once_is_an_error_with_the_logs_words(folder: Path) -> None:
@@ -246,30 +241,6 @@ def test_noise_before_the_ready_line_is_passed_over() -> None:
     with os.fdopen(reading, "rb", buffering=0) as stream, os.fdopen(writing, "wb"):
         await_ready(stream, 30, lambda: "")
         assert stream.read(4) == b"rest"
-
-
-def test_silent_linux_is_given_up() -> None:
-    """A Linux that says nothing is given up after the time."""
-    reading, writing = os.pipe()
-    with (
-        os.fdopen(reading, "rb", buffering=0) as stream,
-        os.fdopen(writing, "wb"),
-        pytest.raises(LabError, match=r"within 0\.1 s"),
-    ):
-        await_ready(stream, 0.1, lambda: "")
-
-
-def test_babbling_linux_is_given_up() -> None:
-    """A Linux that prints without end (a loop of kernel messages) and is never ready is given up after the time too."""
-    with subprocess.Popen(["yes"], stdout=subprocess.PIPE, bufsize=0) as babbler:
-        rescue = threading.Timer(5, babbler.kill)  # so that waiting without end is a failure
-        rescue.start()
-        try:
-            with pytest.raises(LabError, match="was not ready within"):
-                await_ready(babbler.stdout, 0.1, lambda: "")  # type: ignore[arg-type]
-        finally:
-            rescue.cancel()
-            babbler.kill()
 
 
 @pytest.mark.parametrize("size", [-1, MAX_ANSWER + 1, 2**31])

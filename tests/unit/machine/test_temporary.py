@@ -1,9 +1,10 @@
-"""What ends with a process: its temporary folder, and what runs under a keeper; and the one processor of a guest's keeper."""
+"""What ends with a process: its folder, and what runs under a keeper; a guest's one processor; interrupts held back."""
 
 import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import psutil
@@ -11,7 +12,7 @@ import pytest
 
 from labkit.errors import wait_until
 from labkit.machine import temporary
-from labkit.machine.temporary import Kept, freest, on_one_processor, own_folder, readable
+from labkit.machine.temporary import Kept, freest, held_back, on_one_processor, own_folder, readable
 
 # What a command may leave: a child that ignores signals, in a session of its own, whose parent has ended.
 LEAVES = "setsid sh -c 'trap \"\" TERM HUP INT; sleep 1000 & echo on; exec sleep 1001' & exec sleep 1002"
@@ -67,16 +68,12 @@ def test_stopped_command_leaves_nothing(tmp_path: Path, end: str) -> None:
     assert psutil.Process().num_fds() == before
 
 
-def test_command_that_cannot_be_started_says_so(tmp_path: Path) -> None:
-    """Its words are in the log, and its streams end."""
+def test_words_of_a_command(tmp_path: Path) -> None:
+    """One that cannot be started says so in the log, and its streams end; whatever is ignored here, it has every default."""
     kept = Kept(["/nowhere"], log=tmp_path / "log")
     assert kept.stdout.read() == b""
     kept.close()
     assert (tmp_path / "log").read_text().startswith("/nowhere: ")
-
-
-def test_command_begins_with_every_signals_default(tmp_path: Path) -> None:
-    """Whatever is ignored here and by its keeper."""
     kept = Kept(["sed", "-n", "/SigIgn/p", "/proc/self/status"], log=tmp_path / "log")
     assert kept.stdout.read() == b"SigIgn:\t0000000000000000\n"
     kept.close()
@@ -93,16 +90,12 @@ def test_keeper_on_one_processor_keeps_all_there(tmp_path: Path) -> None:
     assert os.sched_getaffinity(0) == allowed
 
 
-def test_processors_are_given_back_after_a_failure() -> None:
-    """What cannot be started does not leave this thread on one processor."""
+def test_processors_are_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be started leaves this thread all of its own; where it may not choose, the program is started all the same."""
     allowed = os.sched_getaffinity(0)
     with pytest.raises(FileNotFoundError), on_one_processor():
         subprocess.run(["/nowhere"], check=True)
     assert os.sched_getaffinity(0) == allowed
-
-
-def test_refusal_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a process may not choose its processors, the program is started all the same."""
 
     def refuse(*_args: object) -> None:
         raise PermissionError(1, "Operation not permitted")
@@ -152,3 +145,36 @@ def test_pipe_is_readable_at_its_end() -> None:
     os.close(writing)
     assert readable(reading, 10)
     os.close(reading)
+
+
+@pytest.mark.parametrize("error", [None, ZeroDivisionError])
+def test_interrupt_comes_after_what_it_would_have_broken(error: type[Exception] | None) -> None:
+    """What is begun is finished, or fails; then KeyboardInterrupt is raised, once, and the handler is the usual one again."""
+    done = []
+    with pytest.raises(KeyboardInterrupt), held_back():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        done.append(True)
+        if error:
+            raise error
+    assert done == [True]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_other_threads_and_ignored_interrupts_are_left_alone() -> None:
+    """Only the main thread is interrupted; and who ignores interrupts goes on doing so."""
+    seen = []
+
+    def look() -> None:
+        with held_back():
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        look()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert seen == [before, signal.SIG_IGN]

@@ -31,61 +31,38 @@ def test_needs_wrapper(cpuinfo: str, needed: bool) -> None:
     assert needs_wrapper(cpuinfo) is needed
 
 
-def test_wrapper_compiles_and_loads(tmp_path: Path) -> None:
-    """The C source compiles with the system's compiler to a library that has ptrace()."""
-    library = build(tmp_path / "new" / "folder")
-    assert ctypes.CDLL(str(library)).ptrace
-    assert [path.name for path in library.parent.iterdir()] == [library.name]
-
-
-def test_wrapper_is_built_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second lab takes what the first one has built, without any compiler."""
-    first = build(tmp_path)
+def test_wrapper_is_built_once_for_each_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's compiler makes a library that has ptrace(); the next lab takes it without any; a new version is built anew."""
+    first = build(tmp_path / "new" / "folder")
+    assert ctypes.CDLL(str(first)).ptrace and list(first.parent.iterdir()) == [first]
     made = first.stat().st_mtime_ns
-    monkeypatch.setenv("PATH", "")
-    assert build(tmp_path) == first
-    assert first.stat().st_mtime_ns == made
-
-
-def test_changed_source_is_built_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A new version of the wrapper does not take an old build."""
-    first = build(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", "")
+        assert build(first.parent) == first and first.stat().st_mtime_ns == made
     source = tmp_path / "xstate.c"
     source.write_text(xstate.SOURCE.read_text() + "/* newer */\n")
     monkeypatch.setattr(xstate, "SOURCE", source)
-    assert build(tmp_path) != first
+    assert build(first.parent) != first
 
 
-def test_no_compiler_is_named_with_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a compiler the error says what to install."""
+def test_wrapper_that_cannot_be_built_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source that does not compile ends in the compiler's own words, with no half library; without one it is named."""
+    (tmp_path / "xstate.c").write_text("this is no C\n")
+    monkeypatch.setattr(xstate, "SOURCE", tmp_path / "xstate.c")
+    with pytest.raises(LabError) as caught:
+        build(tmp_path / "cache")
+    assert "error:" in caught.value.words and list((tmp_path / "cache").iterdir()) == []
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(LabError, match="no C compiler") as caught:
-        build(tmp_path)
+        build(tmp_path / "other")
     assert "apt-get install gcc" in caught.value.way_out
 
 
-def test_failed_build_shows_the_compilers_words_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A source that does not compile ends in the compiler's own words, with no half library."""
-    source = tmp_path / "xstate.c"
-    source.write_text("this is no C\n")
-    monkeypatch.setattr(xstate, "SOURCE", source)
-    with pytest.raises(LabError) as caught:
-        build(tmp_path / "cache")
-    assert "error:" in caught.value.words
-    assert list((tmp_path / "cache").iterdir()) == []
-
-
-def test_other_cpus_build_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the CPU does not need it, nothing is built."""
+def test_built_files_are_kept_where_the_user_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """XDG_CACHE_HOME is honoured, and ~/.cache is the default; where the CPU does not need it, nothing is built."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(xstate, "needs_wrapper", lambda _text: False)
-    assert xstate_library() is None
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_built_files_are_kept_where_the_user_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """XDG_CACHE_HOME is honoured, and ~/.cache is the default."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert xstate_library() is None and list(tmp_path.iterdir()) == []
     assert cache_folder() == tmp_path / "labkit"
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "ann"))
