@@ -156,7 +156,7 @@ class Bench:
         """Run a script of the home as it was typed, and return what each line printed, and how it ended when not well."""
         script = self.script_lines(name)
         command = shell_of(name, script)
-        command = command if self.lab.linux == "host" else cell_command(command)
+        command = command if self.lab.linux == "host" else cell_command(command, trusted=self.lab.trusted)
         said: list[str] = []
         stream = self.lab.stream(typed.run, SCRIPT_TIMEOUT + SLACK, command, SCRIPT_TIMEOUT, HOME, OUTPUT_LIMIT)
         how = finish(stream, said.append)
