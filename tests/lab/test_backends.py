@@ -58,42 +58,27 @@ def test_one_is_stopped_and_started_again(lab: Lab) -> None:
         assert pool["backend2"].pid == pid
 
 
-def test_page_changed_in_the_home_is_what_is_served(lab: Lab) -> None:
-    """The page is the learner's file: an edit shows at once."""
-    with BackendPool(lab):
+def test_page_and_log_are_files(lab: Lab) -> None:
+    """The page is the learner's file: an edit shows at once. A server's log has its own requests, the pool's log all of them."""
+    with BackendPool(lab) as pool:
         (lab.home / "backend1" / "index.html").write_text("mine\n")
         assert lab.run("curl -s http://127.0.0.1:8081").stdout == "mine\n"
-
-
-def test_log_is_the_access_log(lab: Lab) -> None:
-    """Each server's log has its own requests; the pool's log has both."""
-    with BackendPool(lab) as pool:
         lab.run("curl -s http://127.0.0.1:8081/one; curl -s http://127.0.0.1:8082/two")
         eventually(lambda: "/one" in pool["backend1"].log and "/two" in pool["backend2"].log, "both requests")
         assert "/two" not in pool["backend1"].log
         assert "/one" in pool.log and "/two" in pool.log
 
 
-def test_taken_port_names_the_other_process(lab: Lab) -> None:
-    """A port that another process in the lab has is PortTaken with that process, and nothing is left running."""
-    other = lab.start("exec python3 -c 'import socket, time; s = socket.create_server((\"0.0.0.0\", 8081)); time.sleep(1000)'")
-    eventually(lambda: 8081 in sockets(lab)["port"].tolist(), "the other process")
+@pytest.mark.parametrize("port", [8081, 8082])
+def test_taken_port_names_the_other_process(lab: Lab, port: int) -> None:
+    """A port that another process in the lab has is PortTaken with that process, and nothing is left running, no first server."""
+    other = lab.start(f"exec python3 -c 'import socket, time; s = socket.create_server((\"0.0.0.0\", {port})); time.sleep(1000)'")
+    eventually(lambda: port in sockets(lab)["port"].tolist(), "the other process")
     with pytest.raises(PortTaken) as caught:
         BackendPool(lab).start()
-    assert f"(pid {other.pid})" in caught.value.words and "create_server" in caught.value.words
-    assert "8081" in caught.value.words
-    assert pids(lab, "http.server") == []
-    other.stop()
-
-
-def test_second_server_that_fails_stops_the_first(lab: Lab) -> None:
-    """When the second port is taken, the first server is stopped again."""
-    other = lab.start("exec python3 -c 'import socket, time; s = socket.create_server((\"0.0.0.0\", 8082)); time.sleep(1000)'")
-    eventually(lambda: 8082 in sockets(lab)["port"].tolist(), "the other process")
-    pool = BackendPool(lab)
-    with pytest.raises(PortTaken):
-        pool.start()
-    assert not pool["backend1"].alive
+    assert (
+        f"(pid {other.pid})" in caught.value.words and "create_server" in caught.value.words and str(port) in caught.value.words
+    )
     assert pids(lab, "http.server") == []
     other.stop()
 

@@ -56,16 +56,13 @@ def test_dead_server_keeps_its_share(service: VirtualService, ipvs_pool: Backend
     assert table["backend"].tolist().count("backend1") == 10
 
 
-def test_weight_zero_gets_nothing_new(service: VirtualService) -> None:
-    """A server with weight 0 is in the table and gets no new connection."""
+def test_weights_are_shares(service: VirtualService) -> None:
+    """A server with weight 0 is in the table and gets no new connection; weighted round robin gives 3:1."""
     service.set_weight("127.0.0.1:8082", 0)
     assert set(traffic(service.lab, URL, 10)["backend"]) == {"backend1"}
     assert counters(service.lab)["weight"].tolist() == [1, 0]
-
-
-def test_weights_share_three_to_one(service: VirtualService) -> None:
-    """Weighted round robin gives 3:1."""
     service.set_scheduler("wrr")
+    service.set_weight("127.0.0.1:8082", 1)
     service.set_weight("127.0.0.1:8081", 3)
     assert traffic(service.lab, URL, 40)["backend"].value_counts().to_dict() == {"backend1": 30, "backend2": 10}
     assert set(counters(service.lab)["scheduler"]) == {"wrr"}
@@ -88,12 +85,8 @@ def test_history_goes_from_nothing_to_all(service: VirtualService) -> None:
     sums = table.groupby("time")["conns"].sum().tolist()
     assert sums[0] == 0 and sums[-1] == 20 and sums == sorted(sums)
 
-
-def test_error_of_the_work_comes_out_of_history(service: VirtualService) -> None:
-    """When the work fails, its error is what is raised."""
-
     def fail() -> None:
         raise MeasureError("mine")
 
-    with pytest.raises(MeasureError, match="mine"):
+    with pytest.raises(MeasureError, match="mine"):  # an error of the work is what is raised
         history(service.lab, fail)

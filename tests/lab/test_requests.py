@@ -34,33 +34,26 @@ def named(lab: Lab) -> Iterator[Lab]:
         yield lab
 
 
-def test_row_tells_of_a_good_request(lab: Lab, pool: BackendPool) -> None:
-    """Every request is a row, in order, with address, backend, status and milliseconds, and no error."""
-    table = traffic(lab, URL, 20)
-    assert list(table.columns) == COLUMNS
-    assert table["n"].tolist() == list(range(1, 21))
+@pytest.mark.parametrize("at_a_time", [1, 4])
+def test_every_request_has_its_row(lab: Lab, pool: BackendPool, at_a_time: int) -> None:
+    """In order, with address, backend, status and milliseconds, and no error; several at a time give as many rows."""
+    table = traffic(lab, URL, 103, at_a_time=at_a_time)
+    assert list(table.columns) == COLUMNS and table["n"].tolist() == list(range(1, 104))
     assert set(table["address"]) == {"127.0.0.1:8081"} and set(table["backend"]) == {"backend1"}
     assert set(table["status"]) == {200} and table["error"].isna().all()
     assert (table["ms"] > 0).all() and table["start"].is_monotonic_increasing and table["start"].iloc[0] == 0
 
 
-def test_nobody_there_is_refused(lab: Lab) -> None:
-    """A port where nobody listens is refused, without a status."""
-    table = traffic(lab, "http://127.0.0.1:9", 3)
-    assert table["error"].tolist() == ["refused"] * 3
-    assert table["status"].isna().all() and set(table["address"]) == {"127.0.0.1:9"}
-
-
 def test_server_that_hangs_is_a_timeout(lab: Lab, pool: BackendPool) -> None:
-    """A server that is stopped with SIGSTOP takes the connection and does not answer in time."""
+    """A server that is stopped with SIGSTOP takes the connection and does not answer in time; curl's own is named like ours."""
     pid = pool["backend2"].pid
     lab.call(processes.send_signal, pid, int(signal.SIGSTOP))
     try:
-        table = traffic(lab, "http://127.0.0.1:8082", 2, timeout=0.3)
+        tables = [sends(lab, "http://127.0.0.1:8082", 2, timeout=0.3) for sends in (traffic, curl)]
     finally:
         lab.call(processes.send_signal, pid, int(signal.SIGCONT))
-    assert table["error"].tolist() == ["timeout"] * 2
-    assert (table["ms"] >= 299).all()
+    assert [table["error"].tolist() for table in tables] == [["timeout"] * 2] * 2
+    assert (tables[0]["ms"] >= 299).all()
 
 
 def test_dropped_packets_are_a_timeout_until_they_are_let_through(lab: Lab, pool: BackendPool) -> None:
@@ -69,21 +62,6 @@ def test_dropped_packets_are_a_timeout_until_they_are_let_through(lab: Lab, pool
         assert traffic(lab, "http://127.0.0.1:8082", 1, timeout=0.3)["error"].tolist() == ["timeout"]
         assert traffic(lab, URL, 1)["error"].isna().all()
     assert traffic(lab, "http://127.0.0.1:8082", 1)["error"].isna().all()
-
-
-def test_answer_of_failure_names_its_status(lab: Lab, pool: BackendPool) -> None:
-    """A page that is not there is `http 404`, with the status."""
-    table = traffic(lab, f"{URL}/none", 2)
-    assert (table["error"].tolist(), table["status"].tolist()) == (["http 404"] * 2, [404, 404])
-    assert table["backend"].tolist() == [None, None]
-
-
-@pytest.mark.parametrize("at_a_time", [1, 4])
-def test_every_request_has_its_row(lab: Lab, pool: BackendPool, at_a_time: int) -> None:
-    """Several at a time give as many rows as one after another."""
-    table = traffic(lab, URL, 103, at_a_time=at_a_time)
-    assert len(table) == 103 and table["error"].isna().all()
-    assert table["start"].is_monotonic_increasing
 
 
 def test_pace_is_kept(lab: Lab, pool: BackendPool) -> None:
@@ -107,35 +85,23 @@ def test_client_of_the_first_record_alternates(named: Lab) -> None:
 
 
 def test_client_of_getaddrinfo_never_leaves_the_nearest(named: Lab) -> None:
-    """getaddrinfo sorts by RFC 6724: of 127.0.0.1 and 127.0.0.2 every such client takes the first, curl too."""
+    """getaddrinfo sorts by RFC 6724: of 127.0.0.1 and 127.0.0.2 every such client takes the first, curl too; of two addresses
+    that are equally far it takes both, half and half."""
     assert set(traffic(named, f"http://{NAME}:8090", 10)["address"]) == {"127.0.0.1:8090"}
     assert set(curl(named, f"http://{NAME}:8090", 4)["address"]) == {"127.0.0.1:8090"}
-
-
-def test_of_two_equally_far_addresses_both_are_taken(named: Lab) -> None:
-    """Of 127.0.0.4 and 127.0.0.5 the same clients take both, half and half."""
     assert traffic(named, "http://far.local:8090", 10)["backend"].value_counts().to_dict() == {"backend3": 5, "backend4": 5}
 
 
 def test_curl_agrees_with_traffic(lab: Lab, pool: BackendPool) -> None:
-    """The real curl's table has the same columns, types and findings."""
-    for url in (URL, f"{URL}/none", "http://127.0.0.1:9"):
+    """The real curl's table has the same columns, types and findings: a page, one that is not there, nobody at the port."""
+    for url, status, error in ((URL, 200, None), (f"{URL}/none", 404, "http 404"), ("http://127.0.0.1:9", None, "refused")):
         ours, curls = traffic(lab, url, 2), curl(lab, url, 2)
         columns = ["n", "address", "backend", "status", "error"]
         assert curls[columns].to_dict() == ours[columns].to_dict()
         assert curls.dtypes.to_dict() == ours.dtypes.to_dict()
         assert (curls["ms"] > 0).all() and abs(curls.attrs["epoch"] - ours.attrs["epoch"]) < 60
-
-
-def test_curl_names_the_hanging_server(lab: Lab, pool: BackendPool) -> None:
-    """curl's own time-out is named like ours."""
-    pid = pool["backend2"].pid
-    lab.call(processes.send_signal, pid, int(signal.SIGSTOP))
-    try:
-        table = curl(lab, "http://127.0.0.1:8082", 1, timeout=0.3)
-    finally:
-        lab.call(processes.send_signal, pid, int(signal.SIGCONT))
-    assert table["error"].tolist() == ["timeout"]
+        assert ours["error"].tolist() == [error] * 2 and set(ours["address"]) == {url[7:].split("/")[0]}
+        assert ours["status"].tolist() == [status] * 2 if status else ours["status"].isna().all()
 
 
 def test_large_pages_are_measured_too(lab: Lab, pool: BackendPool) -> None:
