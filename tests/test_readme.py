@@ -94,7 +94,7 @@ Points that you give stand in `by_hand.csv` | unit/grading/by_hand::line_says un
 2.3 are added, those for another requirement | unit/grading/by_hand::what_is_given unit/grading/by_hand::bad_line_is
 Each run reads it | unit/writing::points_by_hand
 writes is UTF-8 with commas | unit/grading/grade::table_holds_no_formula
-An interrupted batch goes on | unit/grading/grade::interrupted_batch unit/writing::batch_goes_on unit/grading/grade::one_task_of_all
+An interrupted batch goes on | unit/grading/grade::interrupted_batch unit/writing::batch_goes_on unit/grading/grade::one_task_of_all lab/grading::one_task_is
 FILE may also be a course's export | unit/grading/grade::export_of_a_course
 is never a grade | unit/grading/grade::fault_of_the_machine lab/grading::guest_that_is_killed lab/grading::shortage_that unit/judge/check::missing_program unit/judge/check::shortage unit/grading/grade::full_disk
 is said before grading begins | unit/writing::bad_path

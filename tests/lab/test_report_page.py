@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page
 from works import right
 
 from labkit.grading.by_hand import give, read_by_hand
-from labkit.grading.feedback import ANSWERS, INDEX, write_pages
+from labkit.grading.feedback import ANSWERS, INDEX, LIKENESS, SUMMARY, write_pages
 from labkit.grading.grade import MEASURED, Given, Grade, pairs
 from labkit.homework.document import to_html
 from labkit.homework.hand_in import hand_in, stories_in
@@ -85,7 +85,8 @@ def pages(file: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pat
     report = folder / "report.html"
     report.write_text(to_html(nbformat.read(TOP / "notebooks" / "4_nginx.ipynb", as_version=4), "4_nginx"))
     first, *_ = write_pages(school_class(300), folder)
-    return {"submission": file, "report": report, "feedback": first, "index": folder / INDEX, "answers": folder / ANSWERS}
+    lists = {"index": INDEX, "answers": ANSWERS, "summary": SUMMARY, "likeness": LIKENESS}
+    return {"submission": file, "report": report, "feedback": first} | {kind: folder / name for kind, name in lists.items()}
 
 
 def school_class(size: int) -> list[Grade]:
@@ -115,6 +116,9 @@ def school_class(size: int) -> list[Grade]:
         grades.append(Grade(file, name, f"G{number % 7}", points, 94, 94, 6, 6.0, flags, rows, "Nothing.", claims=claims))
         grades[-1].state = MEASURED
         grades[-1].fingerprint = "same" if number in (7, 70) else str(number)
+        if number in (8, 80):
+            own = "".join(f"echo {each} words of {each} own\n" for each in range(20))
+            grades[-1].texts = {"task1.sh": f"# <b>{number}\n{own}", "nginx.conf": f"events {{}}  # {number}\n" * 40}
     pairs(grades)
     return [*grades, Grade("broken.html", flags=["no machine part"])]
 
@@ -194,7 +198,7 @@ def test_nothing_runs_off_the_page(opened: Opened) -> None:
         assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@pytest.mark.parametrize("kind", ["submission", "report", "feedback", "index", "answers"])
+@pytest.mark.parametrize("kind", ["submission", "report", "feedback", "index", "answers", "summary", "likeness"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(browser: Browser, pages: dict[str, Path], kind: str, scheme: Literal["light", "dark"]) -> None:
     """Every page, in a light and a dark browser, wide and on a phone, has no violation of any level."""
@@ -243,7 +247,8 @@ def test_list_of_grades_sorts_and_filters_without_a_network(browser: Browser, pa
     page.on("console", lambda one: said.append(one.text))
     page.goto(pages["index"].as_uri())
     shown = page.locator("tbody tr:visible")
-    assert shown.count() == 301 and all("the same work as" in shown.nth(number).inner_text() for number in (0, 1))
+    assert shown.count() == 301 and all("the same work as" in shown.nth(number).inner_text() for number in (0, 2))
+    assert "much like the work of" in shown.nth(1).inner_text()
     page.get_by_label("Find").fill("петрова")
     assert shown.count() == 38
     page.get_by_label("Not passed").select_option("4.2")
@@ -251,7 +256,7 @@ def test_list_of_grades_sorts_and_filters_without_a_network(browser: Browser, pa
     page.get_by_label("Find").fill("")
     page.get_by_label("Not passed").select_option("")
     page.get_by_label("Show").select_option("similar")
-    assert shown.count() == 2
+    assert shown.count() == 4
     page.get_by_label("Show").select_option("")
     for click, wanted in ((1, sorted), (2, lambda values: sorted(values, reverse=True))):
         page.get_by_role("button", name="points").click()

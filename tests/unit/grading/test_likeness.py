@@ -9,6 +9,7 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
+from works import RIGHT
 
 from labkit.grading.grade import Grade, pairs
 from labkit.grading.likeness import ALIKE, MANY, NAMES, OWN, USED, ground, likenesses, marked, passages, texts_of
@@ -71,6 +72,11 @@ def test_disguised_copy_is_alike(name: str) -> None:
     names = [*HONEST, "copy"]
     (found,) = likenesses([*HONEST.values(), disguised(HONEST[name], name)])
     assert [names[found.first], names[found.second]] == [name, "copy"] and found.part >= ALIKE
+
+
+def test_model_answers_are_common_ground() -> None:
+    """Who takes the ways that the notebooks suggest shares nothing that counts with others who do."""
+    assert len(set(passages({name: text for name, text in RIGHT.items() if not name.endswith((".html", ".md"))})) - ground()) < 5
 
 
 def test_ring_is_found_whole() -> None:
