@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .errors import BadInput, CourseError, LabError, LabkitError, plain, shortage
 
@@ -19,10 +19,47 @@ if TYPE_CHECKING:
 
 # Where the notebooks write a work, seen from where one may stand: beside them, in the checkout, and where reports are.
 PLACES = ("work", "notebooks/work", "reports/work", ".")
-WORK_HELP = f"the folder of the work (default: the one changed last of {', '.join(PLACES)})"
+# Every command: its name, its function, the options of its parser, and its arguments.
+Command = Callable[[Namespace], int]
+COMMANDS: list[tuple[str, Command, dict[str, Any], tuple[Any, ...]]] = []
 
 
-def open_notebooks(options: argparse.Namespace) -> int:
+def arg(*names: str, **options: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Return an argument of a command, as ArgumentParser.add_argument takes it."""
+    return names, options
+
+
+def command(name: str, help: str, *arguments: Any, **more: str) -> Callable[[Command], Command]:
+    """Make a function a command; `help` is what it does, the function returns its exit code."""
+
+    def register(function: Command) -> Command:
+        COMMANDS.append((name, function, {"help": help, **more}, arguments))
+        return function
+
+    return register
+
+
+WORK = arg(
+    "--work", type=Path, metavar="DIR", help=f"the folder of the work (default: the one changed last of {', '.join(PLACES)})"
+)
+WHO = (
+    arg("--name", default="", help="your name, for the cover"),
+    arg("--group", default="", help="your group, for the cover"),
+)
+WORKSHEET = "a grading worksheet or an export of the grades"
+FILL = "also write {0}.csv and {0}-feedback.zip there: FILE, {1}, filled in; without FILE one of what is known"
+NAME = "as `labkit ps` lists it: NAME, or NAME:ID where several have that name"
+
+
+@command(
+    "open", "JupyterLab on the notebooks",
+    arg(
+        "words", nargs="*", metavar="FOLDER -- OPTION",
+        help="the folder of the notebooks (default: the current one), then options of JupyterLab",
+    ),
+    usage="%(prog)s [FOLDER] [-- OPTION…]",
+)  # fmt: skip
+def open_notebooks(options: Namespace) -> int:
     """Become JupyterLab on the notebooks; its terminals find the command `labkit`."""
     from .author.jupyter import jupyter_command, surroundings
     from .author.report import INSTALLED, folder_to_open, have_solutions, notebooks_in
@@ -42,8 +79,13 @@ def open_notebooks(options: argparse.Namespace) -> int:
     os.execv(sys.executable, jupyter_command(folder, *options.words[len(named) :]))
 
 
-def report(options: argparse.Namespace) -> int:
-    """Run notebooks and write their reports."""
+@command(
+    "report", "run the notebooks and write one HTML report each",
+    arg("numbers", nargs="*", metavar="N", help="which notebooks: 1 2 3 4 5 (all without any)"),
+    arg("--out", type=Path, default=Path("reports"), metavar="DIR", help="where to (default: reports)"),
+    *WHO, arg("--save", action="store_true", help="also write the executed notebooks there"),
+)  # fmt: skip
+def report(options: Namespace) -> int:
     from .author.report import report as run
 
     runs = run(options.numbers, options.out, save=options.save)
@@ -57,8 +99,48 @@ def report(options: argparse.Namespace) -> int:
     return 0
 
 
-def hand_in(options: argparse.Namespace) -> int:
-    """Write the one file to hand in, from a folder of work."""
+def work_of(options: Namespace) -> Path:
+    """Return the folder of the work: the one that was named, else the one that the notebooks wrote last. Raises BadInput."""
+    if options.work:
+        return Path(options.work)
+    times = {place: [script.stat().st_mtime for script in Path(place).glob("task[1-4].sh")] for place in PLACES}
+    if not any(times.values()):
+        looked = ", ".join(str(Path(place).absolute()) for place in PLACES)
+        raise BadInput(
+            "There is no work here: task1.sh … task4.sh were not found.", words=f"looked for in {looked}",
+            way_out="name the folder that holds them with --work",
+        )  # fmt: skip
+    found = max(PLACES, key=lambda place: max(times[place], default=0.0))
+    print(f"The work is the folder {Path(found).absolute()} (--work names another)", file=sys.stderr)
+    return Path(found)
+
+
+@command(
+    "check", "judge a work by what it does", WORK,
+    arg("--task", type=int, nargs="+", action="extend", metavar="N", help="which tasks: 1 2 3 4 (all without any)"),
+    arg(
+        "--as-graded", action="store_true",
+        help="exactly as the teacher's machine judges it: on a Linux of its own, as the work of a stranger",
+    ),
+    arg("--json", action="store_true", help="as JSON"),
+)  # fmt: skip
+def check(options: Namespace) -> int:
+    """Judge a work; 0 all passed, 1 something failed, 2 something could not run."""
+    from .homework.hand_in import check_as_graded
+    from .judge.check import check_work
+
+    judge = check_as_graded if options.as_graded else check_work
+    verdicts = judge(work_of(options), options.task or (1, 2, 3, 4))
+    print(verdicts.json() if options.json else verdicts)
+    return verdicts.exit_code
+
+
+@command(
+    "hand-in", "write the one file to hand in, from a folder of work", WORK,
+    arg("--notebooks", type=Path, metavar="DIR", help="executed notebooks that tell the story (default: those beside the work)"),
+    arg("--out", type=Path, default=Path("submission.html"), metavar="FILE", help="default: submission.html"), *WHO,
+)  # fmt: skip
+def hand_in(options: Namespace) -> int:
     from .homework.hand_in import hand_in as run
     from .homework.hand_in import stories_in, summary
 
@@ -72,28 +154,12 @@ def hand_in(options: argparse.Namespace) -> int:
     return 0
 
 
-def work_of(options: argparse.Namespace) -> Path:
-    """Return the folder of the work: the one that was named, else the one that the notebooks wrote last. Raises BadInput."""
-    if options.work:
-        return Path(options.work)
-    changed = {}
-    for place in PLACES:
-        times = [script.stat().st_mtime for script in Path(place).glob("task[1-4].sh")]
-        if times:
-            changed[place] = max(times)
-    if not changed:
-        looked = ", ".join(str(Path(place).absolute()) for place in PLACES)
-        raise BadInput(
-            "There is no work here: task1.sh … task4.sh were not found.", words=f"looked for in {looked}",
-            way_out="name the folder that holds them with --work",
-        )  # fmt: skip
-    found = max(PLACES, key=lambda place: changed.get(place, 0.0))
-    print(f"The work is the folder {Path(found).absolute()} (--work names another)", file=sys.stderr)
-    return Path(found)
-
-
-def unpack(options: argparse.Namespace) -> int:
-    """Give the work in a report back as files."""
+@command(
+    "unpack", "give the work in a report back as files", arg("file", type=Path, metavar="FILE"),
+    arg("--to", type=Path, required=True, metavar="DIR", help="an empty folder"),
+    arg("--evidence", type=Path, metavar="DIR", help="also write counters, requests and the capture to this empty folder"),
+)  # fmt: skip
+def unpack(options: Namespace) -> int:
     from .homework.submission import altered, read
     from .homework.submission import unpack as run
 
@@ -110,10 +176,32 @@ def unpack(options: argparse.Namespace) -> int:
     return 0
 
 
-def grade(options: argparse.Namespace) -> int:
-    """Grade reports."""
+@command(
+    "grade", "run the works in reports again, and compare with what they claim",
+    arg("files", type=Path, nargs="+", metavar="FILE", help="a report, a folder of reports, or a pattern"),
+    arg("--jobs", type=int, default=1, metavar="N", help="how many at once; each runs two labs (default: 1)"),
+    arg("--csv", type=Path, metavar="FILE", help="also write the table for a spreadsheet"),
+    arg("--html", type=Path, metavar="DIR", help="also write a feedback page each, and a list"),
+    arg(
+        "--notes", type=Path, metavar="FILE",
+        help="where an interrupted batch goes on from (default: beside --csv, else in --html)",
+    ),
+    arg(
+        "--by-hand", type=Path, metavar="FILE",
+        help="points that you give: file,requirement,points,comment (default: by_hand.csv in --html, or beside --csv)",
+    ),
+    arg("--moodle", nargs="?", const="", metavar="FILE", help=FILL.format("moodle", WORKSHEET)),
+    arg("--canvas", nargs="?", const="", metavar="FILE", help=FILL.format("canvas", "an export of the gradebook")),
+    arg("--column", default="", metavar="NAME", help="the column of that FILE for the grade, where several could be it"),
+    arg("--fresh", action="store_true", help="forget the notes and grade all again"),
+    arg(
+        "--task", type=int, choices=(1, 2, 3, 4), action="append", default=[], metavar="N",
+        help="judge only this task of every work again, and keep the rest (may be given several times)",
+    ),
+)  # fmt: skip
+def grade(options: Namespace) -> int:
     from .grading.batch import grade_files, reports_in
-    from .grading.by_hand import give, read_by_hand
+    from .grading.by_hand import NAME, give, read_by_hand
     from .grading.feedback import ANSWERS, INDEX, page, write_pages
     from .grading.grade import row_names
     from .grading.gradebook import open_book, write_book
@@ -125,7 +213,11 @@ def grade(options: argparse.Namespace) -> int:
         prepare_file("The table", options.csv, "name another file with --csv")
     if options.html:
         prepare_folder("The feedback", options.html, "name another folder with --html")
-    notes = notes_of(options)
+    notes = options.notes
+    if not notes and options.csv:  # beside what is written, and nowhere when nothing is
+        notes = Path(f"{options.csv}.notes") if not options.csv.exists() or options.csv.is_file() else None
+    elif not notes and options.html:
+        notes = options.html / "grades.notes"
     if options.task and (options.fresh or not notes or not notes.is_file()):
         raise BadInput(
             "--task judges one task again and keeps the rest, and there is nothing to keep.",
@@ -141,11 +233,11 @@ def grade(options: argparse.Namespace) -> int:
         raise BadInput("There is no folder for the gradebook.", way_out="name one with --html")
     for kind, file in asked.items():
         if file and os.path.realpath(file) == os.path.realpath(folder / f"{kind}.csv"):
-            raise BadInput(
-                f"{file} would be written over.", way_out="give the export another name, or another folder with --html"
-            )
+            way_out = "give the export another name, or another folder with --html"
+            raise BadInput(f"{file} would be written over.", way_out=way_out)
     books = {kind: open_book(kind, Path(file) if file else None, options.column) for kind, file in asked.items()}
-    pages, by_hand = reports_in(options.files), by_hand_of(options)
+    by_hand = options.by_hand or (folder / NAME if folder else None)
+    pages = reports_in(options.files)
     hand = read_by_hand(by_hand, row_names(pages), missing_ok=not options.by_hand) if by_hand else []
     grades = grade_files(pages, jobs=options.jobs, notes=notes, tasks=sorted({*options.task}))
     give(grades, hand)
@@ -154,11 +246,8 @@ def grade(options: argparse.Namespace) -> int:
             to_csv(grades, options.csv)
         if options.html:
             write_pages(grades, options.html, hand)
-        made = [
-            line
-            for kind, book in books.items()
-            for line in write_book(kind, book, grades, pages, folder, partial(page, learner=True))
-        ]
+        learners = partial(page, learner=True)
+        made = [line for kind, book in books.items() for line in write_book(kind, book, grades, pages, folder, learners)]
     except LabkitError as error:
         print(as_text(grades))
         raise rescued(grades, error) from None
@@ -173,14 +262,6 @@ def grade(options: argparse.Namespace) -> int:
     return 0
 
 
-def by_hand_of(options: argparse.Namespace) -> Path | None:
-    """Where the points are that a person gives: where one says, else in the folder of the batch."""
-    from .grading.by_hand import NAME
-
-    folder = options.html or (options.csv and options.csv.parent)
-    return options.by_hand or (folder / NAME if folder else None)
-
-
 def rescued(grades: Sequence[Grade], error: LabkitError) -> LabkitError:
     """Return the error of grades that cannot be written where they were to, which says where they are now."""
     from .grading.table import to_csv
@@ -188,33 +269,17 @@ def rescued(grades: Sequence[Grade], error: LabkitError) -> LabkitError:
     try:
         kept = Path(tempfile.mkdtemp(prefix="labkit-grades-")) / "grades.csv"
         to_csv(grades, kept)
+        where = f"the table is kept in {kept}"
     except (OSError, LabkitError):
-        return CourseError(error.tried, words=error.words, way_out=f"the grades are printed above; {error.way_out}")
-    return CourseError(error.tried, words=error.words, way_out=f"the table is kept in {kept}; {error.way_out}")
+        where = "the grades are printed above"
+    return CourseError(error.tried, words=error.words, way_out=f"{where}; {error.way_out}")
 
 
-def notes_of(options: argparse.Namespace) -> Path | None:
-    """Where the grades so far are kept: where one says, else beside what is written; nowhere when nothing is."""
-    if options.notes:
-        return Path(options.notes)
-    if options.csv:
-        return Path(f"{options.csv}.notes") if not options.csv.exists() or options.csv.is_file() else None
-    return options.html / "grades.notes" if options.html else None
-
-
-def check(options: argparse.Namespace) -> int:
-    """Judge a work; 0 all passed, 1 something failed, 2 something could not run."""
-    from .homework.hand_in import check_as_graded
-    from .judge.check import check_work
-
-    judge = check_as_graded if options.as_graded else check_work
-    verdicts = judge(work_of(options), options.task or (1, 2, 3, 4))
-    print(verdicts.json() if options.json else verdicts)
-    return verdicts.exit_code
-
-
-def release(options: argparse.Namespace) -> int:
-    """Write the learner's edition."""
+@command(
+    "release", "write the learner's edition of the notebooks",
+    arg("--to", type=Path, required=True, metavar="DIR", help="an empty folder"),
+)  # fmt: skip
+def release(options: Namespace) -> int:
     from .author.release import release as run
 
     for path in run(options.to):
@@ -225,7 +290,23 @@ def release(options: argparse.Namespace) -> int:
     return 0
 
 
-def shell(options: argparse.Namespace) -> int:
+@command(
+    "shell", "a shell in an open lab",
+    arg("lab", nargs="?", metavar="NAME", help=f"{NAME}; may be left out when one lab is open"),
+    arg("-c", dest="command", metavar="COMMAND", help="run this instead, without a terminal and without input"),
+    arg(
+        "--record", action="store_true",
+        help="write what you type into the script of the lab's task (task1.sh … task4.sh in its home), "
+        "and show it when you leave",
+    ),
+    arg(
+        "--task", type=int, choices=(1, 2, 3, 4), metavar="N",
+        help="without a notebook: open a lab for this task, its home ./work, and record; the lab ends with this shell",
+    ),
+    description="A shell in an open lab. `exit` leaves it, and the lab runs on; ^] three times within a second leaves a lab "
+    "that does not answer. The exit code is the shell's.",
+)  # fmt: skip
+def shell(options: Namespace) -> int:
     """Open a shell in an open lab, or run a command there; the exit code is the shell's or the command's.
 
     With a task the lab is one of its own, for work without a notebook, which lives as long as this terminal's shell.
@@ -239,7 +320,7 @@ def shell(options: argparse.Namespace) -> int:
         if options.lab or options.command is not None:
             raise BadInput("--task opens a lab of its own, and a shell in it.", way_out="leave NAME and -c out")
         with Lab(f"task{options.task}", task=options.task, needs=["ipvs"] if options.task == 3 else []) as own:
-            found = describe(own.door.path) if own.door.path else None
+            found = describe(own.door.name) if own.door.name else None
             if found is None:
                 raise LabError("The lab has no door, so there is no way in.", way_out="`labkit ps` says why")
             leaving = f"ends it; another terminal is `labkit shell {own.name} --record`"
@@ -252,8 +333,11 @@ def shell(options: argparse.Namespace) -> int:
     return terminal.command(lab, options.command)
 
 
-def ps(options: argparse.Namespace) -> int:
-    """List the open labs."""
+@command(
+    "ps", "list the open labs: name, Linux, age, memory",
+    arg("--json", action="store_true", help="as JSON: age in seconds, memory (proportional set size) in bytes"),
+)  # fmt: skip
+def ps(options: Namespace) -> int:
     from .door.callers import as_text, open_labs, rows
 
     found = rows(open_labs())
@@ -261,8 +345,8 @@ def ps(options: argparse.Namespace) -> int:
     return 0
 
 
-def stop(options: argparse.Namespace) -> int:
-    """Close an open lab."""
+@command("stop", "close an open lab from outside", arg("lab", metavar="NAME", help=NAME))
+def stop(options: Namespace) -> int:
     from .door import callers
 
     lab = callers.pick(callers.open_labs(), options.lab)
@@ -271,7 +355,10 @@ def stop(options: argparse.Namespace) -> int:
     return 0
 
 
-def doctor(options: argparse.Namespace) -> int:
+@command(
+    "doctor", "say what works on this machine, and what would help", arg("--json", action="store_true", help="as JSON")
+)  # fmt: skip
+def doctor(options: Namespace) -> int:
     """Say what works here; 0 when every task can be done."""
     from .machine.doctor import as_text, examine
 
@@ -280,94 +367,15 @@ def doctor(options: argparse.Namespace) -> int:
     return 0 if not found["missing"] and all(found["chosen"].values()) else 1
 
 
-def who(parser: argparse.ArgumentParser) -> None:
-    """Who hands in."""
-    parser.add_argument("--name", default="", help="your name, for the cover")
-    parser.add_argument("--group", default="", help="your group, for the cover")
-
-
-def parser() -> argparse.ArgumentParser:
+def parser() -> ArgumentParser:
     """The command line."""
-    top = argparse.ArgumentParser(prog="labkit", description="Build a load balancer four times, with the real programs.")
+    top = ArgumentParser(prog="labkit", description="Build a load balancer four times, with the real programs.")
     commands = top.add_subparsers(required=True, metavar="COMMAND", dest="what")
-    add = commands.add_parser("open", help="JupyterLab on the notebooks", usage="%(prog)s [FOLDER] [-- OPTION…]")
-    words = "the folder of the notebooks (default: the current one), then options of JupyterLab"
-    add.add_argument("words", nargs="*", metavar="FOLDER -- OPTION", help=words)
-    add.set_defaults(run=open_notebooks)
-    add = commands.add_parser("report", help="run the notebooks and write one HTML report each")
-    add.add_argument("numbers", nargs="*", metavar="N", help="which notebooks: 1 2 3 4 5 (all without any)")
-    add.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="where to (default: reports)")
-    who(add)
-    add.add_argument("--save", action="store_true", help="also write the executed notebooks there")
-    add.set_defaults(run=report)
-    add = commands.add_parser("check", help="judge a work by what it does")
-    add.add_argument("--work", type=Path, metavar="DIR", help=WORK_HELP)
-    add.add_argument("--task", type=int, nargs="+", action="extend", metavar="N", help="which tasks: 1 2 3 4 (all without any)")
-    as_graded = "exactly as the teacher's machine judges it: on a Linux of its own, as the work of a stranger"
-    add.add_argument("--as-graded", action="store_true", help=as_graded)
-    add.add_argument("--json", action="store_true", help="as JSON")
-    add.set_defaults(run=check)
-    add = commands.add_parser("hand-in", help="write the one file to hand in, from a folder of work")
-    add.add_argument("--work", type=Path, metavar="DIR", help=WORK_HELP)
-    add.add_argument(
-        "--notebooks", type=Path, metavar="DIR", help="executed notebooks that tell the story (default: those beside the work)"
-    )
-    add.add_argument("--out", type=Path, default=Path("submission.html"), metavar="FILE", help="default: submission.html")
-    who(add)
-    add.set_defaults(run=hand_in)
-    add = commands.add_parser("unpack", help="give the work in a report back as files")
-    add.add_argument("file", type=Path, metavar="FILE")
-    add.add_argument("--to", type=Path, required=True, metavar="DIR", help="an empty folder")
-    add.add_argument(
-        "--evidence", type=Path, metavar="DIR", help="also write counters, requests and the capture to this empty folder"
-    )
-    add.set_defaults(run=unpack)
-    add = commands.add_parser("grade", help="run the works in reports again, and compare with what they claim")
-    add.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a report, a folder of reports, or a pattern")
-    add.add_argument("--jobs", type=int, default=1, metavar="N", help="how many at once; each runs two labs (default: 1)")
-    add.add_argument("--csv", type=Path, metavar="FILE", help="also write the table for a spreadsheet")
-    add.add_argument("--html", type=Path, metavar="DIR", help="also write a feedback page each, and a list")
-    where = "where an interrupted batch goes on from (default: beside --csv, else in --html)"
-    add.add_argument("--notes", type=Path, metavar="FILE", help=where)
-    points = "points that you give: file,requirement,points,comment (default: by_hand.csv in --html, or beside --csv)"
-    add.add_argument("--by-hand", type=Path, metavar="FILE", help=points)
-    for course, what in (("moodle", "a grading worksheet or an export of the grades"), ("canvas", "an export of the gradebook")):
-        fill = (
-            f"also write {course}.csv and {course}-feedback.zip there: FILE, {what}, filled in; without FILE one of what is known"
-        )
-        add.add_argument(f"--{course}", nargs="?", const="", metavar="FILE", help=fill)
-    add.add_argument(
-        "--column", default="", metavar="NAME", help="the column of that FILE for the grade, where several could be it"
-    )
-    add.add_argument("--fresh", action="store_true", help="forget the notes and grade all again")
-    again = "judge only this task of every work again, and keep the rest (may be given several times)"
-    add.add_argument("--task", type=int, choices=(1, 2, 3, 4), action="append", default=[], metavar="N", help=again)
-    add.set_defaults(run=grade)
-    add = commands.add_parser("release", help="write the learner's edition of the notebooks")
-    add.add_argument("--to", type=Path, required=True, metavar="DIR", help="an empty folder")
-    add.set_defaults(run=release)
-    name = "as `labkit ps` lists it: NAME, or NAME:ID where several have that name"
-    add = commands.add_parser(
-        "shell", help="a shell in an open lab",
-        description="A shell in an open lab. `exit` leaves it, and the lab runs on; ^] three times within a second leaves a lab "
-        "that does not answer. The exit code is the shell's.",
-    )  # fmt: skip
-    add.add_argument("lab", nargs="?", metavar="NAME", help=f"{name}; may be left out when one lab is open")
-    add.add_argument("-c", dest="command", metavar="COMMAND", help="run this instead, without a terminal and without input")
-    record = "write what you type into the script of the lab's task (task1.sh … task4.sh in its home), and show it when you leave"
-    add.add_argument("--record", action="store_true", help=record)
-    task = "without a notebook: open a lab for this task, its home ./work, and record; the lab ends with this shell"
-    add.add_argument("--task", type=int, choices=(1, 2, 3, 4), metavar="N", help=task)
-    add.set_defaults(run=shell)
-    add = commands.add_parser("ps", help="list the open labs: name, Linux, age, memory")
-    add.add_argument("--json", action="store_true", help="as JSON: age in seconds, memory (proportional set size) in bytes")
-    add.set_defaults(run=ps)
-    add = commands.add_parser("stop", help="close an open lab from outside")
-    add.add_argument("lab", metavar="NAME", help=name)
-    add.set_defaults(run=stop)
-    add = commands.add_parser("doctor", help="say what works on this machine, and what would help")
-    add.add_argument("--json", action="store_true", help="as JSON")
-    add.set_defaults(run=doctor)
+    for name, function, more, arguments in COMMANDS:
+        added = commands.add_parser(name, **more)
+        for names, options in arguments:
+            added.add_argument(*names, **options)
+        added.set_defaults(run=function)
     return top
 
 

@@ -75,7 +75,7 @@ Servers may stay in the foreground | lab/shell_record::task_typed_in_two unit/re
 An editor's line becomes a comment | lab/shell_record::what_an_editor unit/recording::entries
 A line that begins with a space | lab/shell_record::what_is_typed unit/recording::entries
 `terminal_button()` in a notebook opens | lab/jupyterlab::terminal_of_jupyterlab lab/shell_record::task_is_worked_on
-Only the user who opened a lab can enter it | lab/door::door_is_this_users unit/door/place::folder_that_another lab/shell_ends::lab_for_the
+Only the user who opened a lab can enter it | lab/door::door_is_this_users unit/door/place::door_of_another_user lab/shell_ends::lab_for_the
 `submission.html` opens anywhere | lab/report_page::page_asks_nobody unit/writing::page_has_points
 Inside it is the work itself as JSON | unit/homework/submission::work_comes_back unit/writing::what_is_judged
 says where the report claims something else | unit/grading/grade::claims_name lab/hostile::right_report

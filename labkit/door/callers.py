@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ..errors import BadInput, LabError
@@ -32,7 +31,7 @@ class OpenLab:
     `first` the pid of the lab's first process on this machine (0 without one).
     """
 
-    door: Path
+    door: str
     id: str
     name: str = "?"
     linux: str = "silent"
@@ -42,13 +41,12 @@ class OpenLab:
 
 
 def open_labs() -> list[OpenLab]:
-    """Return all open labs of this user; a door that a dead process has left is taken away. Raises LabError."""
-    found = place.doors()
+    """Return all open labs of this user."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return [lab for lab in pool.map(describe, found) if lab]
+        return [lab for lab in pool.map(describe, place.doors()) if lab]
 
 
-def describe(door: Path) -> OpenLab | None:
+def describe(door: str) -> OpenLab | None:
     """Ask one lab what it is; None when it is gone."""
     try:
         with entered(door, {"do": "describe"}, ANSWER_TIMEOUT) as (_, about):
@@ -56,11 +54,11 @@ def describe(door: Path) -> OpenLab | None:
     except FileNotFoundError:
         return None
     except (OSError, LabError):
-        return OpenLab(door, place.identity(door)) if os.path.exists(f"/proc/{door.stem}") else None
+        return OpenLab(door, place.identity(door)) if os.path.exists(f"/proc/{place.process(door)}") else None
 
 
 @contextlib.contextmanager
-def entered(door: Path, request: dict[str, Any], timeout: float) -> Iterator[tuple[socket.socket, Any]]:
+def entered(door: str, request: dict[str, Any], timeout: float) -> Iterator[tuple[socket.socket, Any]]:
     """A connection on which the lab has answered within `timeout` seconds in all, and its answer.
 
     Raises FileNotFoundError when its process has ended, OSError, and LabError: what the lab says, or that nothing came.
@@ -105,7 +103,7 @@ def stop(lab: OpenLab) -> None:
         with entered(lab.door, {"do": "stop"}, STOP_TIMEOUT):
             pass
     except (OSError, LabError) as error:
-        if lab.door.exists():  # else its process ended with it, before it could say so
+        if lab.door in place.doors():  # else its process ended with it, before it could say so
             raise LabError(f"The process of the lab {lab.name} ({lab.id}) cannot be reached.", words=str(error)) from None
 
 

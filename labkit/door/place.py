@@ -1,19 +1,19 @@
 """Where the doors are, and what goes through them.
 
-They are in a folder of this user alone, one socket for each open lab. It does not depend on the environment, so that a terminal
-finds what a notebook has opened (as tmux does it), and no view of a lab has it. It goes with the last door.
+A door is a Unix socket with a name that is no file (abstract, unix(7)): `labkit-USER-PROCESS.NUMBER`. It does not depend on the
+environment, so a terminal finds what a notebook has opened; it ends with its process, however that ends; and no lab sees it, for
+it belongs to the network of those who are outside. Anybody may take or call such a name, so both ends ask the kernel whose the
+other one is.
 
-A message is a kind (one byte) and data. The kernel keeps it whole and apart from the next one (SOCK_SEQPACKET, unix(7)), so a
-time-out of the socket is one for the whole message.
+A message is a kind (one byte) and data. The kernel keeps it whole and apart from the next one (SOCK_SEQPACKET), so a time-out of
+the socket is one for the whole message.
 """
 
 import contextlib
 import json
 import os
 import socket
-import stat
 import struct
-from pathlib import Path
 from typing import Any
 
 from ..errors import LabError, LabkitError
@@ -26,111 +26,59 @@ PASSED_ON, LEAVING = ("TERM", "COLORTERM"), "LABKIT_LEAVING"
 # The largest message that is taken, and the most data that is sent in one; and how much may be under way to a slow terminal,
 # little, so that Ctrl-C is felt there too. Bytes.
 MAX_LENGTH, CHUNK, BUFFER = 256 * 1024, 16 * 1024, 32 * 1024
-# Making the socket in a folder that the last other door is just taking away is tried again this often.
-TRIES = 5
+# The flag of a socket that listens in /proc/net/unix (include/linux/net.h, __SO_ACCEPTCON).
+LISTENS = 0x10000
 
 
-def folder() -> Path:
-    """Return the folder of this user's doors."""
-    return Path(f"/tmp/labkit-{os.geteuid()}")
-
-
-def check(place: Path) -> None:
-    """Raise LabError when another user could have made the folder, or could look into it. One that is not there is fine."""
+def listen(number: int) -> tuple[socket.socket, str]:
+    """Make the door number `number` of this process, and return its socket and its name. Raises OSError."""
+    name = f"labkit-{os.geteuid()}-{os.getpid()}.{number}"
+    door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
-        found = place.lstat()
-    except FileNotFoundError:
-        return
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
-        raise LabError(
-            f"{place} is not a folder of this user alone, so open labs cannot be found by it.",
-            way_out=f"delete it, or as its owner: chmod 700 {place}",
-        )
+        door.bind(f"\0{name}")
+        door.listen()
+    except BaseException:
+        door.close()
+        raise
+    return door, name
 
 
-def listen(number: int) -> tuple[socket.socket, Path]:
-    """Make the door number `number` of this process, and return its socket and where it is.
-
-    Raises LabError (see `check`) and OSError.
-    """
-    place = folder()
-    for left in reversed(range(TRIES)):
-        with contextlib.suppress(FileExistsError):
-            place.mkdir(0o700)
-        check(place)
-        with contextlib.suppress(OSError):
-            sweep(place)
-        door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        path = place / f"{os.getpid()}.{number}"
-        new = path.with_suffix(f".{number}-new")
-        try:
-            # It gets its name when it listens: a door that nobody answers is taken for a dead process's.
-            door.bind(str(new))
-            new.chmod(0o600)
-            door.listen()
-            new.rename(path)
-            return door, path
-        except BaseException as error:
-            door.close()
-            new.unlink(missing_ok=True)
-            if not isinstance(error, FileNotFoundError) or not left:
-                raise
-    raise AssertionError
+def process(name: str) -> int:
+    """Return the pid of a door's process."""
+    return int(name.rpartition("-")[2].partition(".")[0])
 
 
-def remove(path: Path) -> None:
-    """Take a door away, and the folder with the last one."""
-    with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)
-        path.parent.rmdir()
-
-
-def identity(path: Path) -> str:
+def identity(name: str) -> str:
     """Return what tells a lab from others of its name: its process's pid, with a number where it is not that one's first lab."""
-    return path.name.removesuffix(".1")
+    return name.rpartition("-")[2].removesuffix(".1")
 
 
-def doors() -> list[Path]:
-    """Return the doors that are there, oldest process first. Raises LabError (see `check`)."""
-    place = folder()
-    check(place)
-    numbers = []
-    with contextlib.suppress(FileNotFoundError):
-        for name in os.listdir(place):
-            pid, _, number = name.partition(".")
-            if pid.isdigit() and number.isdigit():
-                numbers.append((int(pid), int(number)))
-    return [place / f"{pid}.{number}" for pid, number in sorted(numbers)]
+def doors() -> list[str]:
+    """Return the names of this user's doors, oldest process first."""
+    found, begins = set(), f"@labkit-{os.geteuid()}-"
+    with open("/proc/net/unix", errors="replace") as file:
+        for cells in map(str.split, file):
+            if len(cells) == 8 and cells[7].startswith(begins) and int(cells[3], 16) & LISTENS:
+                pid, _, number = cells[7].removeprefix(begins).partition(".")
+                if pid.isdigit() and number.isdigit():
+                    found.add((int(pid), int(number)))
+    return [f"{begins[1:]}{pid}.{number}" for pid, number in sorted(found)]
 
 
-def sweep(place: Path) -> None:
-    """Take away what processes that have ended have left."""
-    for name in os.listdir(place):
-        pid = name.partition(".")[0]
-        if pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
-            if name.endswith("-new"):
-                (place / name).unlink(missing_ok=True)
-            elif alive := connect(place / name, 1.0):  # of another pid namespace
-                alive.close()
-
-
-def connect(path: Path, timeout: float) -> socket.socket | None:
-    """Connect to a door within `timeout` seconds; None when its process has ended, and the door is then taken away.
-
-    Raises OSError when it does not answer.
-    """
+def connect(name: str, timeout: float) -> socket.socket | None:
+    """Connect to a door within `timeout` seconds; None when it is gone, or another user's. Raises OSError without an answer."""
     caller = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     caller.settimeout(timeout)
     try:
-        caller.connect(str(path))
-        return caller
-    except (ConnectionRefusedError, FileNotFoundError):
-        caller.close()
-        remove(path)
-        return None
+        with contextlib.suppress(ConnectionRefusedError):
+            caller.connect(f"\0{name}")
+            if user(caller) == os.geteuid():
+                return caller
     except BaseException:
         caller.close()
         raise
+    caller.close()
+    return None
 
 
 def user(connection: socket.socket) -> int:

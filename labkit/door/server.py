@@ -8,7 +8,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import LabClosed, LabError, LabkitError
@@ -55,26 +54,25 @@ class Door:
     def __init__(self, lab: Housed, *, shell: bool) -> None:
         self._lab, self._shell, self._since = lab, shell, time.time()
         self._socket: socket.socket | None = None
-        self.path: Path | None = None
+        self.name = ""
         self._callers: dict[threading.Thread, socket.socket] = {}
         self._closed = False
         self._thread = threading.Thread(target=self._accept, name=f"labkit-door-{lab.name}", daemon=True)
 
     def open(self) -> None:
         """Open it. Where no socket can be made there is no door, and the lab opens all the same."""
-        with contextlib.suppress(OSError, LabError):
-            self._socket, self.path = place.listen(next(_numbers))
+        with contextlib.suppress(OSError):
+            self._socket, self.name = place.listen(next(_numbers))
             try:
                 self._thread.start()
             except RuntimeError:  # no more threads
                 self._socket.close()
-                self._socket = None
-                place.remove(self.path)
+                self._socket, self.name = None, ""
 
     @property
     def id(self) -> str:
         """What tells the lab from others of its name (`labkit ps`); nothing without a door."""
-        return place.identity(self.path) if self.path else ""
+        return place.identity(self.name)
 
     def _accept(self) -> None:
         """Let callers in, each in a thread of its own."""
@@ -187,9 +185,8 @@ class Door:
     def close(self) -> None:
         """Close it, and wait for the threads of those inside; a caller may itself be the one who closes."""
         self._closed = True
-        if self._socket is None or self.path is None:
+        if self._socket is None:
             return
-        place.remove(self.path)
         place.shut(self._socket)  # wakes up accept()
         self._thread.join(PATIENCE)
         self._socket.close()

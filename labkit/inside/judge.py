@@ -16,8 +16,9 @@ from typing import Any
 
 import psutil
 
-from .http_client import answer, connect, error_name, fetch, refused_attempts
-from .processes import KEPT, keep_only, links, members, waiting_sockets
+from .http_client import Connection, ask, connect, error_name, fetch, refused_attempts
+from .processes import KEPT, keep_only, members, status
+from .sockets import bound, holders, links, rows_of
 
 # Where the lab's programs lie, read-only in it, so that nothing there is the work's own; Python may lie below /usr.
 SYSTEM = ("/usr/", "/opt/bin/", *(["/opt/python/"] if os.path.isdir("/opt/python") else []))
@@ -64,7 +65,7 @@ class Kept:
 
     def __init__(self, host: str, port: int, timeout: float, who: Callable[[socket.socket], int | None]) -> None:
         self._host, self._port, self._timeout, self._who = host, port, timeout, who
-        self._connection: socket.socket | None = None
+        self._connection: Connection | None = None
         self._worker: int | None = None
 
     def ask(self) -> dict[str, Any]:
@@ -77,7 +78,7 @@ class Kept:
                 if self._connection is None:
                     self._connection, _ = connect(self._host, self._port, deadline)
                     self._worker = self._who(self._connection)
-                found, keeps = answer(self._connection, f"{self._host}:{self._port}", "/", deadline, keep=True)
+                found, _, keeps = ask(self._connection, f"{self._host}:{self._port}", "/", deadline, keep=True)
                 if not keeps:
                     self.close()
                 return row | found | {"worker": self._worker}
@@ -112,13 +113,10 @@ def server_of(client: socket.socket) -> int | None:
     ours = f"{struct.unpack('=I', socket.inet_aton(host))[0]:08X}:{port:04X}"
     deadline = time.monotonic() + ACCEPTED
     while time.monotonic() < deadline:
-        for table in ("tcp", "tcp6"):  # a server may listen on [::] for both
-            with contextlib.suppress(OSError), open(f"/proc/net/{table}") as file:
-                rows = [line.split() for line in file.readlines()[1:]]
-                # Before it is accepted a connection has no inode.
-                inodes = [row[9] for row in rows if row[2].endswith(ours) and row[9] != "0"]
-                if inodes and (holders := socket_holders().get(f"socket:[{inodes[0]}]")):
-                    return holders[0]
+        for row in (*rows_of("tcp"), *rows_of("tcp6")):  # a server may listen on [::] for both
+            # Before it is accepted a connection has no inode.
+            if row[2].endswith(ours) and row[9] != "0" and (found := holders().get(f"socket:[{row[9]}]")):
+                return found[0]
         time.sleep(0.002)
     return None
 
@@ -132,41 +130,22 @@ def programs() -> list[dict[str, Any]]:
     """
     deadline = time.monotonic() + HANDOVER
     while True:
-        holders = socket_holders()
-        rows = [row | {"program": name, "pid": pid} for row in bound() for name, pid in by_program(holders.get(row["inode"], []))]
+        rows, held = [], holders()
+        for row in bound():
+            names: dict[str, int | None] = {}
+            for pid in held.get(row["inode"], ()):
+                if name := program(pid):
+                    names.setdefault(name, pid)
+            rows += [row | {"program": name, "pid": pid} for name, pid in (names or {"": None}).items()]
         if all(row["program"] for row in rows) or time.monotonic() > deadline:
             return sorted(rows, key=lambda row: (row["protocol"], row["port"], row["address"], row["program"]))
         time.sleep(0.05)
 
 
-def by_program(pids: list[int]) -> list[tuple[str, int | None]]:
-    """The different programs that these processes run, each with the lowest of its pids."""
-    found: dict[str, int | None] = {}
-    for pid in pids:
-        if name := program(pid):
-            found.setdefault(name, pid)
-    return list(found.items()) or [("", None)]
-
-
-def bound() -> list[dict[str, Any]]:
-    """The listening TCP and bound UDP sockets of this network (proc(5)): protocol, address, port, inode."""
-    rows: list[dict[str, Any]] = []
-    for table, cells in waiting_sockets():
-        host, _, port = cells[1].partition(":")
-        words = b"".join(struct.pack("=I", int(host[i : i + 8], 16)) for i in range(0, len(host), 8))
-        address = socket.inet_ntop(socket.AF_INET6 if table.endswith("6") else socket.AF_INET, words)
-        rows.append({"protocol": table[:3], "address": address, "port": int(port, 16), "inode": f"socket:[{cells[9]}]"})
-    return rows
-
-
-def socket_holders() -> dict[str, list[int]]:
-    """The pids that hold each socket ("socket:[inode]"), in order: several processes may share one."""
-    found: dict[str, list[int]] = {}
-    for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
-        for target in links(pid):
-            if target.startswith("socket:"):
-                found.setdefault(target, []).append(pid)
-    return found
+def holding(ports: Iterable[int]) -> set[int]:
+    """The processes that hold a socket that listens on one of these TCP ports."""
+    ours = {row["inode"] for row in bound() if row["protocol"] == "tcp" and row["port"] in ports}
+    return {pid for inode, pids in holders().items() if inode in ours for pid in pids}
 
 
 def program(pid: int | None) -> str:
@@ -194,7 +173,7 @@ def end_helpers(program_name: str, ports: Iterable[int] = ()) -> None:
     """
     own = psutil.Process()
     ours = {process.pid for process in (own, *own.parents())} | {1}
-    judged = listening_on(set(ports)) | {pid for pid in psutil.pids() if program_name and program(pid) == program_name}
+    judged = holding(set(ports)) | {pid for pid in psutil.pids() if program_name and program(pid) == program_name}
     above = {parent.pid for pid in judged for parent in parents(pid)} - judged - ours
     try:
         work = set(members())
@@ -227,18 +206,10 @@ def strangers(program_name: str) -> list[str]:
     return []
 
 
-def listening_on(ports: set[int]) -> set[int]:
-    """The processes that listen on one of these TCP ports."""
-    inodes = {row["inode"] for row in bound() if row["protocol"] == "tcp" and row["port"] in ports}
-    return {pid for inode, pids in socket_holders().items() if inode in inodes for pid in pids}
-
-
 def is_first(pid: int) -> bool:
     """True for bubblewrap where it is a cell's first process or comes before it, and not what a work has started by that name."""
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/status") as file:
-        inside = next(line.split()[1:] for line in file if line.startswith("NSpid"))
-        return program(pid) == "bwrap" and (len(inside) == 1 or inside[-1] == "1")
-    return False
+    inside = status(pid).get("NSpid", "").split()
+    return program(pid) == "bwrap" and (len(inside) == 1 or inside[-1:] == ["1"])
 
 
 def forbid_programs(pid: int) -> None:
@@ -291,12 +262,10 @@ def unix_sockets(name: str) -> list[str]:
 def nginx_processes(port: int) -> dict[str, list[int]]:
     """The pids of the `masters` of the nginx on TCP `port` (one without master too) and of its accepting `workers`."""
     found: dict[str, list[int]] = {"masters": [], "workers": []}
-    ours = {row["inode"] for row in bound() if (row["protocol"], row["port"]) == ("tcp", port)}
-    holders = {pid for inode, pids in socket_holders().items() if inode in ours for pid in pids}
     titles = {
         process.pid: process.info for process in psutil.process_iter(["cmdline", "ppid"]) if program(process.pid) == "nginx"
     }
-    for pid in holders & titles.keys():
+    for pid in holding([port]) & titles.keys():
         parent = titles[pid]["ppid"]
         found["masters"].append(parent if parent in titles else pid)
     found["masters"] = sorted(set(found["masters"]))

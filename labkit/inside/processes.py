@@ -4,12 +4,12 @@ import codecs
 import contextlib
 import errno
 import os
-import selectors
+import select
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import IO
 
 CHUNK = 65536
@@ -32,44 +32,46 @@ _late = bytearray()
 _started: dict[int, subprocess.Popen[bytes]] = {}
 
 
-def run(
-    argv: list[str], timeout: float, cwd: str | None = None, cancel_fd: int = -1, limit: int = OUTPUT_LIMIT
-) -> Generator[tuple[str, str], None, int]:
-    """Run `argv`, yield ("stdout"|"stderr", text) as it comes, and return its exit code, minus a signal's number.
+class Child:
+    """A process whose output is read as it comes, from `pipes` (those of them that have a writer yet), until it has `ended`."""
 
-    What is done to it is an item too, with a sentence: ("dropped", …) when more than `limit` bytes were printed,
-    ("timeout", …) when the time (seconds) was over, and ("cancelled", …) when `cancel_fd` can be read. With the last two its
-    process group is killed.
-    """
-    try:
-        process = subprocess.Popen(
-            argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-        )
-    except OSError as error:
-        if error.errno not in CANNOT_RUN:
-            raise
-        yield "stderr", f"{argv[0]}: {error.strerror}\n"  # as a shell says it
-        return 127 if error.errno == errno.ENOENT else 126
-    try:
-        reason = yield from _output(process, time.monotonic() + timeout, cancel_fd, limit)
-        if reason:
-            _kill_group(process.pid, signal.SIGKILL)
-            said = {"timeout": f"it did not end within {timeout:g} s", "cancelled": "nobody waits for it any more"}
-            yield reason, f"({said[reason]}: it was stopped)\n"
-        return process.wait(KILL_TIMEOUT)
-    finally:
-        if process.poll() is None:
-            _kill_group(process.pid, signal.SIGKILL)
-            process.wait(KILL_TIMEOUT)
-        drain(process)
+    def __init__(self, process: subprocess.Popen[bytes], *pipes: int) -> None:
+        self.process, self.pipes, self.ended = process, list(pipes), os.pidfd_open(process.pid)
+        for pipe in pipes:
+            os.set_blocking(pipe, False)
 
+    def wait(self, timeout: float | None, *others: int) -> set[int]:
+        """Wait for output, for its end (`ended`, a pidfd) or for one of `others` to be readable; return which of them are.
 
-def drain(process: subprocess.Popen[bytes]) -> None:
-    """Have threads read on what a process that has ended left behind to print."""
-    for stream in filter(None, (process.stdout, process.stderr)):
-        os.set_blocking(stream.fileno(), True)
-        with contextlib.suppress(RuntimeError):  # no thread is to be had: then the pipe closes
-            threading.Thread(target=_drain, args=(stream,), daemon=True).start()
+        `timeout` is seconds, None for any time; a number of -1 is nothing.
+        """
+        poll = select.poll()
+        for number in {self.ended, *self.pipes, *others} - {-1}:
+            poll.register(number, select.POLLIN)
+        return {number for number, _ in poll.poll(None if timeout is None else max(0.0, timeout) * 1000)}
+
+    def read(self, pipe: int) -> bytes:
+        """Return what stands in a pipe now, at most CHUNK bytes."""
+        data = b""
+        while len(data) < CHUNK and pipe in self.pipes:
+            try:
+                part = os.read(pipe, CHUNK - len(data))
+            except BlockingIOError:
+                break
+            except OSError:  # EIO: no process has the terminal open any more
+                part = b""
+            if not part:
+                self.pipes.remove(pipe)
+            data += part
+        return data
+
+    def let_go(self) -> None:
+        """Forget the process, which has ended; threads read on what it has left behind to print."""
+        os.close(self.ended)
+        for stream in filter(None, (self.process.stdout, self.process.stderr)):
+            os.set_blocking(stream.fileno(), True)
+            with contextlib.suppress(RuntimeError):  # no thread is to be had: then the pipe closes
+                threading.Thread(target=_drain, args=(stream,), daemon=True).start()
 
 
 def _drain(stream: IO[bytes]) -> None:
@@ -86,61 +88,60 @@ def late_words() -> str:
     return bytes(_late).decode(errors="replace")
 
 
-def _output(
-    process: subprocess.Popen[bytes], deadline: float, cancel_fd: int, limit: int
-) -> Generator[tuple[str, str], None, str]:
-    """Yield what the process prints until it ends, and return why it has not ended: "timeout", "cancelled", or "".
+def run(
+    argv: list[str], timeout: float, cwd: str | None = None, cancel_fd: int = -1, limit: int = OUTPUT_LIMIT
+) -> Generator[tuple[str, str], None, int]:
+    """Run `argv`, yield ("stdout"|"stderr", text) as it comes, and return its exit code, minus a signal's number.
 
-    What its own children in the background print later is not waited for.
+    What is done to it is an item too, with a sentence: ("dropped", …) when more than `limit` bytes were printed,
+    ("timeout", …) when the time (seconds) was over, and ("cancelled", …) when `cancel_fd` can be read. With the last two its
+    process group is killed. What its own children in the background print after its end is not waited for.
     """
-    allowed = limit
-    decoders = {name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("stdout", "stderr")}
-    with selectors.DefaultSelector() as selector:
-        for stream, name in ((process.stdout, "stdout"), (process.stderr, "stderr")):
-            assert stream is not None
-            selector.register(stream, selectors.EVENT_READ, name)
-        if cancel_fd >= 0:
-            selector.register(cancel_fd, selectors.EVENT_READ, "cancel")
-        ended = os.pidfd_open(process.pid)
-        selector.register(ended, selectors.EVENT_READ, "ended")
-        try:
-            over = dropped = False
-            while not over:
-                left = deadline - time.monotonic()
-                names = {key.data for key, _ in selector.select(max(0.0, left))}
-                if "cancel" in names:
-                    return "cancelled"
-                over = "ended" in names
-                if not over and (left <= 0 or not names):
-                    return "timeout"
-                for name, data in _read(selector, wait=not over):
-                    if text := decoders[name].decode(data[:limit]):
+    try:
+        process = piped(argv, cwd)
+    except OSError as error:
+        if error.errno not in CANNOT_RUN:
+            raise
+        yield "stderr", f"{argv[0]}: {error.strerror}\n"  # as a shell says it
+        return 127 if error.errno == errno.ENOENT else 126
+    assert process.stdout is not None and process.stderr is not None
+    child = Child(process, process.stdout.fileno(), process.stderr.fileno())
+    decoder = codecs.getincrementaldecoder("utf-8")
+    streams = [("stdout", child.pipes[0], decoder("replace")), ("stderr", child.pipes[1], decoder("replace"))]
+    deadline, left, over = time.monotonic() + timeout, limit, False
+    try:
+        while not over:
+            seen = child.wait(deadline - time.monotonic(), cancel_fd)
+            over = child.ended in seen
+            late = not over and time.monotonic() > deadline
+            if late or cancel_fd in seen:
+                _kill_group(process.pid, signal.SIGKILL)
+                why = "nobody waits for it any more" if cancel_fd in seen else f"it did not end within {timeout:g} s"
+                yield "cancelled" if cancel_fd in seen else "timeout", f"({why}: it was stopped)\n"
+                break
+            more = True
+            while more:
+                more = False
+                for name, pipe, decode in streams:
+                    data = child.read(pipe)
+                    if text := decode.decode(data[: max(0, left)]):
                         yield name, text
-                    if len(data) > limit and not dropped:
-                        dropped = True
-                        yield "dropped", f"(it printed more than {allowed} bytes; the rest was dropped)\n"
-                    limit = max(0, limit - len(data))
-                    if over and dropped:
-                        break  # what it left in the background may print without end
-            return ""
-        finally:
-            os.close(ended)
+                    if left >= 0 > left - len(data):
+                        yield "dropped", f"(it printed more than {limit} bytes; the rest was dropped)\n"
+                    left -= len(data)
+                    more |= over and bool(data) and left >= 0  # what it left in the background may print without end
+        return process.wait(KILL_TIMEOUT)
+    finally:
+        if process.poll() is None:
+            _kill_group(process.pid, signal.SIGKILL)
+            process.wait(KILL_TIMEOUT)
+        child.let_go()
 
 
-def _read(selector: selectors.BaseSelector, *, wait: bool) -> Iterator[tuple[str, bytes]]:
-    """Yield what stands in the output pipes now; without `wait`, all of it."""
-    again = True
-    while again:
-        again = False
-        for key, _ in selector.select(0):
-            if key.data not in ("stdout", "stderr"):
-                continue
-            data = os.read(key.fd, CHUNK)
-            if data:
-                again = not wait
-                yield key.data, data
-            else:
-                selector.unregister(key.fileobj)
+def piped(argv: list[str], cwd: str | None) -> subprocess.Popen[bytes]:
+    """Start `argv` in a session of its own, without input and with pipes for what it prints. Raises OSError."""
+    null, pipe = subprocess.DEVNULL, subprocess.PIPE
+    return subprocess.Popen(argv, cwd=cwd, stdin=null, stdout=pipe, stderr=pipe, bufsize=0, start_new_session=True)
 
 
 def start(argv: list[str], log: str, cwd: str | None = None) -> int:
@@ -178,7 +179,7 @@ def end(pid: int, grace: float = GRACE) -> None:
             send_signal(pid, number)
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            if _status(pid).get("State", "Z").startswith("Z"):
+            if not status(pid):
                 return
             time.sleep(0.01)
 
@@ -204,39 +205,17 @@ def named(program: str) -> list[int]:
 
 def exists(pid: int, program: str) -> bool:
     """True when process `pid` is there, runs `program` (its name in /proc/pid/comm) and is not a zombie."""
-    lines = _status(pid)
-    return lines.get("Name", "") == program[:15] and not lines.get("State", "Z").startswith("Z")
+    return status(pid).get("Name", "") == program[:15]
 
 
-def _status(pid: int) -> dict[str, str]:
-    """What proc(5) says of a process in /proc/pid/status; nothing when it is gone."""
+def status(pid: int) -> dict[str, str]:
+    """What proc(5) says of a process in /proc/pid/status; nothing when it is gone, or a zombie."""
     try:
         with open(f"/proc/{pid}/status") as file:
-            return dict(line.split(":\t", 1) for line in file.read().splitlines() if ":\t" in line)
+            lines = dict(line.split(":\t", 1) for line in file.read().splitlines() if ":\t" in line)
     except OSError:
         return {}
-
-
-# Tables of sockets, and the state of one that waits there (proc(5); include/net/tcp_states.h: TCP_LISTEN, TCP_CLOSE).
-SOCKET_TABLES = {"tcp": "0A", "tcp6": "0A", "udp": "07", "udp6": "07"}
-
-
-def waiting_sockets(*tables: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield the table and the cells of each TCP socket that listens and each UDP socket that is bound in this network."""
-    for table in tables or SOCKET_TABLES:
-        with contextlib.suppress(OSError), open(f"/proc/net/{table}") as file:
-            rows = [line.split() for line in file.readlines()[1:]]
-            yield from ((table, cells) for cells in rows if cells[3] == SOCKET_TABLES[table])
-
-
-def links(pid: int) -> set[str]:
-    """What the descriptors of a process lead to; nothing when it is gone."""
-    found = set()
-    with contextlib.suppress(OSError):
-        for number in os.listdir(f"/proc/{pid}/fd"):
-            with contextlib.suppress(OSError):
-                found.add(os.readlink(f"/proc/{pid}/fd/{number}"))
-    return found
+    return {} if lines["State"].startswith("Z") else lines
 
 
 # Where the guest's groups are (machine/view.py); here, because importing the view costs a guest 0.05 s.

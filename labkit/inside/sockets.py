@@ -1,30 +1,82 @@
-"""Who listens in the lab, by psutil, and the lab's interfaces, as ip says them."""
+"""Who listens in the lab, by the tables of proc(5) and what each process holds; and the lab's interfaces, as ip says them."""
 
 import contextlib
 import json
 import os
 import socket
+import struct
 import subprocess
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import psutil
 
-from .processes import waiting_sockets
+from .processes import status
 
 # How often `settle` looks at every process, seconds: on User-Mode Linux that takes time from those it waits for.
 LOOK = 0.25
-PROTOCOLS = {socket.SOCK_STREAM: "tcp", socket.SOCK_DGRAM: "udp"}
+# Tables of sockets, and the state of one that waits there (include/net/tcp_states.h: TCP_LISTEN, TCP_CLOSE).
+TABLES = {"tcp": "0A", "tcp6": "0A", "udp": "07", "udp6": "07"}
+
+
+def rows_of(table: str) -> list[list[str]]:
+    """The cells of the rows of a table of /proc/net; none where there is no such table."""
+    with contextlib.suppress(OSError), open(f"/proc/net/{table}") as file:
+        return [line.split() for line in file.readlines()[1:]]
+    return []
+
+
+def waiting_sockets(*tables: str) -> Iterator[tuple[str, int, list[str]]]:
+    """Yield table, port and cells of each TCP socket that listens and each UDP socket that is bound in this network."""
+    for table in tables or TABLES:
+        for cells in rows_of(table):
+            if cells[3] == TABLES[table]:
+                yield table, int(cells[1].rpartition(":")[2], 16), cells
+
+
+def open_ports() -> set[int]:
+    """The ports on which somebody listens, or which a UDP socket has: what `listeners` says, without looking for who."""
+    return {port for _, port, _ in waiting_sockets()}
+
+
+def bound() -> list[dict[str, Any]]:
+    """The listening TCP and bound UDP sockets of this network: protocol, address, port, and inode ("socket:[number]")."""
+    rows: list[dict[str, Any]] = []
+    for table, port, cells in waiting_sockets():
+        host = cells[1].partition(":")[0]
+        words = b"".join(struct.pack("=I", int(host[i : i + 8], 16)) for i in range(0, len(host), 8))
+        address = socket.inet_ntop(socket.AF_INET6 if table.endswith("6") else socket.AF_INET, words)
+        rows.append({"protocol": table[:3], "address": address, "port": port, "inode": f"socket:[{cells[9]}]"})
+    return rows
+
+
+def links(pid: int) -> set[str]:
+    """What the descriptors of a process lead to; nothing when it is gone."""
+    found = set()
+    with contextlib.suppress(OSError):
+        for number in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                found.add(os.readlink(f"/proc/{pid}/fd/{number}"))
+    return found
+
+
+def holders() -> dict[str, list[int]]:
+    """The pids that hold each socket ("socket:[number]"), in order: several processes may share one."""
+    found: dict[str, list[int]] = {}
+    for pid in sorted(map(int, filter(str.isdigit, os.listdir("/proc")))):
+        for target in links(pid):
+            if target.startswith("socket:"):
+                found.setdefault(target, []).append(pid)
+    return found
 
 
 def listeners() -> list[dict[str, Any]]:
     """Every listening TCP socket and every bound UDP socket: protocol, address, port, pid, program, command."""
-    rows = []
-    for row in psutil.net_connections("inet"):
-        if (row.type == socket.SOCK_STREAM and row.status != psutil.CONN_LISTEN) or not row.laddr or row.raddr:
-            continue
-        found: dict[str, Any] = {"protocol": PROTOCOLS[row.type], "address": row.laddr.ip, "port": row.laddr.port, "pid": row.pid}
-        rows.append(found | describe(row.pid))
+    rows, held = bound(), holders()
+    for row in rows:
+        row["pid"] = next(iter(held.get(row.pop("inode"), ())), None)
+        row |= describe(row["pid"])
     return sorted(rows, key=lambda row: (row["protocol"], row["port"], row["address"]))
 
 
@@ -38,7 +90,8 @@ def server_at(protocol: str, address: str, port: int) -> dict[str, Any] | None:
         return None
     try:
         one = psutil.Process(row["pid"])
-        while (parent := one.parent()) and any(each.laddr and each.laddr.port == port for each in parent.net_connections("inet")):
+        ours = {other["inode"] for other in bound() if other["port"] == port}
+        while (parent := one.parent()) and links(parent.pid) & ours:
             one = parent  # a worker has its master's socket
         return {"pid": one.pid, "program": one.name(), "arguments": one.cmdline(), "folder": one.cwd()}
     except psutil.Error:  # it has just ended
@@ -47,18 +100,17 @@ def server_at(protocol: str, address: str, port: int) -> dict[str, Any] | None:
 
 def describe(pid: int | None) -> dict[str, str]:
     """The program's name and its command line, empty when the process is gone."""
-    try:
-        process = psutil.Process(pid) if pid else None
-        return {"program": process.name(), "command": " ".join(process.cmdline())} if process else {"program": "", "command": ""}
-    except psutil.Error:
-        return {"program": "", "command": ""}
+    with contextlib.suppress(psutil.Error):
+        if pid:
+            process = psutil.Process(pid)
+            return {"program": process.name(), "command": " ".join(process.cmdline())}
+    return {"program": "", "command": ""}
 
 
 def end_listeners(ports: list[int]) -> None:
     """Kill every process that listens on one of the TCP `ports`, and wait until it is gone; it may be ending by itself."""
-    pids = {row["pid"] for row in listeners() if row["protocol"] == "tcp" and row["port"] in ports and row["pid"]}
     processes = []
-    for pid in pids:
+    for pid in {row["pid"] for row in listeners() if row["protocol"] == "tcp" and row["port"] in ports and row["pid"]}:
         with contextlib.suppress(psutil.NoSuchProcess):
             processes.append(psutil.Process(pid))
             processes[-1].kill()
@@ -98,11 +150,11 @@ def begun(before: list[int], quiet: float, timeout: float) -> None:
     """Wait until every process but those of `before` listens, has ended, or nothing of them has worked for `quiet` seconds."""
     deadline, last, since = time.monotonic() + timeout, -1.0, time.monotonic()
     while time.monotonic() < deadline and time.monotonic() - since < quiet:
-        work = 0.0
+        work, waiting = 0.0, {row["inode"] for row in bound()}
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
                 known = process.pid in before or not process.cmdline()  # a thread of the kernel has no command line
-                if not known and process.status() != psutil.STATUS_ZOMBIE and not listens(process):
+                if not known and process.status() != psutil.STATUS_ZOMBIE and not links(process.pid) & waiting:
                     work += 1 + sum(process.cpu_times()[:2])
         if not work:
             return
@@ -111,31 +163,14 @@ def begun(before: list[int], quiet: float, timeout: float) -> None:
         time.sleep(0.05)
 
 
-def listens(process: psutil.Process) -> bool:
-    """Return whether a process has a TCP socket that listens or a UDP socket. Raises psutil.Error."""
-    rows = process.net_connections("inet")
-    return any(row.status == psutil.CONN_LISTEN or (row.type == socket.SOCK_DGRAM and not row.raddr) for row in rows)
-
-
-def open_ports() -> set[int]:
-    """The ports on which somebody listens, or which a UDP socket has: what `listeners` says, without looking for who."""
-    return {int(cells[1].rpartition(":")[2], 16) for _, cells in waiting_sockets()}
-
-
 def wait_for_listener(pid: int, port: int, timeout: float) -> str:
     """Wait until process `pid` listens on TCP `port`: "listening", "ended" when it is gone, "timeout" after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
-        try:
-            process = psutil.Process(pid)
-            if process.status() == psutil.STATUS_ZOMBIE:
-                return "ended"
-            connections = process.net_connections("tcp")
-        except psutil.NoSuchProcess:
+        if not status(pid):
             return "ended"
-        except psutil.AccessDenied:  # while a process is being replaced or ends, the kernel refuses a look at its files
-            connections = []
-        if any(row.status == psutil.CONN_LISTEN and row.laddr.port == port for row in connections):
+        # While a process is being replaced or ends, the kernel refuses a look at what it holds.
+        if links(pid) & {row["inode"] for row in bound() if (row["protocol"], row["port"]) == ("tcp", port)}:
             return "listening"
         time.sleep(0.01)
     return "timeout"

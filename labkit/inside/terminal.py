@@ -12,13 +12,10 @@ import subprocess
 import termios
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from .processes import drain
+from .processes import GRACE, Child, piped
 
-CHUNK = 64 * 1024
-GRACE = 3.0
 # How long a call waits for room for what was typed, seconds: a program that does not read its input leaves none.
 ROOM_WAIT = 0.2
 RC = Path(__file__).with_name("shell_rc.sh")
@@ -30,26 +27,17 @@ ENDING = (b"\x03", b"\x1c")
 SHELLS = {"bash", "-bash", "/bin/bash", "sh", "/bin/sh"}
 
 
-@dataclass
-class Session:
+class Session(Child):
     """A shell or a command: `out` is its terminal's master side, or the pipe of its output; `err` is that of its errors, or -1.
 
-    `record` is the file in which what is typed is recorded (shell_record.sh), "" for none. `wake` wakes `read`, as does `ended`,
-    a pidfd. Those in `shut` have no writer any more.
+    `record` is the file in which what is typed is recorded (shell_record.sh), "" for none. `wake` wakes `read`.
     """
 
-    process: subprocess.Popen[bytes]
-    out: int
-    err: int = -1
-    record: str = ""
-    over: bool = False
-    shut: set[int] = field(default_factory=lambda: {-1})
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def __post_init__(self) -> None:
-        self.wake, self.ended = os.eventfd(0, os.EFD_NONBLOCK), os.pidfd_open(self.process.pid)
-        for each in {self.out, self.err} - {-1}:
-            os.set_blocking(each, False)
+    def __init__(self, process: subprocess.Popen[bytes], *pipes: int, record: str = "") -> None:
+        super().__init__(process, *pipes)
+        self.out, self.err = (*pipes, -1)[:2]
+        self.record, self.over = record, False
+        self.lock, self.wake = threading.Lock(), os.eventfd(0, os.EFD_NONBLOCK)
 
 
 sessions: dict[int, Session] = {}
@@ -75,9 +63,7 @@ def shell(number: int, rows: int, columns: int, variables: dict[str, str], cwd: 
 
 def command(number: int, argv: list[str], cwd: str | None = None) -> None:
     """Run `argv` as session `number`, without a terminal and without input."""
-    process = subprocess.Popen(
-        argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, start_new_session=True
-    )
+    process = piped(argv, cwd)
     assert process.stdout is not None and process.stderr is not None
     sessions[number] = Session(process, process.stdout.fileno(), process.stderr.fileno())
 
@@ -99,28 +85,10 @@ def read(number: int) -> tuple[bytes, bytes, int | None]:
     """
     session = sessions[number]
     while True:
-        ready = select.select([session.wake, session.ended, *{session.out, session.err} - session.shut], [], [])[0]
-        ending = session.over or session.ended in ready
-        out, err = printed(session, session.out), printed(session, session.err)
+        ending = session.ended in session.wait(None, session.wake) or session.over
+        out, err = session.read(session.out), session.read(session.err)
         if ending or out or err:
             return out, err, end(number) if ending else None
-
-
-def printed(session: Session, pipe: int) -> bytes:
-    """Return what stands in the terminal or pipe now, at most CHUNK bytes."""
-    data = b""
-    with contextlib.suppress(BlockingIOError):
-        while len(data) < CHUNK and pipe not in session.shut:
-            try:
-                part = os.read(pipe, CHUNK - len(data))
-            except BlockingIOError:
-                raise
-            except OSError:  # EIO: no process has the terminal open any more
-                part = b""
-            if not part:
-                session.shut.add(pipe)
-            data += part
-    return data
 
 
 def end(number: int) -> int:
@@ -137,8 +105,8 @@ def end(number: int) -> int:
         session.over = True
         if piped and process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-        drain(process)
-        for each in (session.wake, session.ended, *(() if piped else (session.out,))):
+        session.let_go()
+        for each in (session.wake, *(() if piped else (session.out,))):
             os.close(each)
     try:
         process.wait(GRACE)

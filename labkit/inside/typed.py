@@ -5,27 +5,24 @@ author, a program in another terminal, beside which the next line is typed. It i
 terminal back, and then goes on in the background.
 """
 
-from __future__ import annotations
-
 import codecs
 import contextlib
 import fcntl
 import os
 import pty
 import re
-import selectors
 import signal
 import socket
 import struct
 import subprocess
 import termios
-import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .processes import CHUNK, DRAIN_PAUSE, KILL_TIMEOUT, _drain, links, waiting_sockets
+from .processes import CHUNK, DRAIN_PAUSE, KILL_TIMEOUT, Child
+from .sockets import links, rows_of, waiting_sockets
 
 # Around what bash announces in the stream of what is printed (machine/bin/typed.bashrc): the code of the command before, the line
 # of the one that comes, and its text.
@@ -78,8 +75,8 @@ def run(argv: list[str], timeout: float, cwd: str, limit: int, cancel_fd: int = 
     deadline = time.monotonic() + timeout
     try:
         while True:
-            over = terminal.wait(cancel_fd)
-            while data := terminal.read():
+            over = terminal.over(cancel_fd)
+            while data := terminal.read(terminal.output):
                 text = decoder.decode(data)
                 if limit > 0:
                     yield text[:limit]
@@ -112,7 +109,17 @@ class Foreground:
     quiet: float = 0.0
 
 
-class Terminal:
+class Process(NamedTuple):
+    """What /proc/PID/stat says of a process (proc(5))."""
+
+    name: str
+    state: str
+    parent: int
+    group: int
+    session: int
+
+
+class Terminal(Child):
     """A shell with a terminal of its own and a script."""
 
     def __init__(self, argv: list[str], cwd: str) -> None:
@@ -120,51 +127,40 @@ class Terminal:
         self._announces = "--rcfile" in argv
         self._endless = endless(os.path.join(cwd, argv[-1])) if self._announces else set()
         self._master, self._slave = pty.openpty()
-        self._output, writing = os.pipe()
-        for number in (self._output, self._master):
-            os.set_blocking(number, False)
+        os.set_blocking(self._master, False)
         try:
-            self._process = subprocess.Popen(
-                argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=writing, stderr=writing, start_new_session=True,
-                preexec_fn=lambda: fcntl.ioctl(self._slave, termios.TIOCSCTTY, 0),
+            process = subprocess.Popen(
+                argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0,
+                start_new_session=True, preexec_fn=lambda: fcntl.ioctl(self._slave, termios.TIOCSCTTY, 0),
             )  # fmt: skip
         except BaseException:
-            for number in (self._master, self._slave, self._output):
-                os.close(number)
+            os.close(self._master)
+            os.close(self._slave)
             raise
-        finally:
-            os.close(writing)
-        self._ended = os.pidfd_open(self._process.pid)
-        self._now = Foreground(self._process.pid, time.monotonic())
+        assert process.stdout is not None
+        self.output = process.stdout.fileno()
+        super().__init__(process, self.output)
+        self._now = Foreground(process.pid, time.monotonic())
         self._glanced, self._next_glance = 0.0, GLANCE
         self._rounds: dict[str, tuple[int, float]] = {}
         self._given_up, self._tail = False, ""
 
-    def wait(self, cancel_fd: int) -> bool:
+    def over(self, cancel_fd: int) -> bool:
         """Wait for output, or until it is time to look again. Return True when the shell has ended or nobody waits for it."""
-        with selectors.DefaultSelector() as selector:
-            for number in {self._output, self._master, self._ended, cancel_fd} - {-1}:
-                selector.register(number, selectors.EVENT_READ)
-            ready = {key.fd for key, _ in selector.select(self._pause())}
-        if self._master in ready:  # what it echoes, which is nothing
+        seen = self.wait(self._pause(), self._master, cancel_fd)
+        if self._master in seen:  # what it echoes, which is nothing
             with contextlib.suppress(OSError):
                 os.read(self._master, CHUNK)
-        return self._given_up or self._ended in ready or cancel_fd in ready
+        return self._given_up or not {self.ended, cancel_fd}.isdisjoint(seen)
 
     def _pause(self) -> float:
         """How long to wait between two looks, seconds."""
         fresh = time.monotonic() - self._now.since < FRESH
         return min(self._next_glance, LOOK) if fresh else LOOK
 
-    def read(self) -> bytes:
-        """What was printed and not read yet, a part of it; b"" for nothing now."""
-        with contextlib.suppress(BlockingIOError):
-            return os.read(self._output, CHUNK)
-        return b""
-
     def end(self) -> str:
         """How it ended, "" when well."""
-        code = self._process.poll()
+        code = self.process.poll()
         # In a namespace of its own sh cannot give its terminal back to who had it before, and ends with 2 whatever happened.
         if code in (None, 0, STOPPED) or (code == 2 and not self._announces):
             return ""
@@ -201,11 +197,14 @@ class Terminal:
             return False
         if clock - self._glanced < self._pause() - SLACK:
             return False
-        members = list(members_of(group))
-        if any(stays(pid) for pid in members):
+        members = []
+        for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+            with contextlib.suppress(OSError):
+                members += [pid] if os.getpgid(pid) == group else []
+        if any(map(stays, members)):
             self._stop_and_go_on(group)
             return True
-        sockets = any(sockets_of(pid) for pid in members)
+        sockets = any(name.startswith("socket:") for pid in members for name in links(pid))
         self._glanced, self._next_glance = clock, max(GLANCE, SPARING_GLANCES * (time.monotonic() - clock))
         if clock - max(now.since, now.looked) < (now.again if sockets and clock - now.since < FRESH else LOOK) - SLACK:
             return False
@@ -225,7 +224,13 @@ class Terminal:
             now.seen, now.quiet = seen, clock
         idle, brief = clock - now.quiet > IDLE, clock - now.quiet > BRIEF - SLACK
         if shell in members or not members:
-            return bool(members) and idle and self._end_waiting(shell)
+            if not members or not idle:
+                return False
+            self._now = Foreground(group, clock)
+            if self._announces:  # end a `wait` of the shell's for programs that do not end by themselves
+                send(os.kill, shell, signal.SIGUSR1)
+            self._given_up = not self._announces  # sh cannot be told
+            return True
         names, kept = {process.name for process in members.values()}, clock - now.since
         if (brief or kept > SHOWN) and serve(members):  # a daemon first goes into the background
             idle = True
@@ -233,14 +238,6 @@ class Terminal:
         if for_another or kept > LONGEST:
             self._stop_and_go_on(group)
         return bool(for_another or kept > LONGEST)
-
-    def _end_waiting(self, shell: int) -> bool:
-        """End a `wait` of the shell's for programs that do not end by themselves. sh, which cannot be told, is given up."""
-        self._now = Foreground(self._now.group, time.monotonic())
-        if self._announces:
-            send(os.kill, shell, signal.SIGUSR1)
-        self._given_up = not self._announces
-        return True
 
     def _stop_and_go_on(self, group: int) -> None:
         """Stop the program as ^Z does, wait until the shell has its terminal back, and let the program go on."""
@@ -252,7 +249,7 @@ class Terminal:
 
     def _shell(self, every: dict[int, Process]) -> int:
         """The pid of the shell, which bubblewrap may have started; 0 as long as there is none."""
-        first = self._process.pid
+        first = self.process.pid
         if first in every and every[first].name != "bwrap":
             return first
         inner = (pid for pid, process in every.items() if process.session == first and process.name != "bwrap")
@@ -260,16 +257,15 @@ class Terminal:
 
     def close(self) -> None:
         """End the shell if it still runs, with what has its terminal; what runs in the background goes on."""
-        if self._process.poll() is None:
+        if self.process.poll() is None:
             group = os.tcgetpgrp(self._master)
             send(os.kill, self._shell(processes()), signal.SIGKILL)
             send(os.killpg, group, signal.SIGKILL)
-            send(os.kill, self._process.pid, signal.SIGKILL)
-            self._process.wait(KILL_TIMEOUT)
-        for number in (self._master, self._slave, self._ended):
+            send(os.kill, self.process.pid, signal.SIGKILL)
+            self.process.wait(KILL_TIMEOUT)
+        for number in (self._master, self._slave):
             os.close(number)
-        os.set_blocking(self._output, True)
-        threading.Thread(target=_drain, args=(os.fdopen(self._output, "rb", 0),), daemon=True).start()
+        self.let_go()
 
 
 def endless(script: str) -> set[tuple[str, str]]:
@@ -286,16 +282,6 @@ def send(how: Callable[[int, int], None], whom: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         if whom:
             how(whom, number)
-
-
-class Process(NamedTuple):
-    """What /proc/PID/stat says of a process (proc(5))."""
-
-    name: str
-    state: str
-    parent: int
-    group: int
-    session: int
 
 
 def processes() -> dict[int, Process]:
@@ -325,22 +311,9 @@ def stays(pid: int) -> bool:
     return False
 
 
-def members_of(group: int) -> Iterator[int]:
-    """Yield the pids of a process group."""
-    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
-        with contextlib.suppress(OSError):
-            if os.getpgid(pid) == group:
-                yield pid
-
-
-def sockets_of(pid: int) -> set[str]:
-    """Return the sockets that a process has, as /proc/PID/fd names them."""
-    return {name for name in links(pid) if name.startswith("socket:")}
-
-
 def serve(pids: Iterable[int]) -> bool:
     """True when one of the processes has a socket that waits for others: TCP listening, a UDP server's, or a recorder's."""
-    held = set().union(*(sockets_of(pid) for pid in pids))
+    held = {name for pid in pids for name in links(pid) if name.startswith("socket:")}
     return bool(held) and any(f"socket:[{inode}]" in held for inode in waiting())
 
 
@@ -351,11 +324,10 @@ def waiting() -> Iterator[str]:
         yield from listening()
     except OSError:  # a kernel without sock_diag
         tables = []  # all
-    for table, cells in waiting_sockets(*tables):
-        if table.startswith("tcp") or int(cells[1].rpartition(":")[2], 16) < EPHEMERAL:
+    for table, port, cells in waiting_sockets(*tables):
+        if table.startswith("tcp") or port < EPHEMERAL:
             yield cells[9]
-    with contextlib.suppress(OSError), open("/proc/net/packet") as file:
-        yield from (line.split()[8] for line in list(file)[1:])
+    yield from (cells[8] for cells in rows_of("packet"))
 
 
 def listening() -> Iterator[str]:

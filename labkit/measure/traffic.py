@@ -112,7 +112,7 @@ def sending(
             f"traffic cannot send {count} requests, {at_a_time} at a time.",
             way_out=f"count from 1 to {MAX_REQUESTS}, at_a_time from 1 to {MAX_AT_A_TIME}, timeout above 0",
         )
-    return lab.stream(http_client.requests, timeout + 30, host, port, path, count, at_a_time, timeout, every, first_record)
+    return lab.stream(http_client.requests, timeout + 30, [(host, port)], path, count, at_a_time, timeout, every, first_record)
 
 
 def curl_command(url: str, count: int, timeout: float) -> str:

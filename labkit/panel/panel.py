@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import signal
 import threading
 import time
@@ -27,7 +28,8 @@ from .window import Window, layer_of
 
 FIRST = 10  # requests that are sent when the panel is made; seconds that each may take, and from one to the next
 FIRST_TIMEOUT, PACE = 5.0, 0.05
-TIMEOUT = 1.0  # seconds, a later request
+TIMEOUT = 1.0  # seconds, a later request; none of them is the last one
+ENDLESS = 10**9
 EVERY = 1.0  # seconds from one look to the next, and
 SHARE = 0.25  # of a processor, the most that looking and drawing may take
 STILL_EVERY = 10.0  # seconds between two copies of the pictures for the export, while requests are sent
@@ -60,14 +62,16 @@ class Panel:
             self.faults.heal_all()
         self._begin_to_count()
         self.layer.counted(self.window.connected)  # what was logged before is not the panel's
-        for host, port in self.layer.targets:
-            each = max(1, FIRST // len(self.layer.targets))
-            arguments = (host, port, self.layer.path, each, 1, FIRST_TIMEOUT, PACE, self.layer.first_record)
-            finish(self.lab.stream(http_client.requests, COMMAND_TIMEOUT, *arguments), self.window.add)
+        finish(self._requests(COMMAND_TIMEOUT, FIRST, 1, FIRST_TIMEOUT, PACE), self.window.add)
         self._now, self._states = time.time(), self.faults.state
         self.drawn = self._draw(self._states)
         self.controls.say("Click Start, then break something. Nothing is sent before.")
         self._listen()
+
+    def _requests(self, patience: float, count: int, at_a_time: int, timeout: float, every: float) -> Any:
+        layer = self.layer
+        arguments = (layer.targets, layer.path, count, at_a_time, timeout, every, layer.first_record)
+        return self.lab.stream(http_client.requests, patience, *arguments)
 
     def _listen(self) -> None:
         """Let the widgets call the panel. ipywidgets keeps them until the kernel ends; they must not keep panel and lab too."""
@@ -181,8 +185,8 @@ class Panel:
                     stream = stream.close()
                 if self.sending and stream is None:
                     rate = self.rate
-                    arguments = (self.layer.targets, self.layer.path, rate, TIMEOUT, self.layer.first_record)
-                    stream = self.lab.stream(http_client.paced_requests, 30.0, *arguments)
+                    senders = math.ceil(rate * TIMEOUT) + 2  # so many that one is always free
+                    stream = self._requests(30.0, ENDLESS, senders, TIMEOUT, senders / rate)
                 if stream is not None:
                     self.window.add(next(stream))  # at least one batch a second, an empty one as a sign of life
                 if time.monotonic() >= due:

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import socket
-import stat
 import subprocess
 import threading
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from labkit.door import place
+from labkit.door import place, server
 from labkit.door.callers import open_labs
 from labkit.errors import LabClosed
 from labkit.lab import Lab
@@ -78,16 +77,14 @@ def test_lab_that_died_is_listed_as_ended(own_lab: LabFactory) -> None:
     eventually(lambda: (listed(lab.door.id) or {}).get("linux") == "ended", "the lab's end in the list")
 
 
-def test_door_of_a_killed_process_goes_with_the_next_look(tmp_path: Path) -> None:
-    """kill -9 of the notebook's process leaves its socket at worst, and `labkit ps` takes that away."""
+def test_door_of_a_killed_process_goes_with_it(tmp_path: Path) -> None:
+    """kill -9 of the notebook's process leaves nothing of its door."""
     with python(SCRIPT, "host", str(tmp_path / "home"), "opened") as child:
         assert child.stdout
         folder = child.stdout.readline().strip()
-        door = place.folder() / f"{child.pid}.1"
-        assert door.exists()
+        assert str(child.pid) in map(place.identity, place.doors())
         child.kill()
-    assert labkit("ps").returncode == 0
-    assert not door.exists()
+    assert str(child.pid) not in map(place.identity, place.doors())
     subprocess.run(["rm", "-r", folder], check=False)
 
 
@@ -105,13 +102,10 @@ def test_process_that_does_not_answer_is_listed(tmp_path: Path) -> None:
 
 
 def test_door_is_this_users_and_out_of_the_labs_sight(own_lab: LabFactory, linux: str) -> None:
-    """The socket is in a folder of this user alone, and the lab sees neither."""
+    """It is a socket of this user's, with a name that is no file, and the lab sees none."""
     lab = own_lab(linux)
-    assert lab.door.path is not None
-    assert stat.S_IMODE(lab.door.path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(lab.door.path.parent.stat().st_mode) == 0o700
-    assert lab.run(f"ls -d {lab.door.path.parent} {lab.door.path}", check=False).code == 2
-    assert lab.run("cat /proc/net/unix").stdout.count(str(lab.door.path)) == 0
+    assert lab.door.name.startswith(f"labkit-{os.geteuid()}-") and lab.door.name in place.doors()
+    assert lab.run("cat /proc/net/unix").stdout.count("labkit-") == 0
 
 
 STRANGE = [b"", b"GET / HTTP/1.0\r\n\r\n", b"q", b"q[]", b"qnull", b'q{"do": "?"}', b"q{}", b"x{}", b'q{"do": "shell"}', b"q\xff"]
@@ -120,16 +114,15 @@ STRANGE = [b"", b"GET / HTTP/1.0\r\n\r\n", b"q", b"q[]", b"qnull", b'q{"do": "?"
 def test_stranger_at_the_door_changes_nothing(own_lab: LabFactory) -> None:
     """Another protocol, half a message, an unknown request and somebody who says nothing are let go; the lab works on."""
     lab = own_lab("host")
-    assert lab.door.path is not None
-    quiet = place.connect(lab.door.path, 5)
+    quiet = place.connect(lab.door.name, 5)
     for sent in STRANGE:
-        caller = place.connect(lab.door.path, PATIENCE)
+        caller = place.connect(lab.door.name, PATIENCE)
         assert caller is not None
         with caller:
             caller.send(sent)
             assert place.receive(caller)[0] == place.END
-    with socket.socket(socket.AF_UNIX) as stream, pytest.raises(OSError, match="wrong type"):
-        stream.connect(str(lab.door.path))
+    with socket.socket(socket.AF_UNIX) as stream, pytest.raises(OSError, match="refused"):
+        stream.connect(f"\0{lab.door.name}")
     assert lab.run("echo on").stdout == "on\n"
     lab.close()
     assert quiet is not None
@@ -137,15 +130,14 @@ def test_stranger_at_the_door_changes_nothing(own_lab: LabFactory) -> None:
     quiet.close()
 
 
-def test_lab_opens_where_there_can_be_no_door(own_lab: LabFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the folder of the doors belongs to somebody else, a lab opens all the same."""
-    (tmp_path / "doors").mkdir()
-    (tmp_path / "doors").chmod(0o755)
-    monkeypatch.setattr(place, "folder", lambda: tmp_path / "doors")
-    lab = own_lab("host")
-    assert lab.run("echo on").stdout == "on\n"
-    lab.close()
-    assert os.listdir(tmp_path / "doors") == []
+def test_lab_opens_where_there_can_be_no_door(own_lab: LabFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where another has taken the door's name, a lab opens all the same."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as other:
+        other.bind(f"\0labkit-{os.geteuid()}-{os.getpid()}.999")
+        monkeypatch.setattr(server, "_numbers", iter([999]))
+        lab = own_lab("host")
+        assert (lab.run("echo on").stdout, lab.door.id) == ("on\n", "")
+        lab.close()
 
 
 def test_closing_while_somebody_stops_it_waits(own_lab: LabFactory, linux: str) -> None:

@@ -90,7 +90,7 @@ def test_share_of_answers_is_500(lab: Lab, faults: Faults) -> None:
 def test_nobody_is_refused_while_a_slow_server_comes_and_goes(lab: Lab, faults: Faults) -> None:
     """Under traffic, the change to a slow server and back loses no request: it takes the listening socket over."""
     rows: list[tuple[Any, ...]] = []
-    stream = lab.stream(http_client.requests, 60, "127.0.0.1", 8082, "/", 100_000, 1, 30.0, 0.01, False)
+    stream = lab.stream(http_client.requests, 60, [("127.0.0.1", 8082)], "/", 100_000, 1, 30.0, 0.01, False)
 
     def some_more() -> None:
         until = len(rows) + 20

@@ -119,7 +119,7 @@ def test_measurement_of_an_odd_url_ends(lab: Lab, url: str) -> None:
         host, port, path = split_url(url)
     except BadInput:
         return
-    stream = lab.stream(http_client.requests, 30, host, port, path, 1, 1, 2.0, 0.0, False)
+    stream = lab.stream(http_client.requests, 30, [(host, port)], path, 1, 1, 2.0, 0.0, False)
     # A batch comes every second, with or without rows.
     rows = [row for _, batch in zip(range(5), stream, strict=False) for row in batch]
     stream.close()  # type: ignore[attr-defined]

@@ -100,7 +100,7 @@ def machines(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Machine]]:
 def test_call_that_fails_because_the_lab_closes_says_so(machines: list[Machine], tmp_path: Path, closes: bool) -> None:
     """A program that is being ended may fail in any way; that is not the caller's error. Other errors reach it."""
     with Lab("own", home=tmp_path / "home") as lab:
-        stream = lab.stream(http_client.paced_requests, 60, [], "/", 1.0, 1.0, False)
+        stream = lab.stream(http_client.requests, 60, [], "/", 1, 1, 1.0, 1.0, False)
         assert next(stream) == 1
         machines[0].before = lab.close if closes else lambda: None
         with pytest.raises(LabClosed if closes else CallFailed, match="is closed" if closes else "not implemented"):

@@ -63,7 +63,7 @@ def send(
     """All rows of `requests`, which must come within ten seconds."""
     rows: list[Row] = []
     deadline = time.monotonic() + 10
-    for batch in requests(host, port, path, count, at_a_time, 5.0, every, False):
+    for batch in requests([(host, port)], path, count, at_a_time, 5.0, every, False):
         rows += batch
         assert time.monotonic() < deadline, f"{len(rows)} of {count} rows came"
     return rows
@@ -188,7 +188,7 @@ def test_answer_that_is_cut_short_and_nobody_are_errors(free: int) -> None:
 def test_closed_stream_stops_the_senders(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """When nobody listens to the rows any more, no further request is sent."""
     monkeypatch.setattr(http_client, "BATCH", 0.0)
-    stream = requests("127.0.0.1", port, "/", 10**6, 2, 5.0, 0.0, False)
+    stream = requests([("127.0.0.1", port)], "/", 10**6, 2, 5.0, 0.0, False)
     next(stream)
     senders = [thread for thread in threading.enumerate() if thread.name == "sender"]
     assert len(senders) == 2

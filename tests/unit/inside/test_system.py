@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -73,17 +72,18 @@ def test_waiting_for_a_listener(monkeypatch: pytest.MonkeyPatch, then: str) -> N
         process.wait()
         assert wait_for_listener(process.pid, 1, 30.0) == "ended"
     with socket.create_server(("127.0.0.1", 0)) as server:
-        # While a process is being replaced or ends, the kernel refuses a look at its files.
-        real, refusals = psutil.Process.net_connections, iter([psutil.AccessDenied(1)] * 2)
+        # While a process is being replaced or ends, the kernel refuses a look at what it holds.
+        real, refusals, own = os.listdir, iter([PermissionError(1, "refused")] * 2), f"/proc/{os.getpid()}/fd"
 
-        def look(process: psutil.Process, kind: str) -> Any:
-            for refusal in refusals:
+        def look(place: str) -> list[str]:
+            for refusal in refusals if place == own else ():
                 raise refusal
             if then == "ended":
-                raise psutil.NoSuchProcess(1)
-            return real(process, kind)
+                monkeypatch.setattr(sockets, "status", lambda _pid: {})
+                return []
+            return real(place)
 
-        monkeypatch.setattr(psutil.Process, "net_connections", look)
+        monkeypatch.setattr(os, "listdir", look)
         assert wait_for_listener(os.getpid(), server.getsockname()[1], 30.0) == then
 
 

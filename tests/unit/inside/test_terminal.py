@@ -15,6 +15,7 @@ import pytest
 
 from labkit.errors import wait_until
 from labkit.inside import terminal as sessions
+from labkit.inside.processes import CHUNK
 
 PROMPT = {"TERM": "xterm", "LABKIT_LAB": "unit", "LABKIT_WHERE": "here", "LABKIT_LEAVING": "leaves it, and it runs on"}
 _numbers = itertools.count(1000)
@@ -85,7 +86,7 @@ def test_output_waits_for_who_reads_it() -> None:
     typist.type("exec yes\n")
     for _ in range(5):
         out, err, code = sessions.read(typist.number)
-        assert (0 < len(out) <= sessions.CHUNK, err, code) == (True, b"", None)
+        assert (0 < len(out) <= CHUNK, err, code) == (True, b"", None)
     assert sessions.end(typist.number) == 128 + signal.SIGHUP
     assert len(os.listdir("/proc/self/fd")) <= before
 
@@ -96,7 +97,7 @@ def test_shell_that_does_not_go_is_killed(monkeypatch: pytest.MonkeyPatch) -> No
     typist = Typist()
     session = sessions.sessions[typist.number]
     typist.type("trap '' HUP; exec sleep 1000 <&- >&- 2>&-\n")
-    wait_until(lambda: session.out in session.shut, reason="the closed terminal", timeout=30)
+    wait_until(lambda: session.out not in session.pipes, reason="the closed terminal", timeout=30)
     assert sessions.write(typist.number, b"abc") == 3
     sessions.hang_up(typist.number)
     assert typist.code() == 128 + signal.SIGKILL
