@@ -200,7 +200,9 @@ def some(words: str, names: Sequence[str]) -> str:
 
 def comment(grade: Grade) -> str:
     """Return what a learner reads beside the grade: numbers and sentences of the assignment, and a person's own words."""
-    wrong = [f"{row['requirement']} {row['sentence']}" for row in grade.verdicts if row["verdict"] in (FAILED, COULD_NOT_RUN)]
+    by_hand = {number for number, given in grade.hand.items() if given.points is not None}
+    rows = [row for row in grade.verdicts if row["verdict"] in (FAILED, COULD_NOT_RUN) and row["requirement"] not in by_hand]
+    wrong = [f"{row['requirement']} {row['sentence']}" for row in rows]
     words = [f"{number or 'the whole work'}: {given.comment}" for number, given in grade.hand.items() if given.comment]
     return f"{OURS}{grade.total:g} of {grade.most} points. " + " ".join(
         [*(["Not passed: " + "; ".join(wrong) + "."] if wrong else []), *(["By hand: " + "; ".join(words)] if words else [])]
@@ -241,4 +243,4 @@ def write_book(
     way_out = "name another folder with --html"
     write_file("The gradebook", table, book.sheet.text(), way_out, encoding="utf-8-sig" if book.sheet.mark else "utf-8")
     write_file("The feedback", feedback, packed(kind, ready, page), way_out)
-    return [f"{table}: {len(ready)} grades", *(f"  {line}" for line in said), str(feedback)]
+    return [f"{table}: {len(ready)} of {len(grades)} works have a final grade", *(f"  {line}" for line in said), str(feedback)]

@@ -3,19 +3,20 @@
 The assignment names every address, port, file and page, so that honest works have most of their words in common. What counts is
 therefore what a work has of its own: passages of PASSAGE words within a statement (the fingerprints of winnowing, Schleimer,
 Wilkerson and Aiken 2003, https://theory.stanford.edu/~aiken/publications/papers/sigmod03.pdf; a work is so short that all are
-kept) that are not common ground: the learner's notebooks, the usual commands (templates/usual.txt), and what many of the batch
-have. White space, comments, the order of lines and the names of variables, functions and upstreams make no difference.
+kept) that are neither usual nor what many of the batch have. The usual ones are the assignment's values, the commands of the
+notebooks and those that most people type (tests/unit/grading/usual.txt); they are known here by fingerprints alone, because this
+code goes to learners too. White space, comments, the order of lines and the names of variables, functions and upstreams make no
+difference.
 """
 
 import base64
-import json
+import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 from ..errors import plain
@@ -32,7 +33,6 @@ OWN = 15
 MANY, MOST = 20, 60
 # So much of a work is compared: files, and characters of each.
 FILES, LONGEST = 20, 20_000
-HERE = Path(__file__).resolve().parents[1]
 
 Passage = tuple[str, ...]
 # Where a passage stands: its file, and from where to where in that.
@@ -93,22 +93,27 @@ def passages(texts: Mapping[str, str]) -> dict[Passage, list[Place]]:
     return found
 
 
+def fingerprint(passage: Passage) -> str:
+    """Return what stands for a passage in the list of the usual ones."""
+    return hashlib.blake2b("\0".join(passage).encode(errors="replace"), digest_size=6).hexdigest()
+
+
 @cache
-def ground() -> frozenset[Passage]:
-    """Return the passages that everybody may have: of the notebooks that are installed here, and the usual ones."""
-    texts = {"usual": (TEMPLATES / "usual.txt").read_text(encoding="utf-8")}
-    for folder in (HERE / "notebooks", HERE.parent / "notebooks"):
-        for notebook in folder.glob("[0-9]_*.ipynb"):
-            cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-            texts[notebook.name] = "\n".join("".join(cell["source"]) for cell in cells)
-    return frozenset(passages(texts))
+def usual() -> frozenset[str]:
+    """Return the fingerprints of the passages that anybody may have."""
+    return frozenset((TEMPLATES / "usual.txt").read_text(encoding="ascii").split())
+
+
+def own(texts: Mapping[str, str]) -> set[Passage]:
+    """Return the passages of a work that are not usual."""
+    return {passage for passage in passages(texts) if fingerprint(passage) not in usual()}
 
 
 def likenesses(works: Sequence[Mapping[str, str]]) -> list[Likeness]:
     """Return the pairs that are alike, those first that share most, of the works with these texts."""
-    own = [set(passages(texts)) - ground() for texts in works]
+    owned = [own(texts) for texts in works]
     having: dict[Passage, list[int]] = defaultdict(list)
-    for number, mine in enumerate(own):
+    for number, mine in enumerate(owned):
         for passage in mine:
             having[passage].append(number)
     common = max(MANY, min(len(works) // 3, MOST))
@@ -119,7 +124,7 @@ def likenesses(works: Sequence[Mapping[str, str]]) -> list[Likeness]:
     for (first, second), count in pairs.items():
         least = min(sizes[first], sizes[second])
         if least >= OWN and count >= ALIKE * least:
-            shared = frozenset(one for one in own[first] & own[second] if len(having[one]) <= common)
+            shared = frozenset(one for one in owned[first] & owned[second] if len(having[one]) <= common)
             found.append(Likeness(first, second, shared, count / least))
     return sorted(found, key=lambda one: (-one.part, -len(one.shared), one.first, one.second))
 

@@ -287,7 +287,7 @@ def test_gradebook_is_looked_at_before_grading(
     ):
         assert main(wrong) == 3 and says in capsys.readouterr().err, wrong
     assert not judged and not list(tmp_path.glob("out/*.csv"))
-    assert main(command) == 0 and "moodle.csv: 1 grades" in capsys.readouterr().out
+    assert main(command) == 0 and "moodle.csv: 1 of 1 works" in capsys.readouterr().out
     assert (tmp_path / "out" / "moodle.csv").read_text() == "Identifier,Grade\nParticipant 7,2\n"
 
 

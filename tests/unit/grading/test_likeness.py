@@ -12,7 +12,8 @@ import pytest
 from works import RIGHT
 
 from labkit.grading.grade import Grade, pairs
-from labkit.grading.likeness import ALIKE, MANY, NAMES, OWN, USED, ground, likenesses, marked, passages, texts_of
+from labkit.grading.likeness import ALIKE, MANY, NAMES, OWN, USED, fingerprint, likenesses, marked, own, passages, texts_of
+from labkit.writing import TEMPLATES
 
 TYPED = Path(__file__).resolve().parents[2] / "as_typed"
 Texts = dict[str, str]
@@ -38,7 +39,7 @@ def honest_works() -> dict[str, Texts]:
 
 
 HONEST = honest_works()
-SIZES = {name: len(set(passages(texts)) - ground()) for name, texts in HONEST.items()}
+SIZES = {name: len(own(texts)) for name, texts in HONEST.items()}
 LONG_ENOUGH = [name for name, size in SIZES.items() if size >= OWN]
 RICH = HONEST[max(SIZES, key=lambda name: SIZES[name])]
 
@@ -61,8 +62,8 @@ def test_honest_right_works_are_not_alike() -> None:
     """Of 40 and more none reaches the threshold with another, though each types what the assignment asks; nor do two alone."""
     assert len(HONEST) >= 40 and len(LONG_ENOUGH) >= 20
     assert likenesses(list(HONEST.values())) == []
-    own = {name: set(passages(HONEST[name])) - ground() for name in LONG_ENOUGH}
-    parts = {pair: len(own[pair[0]] & own[pair[1]]) / min(len(own[one]) for one in pair) for pair in combinations(own, 2)}
+    sets = {name: own(HONEST[name]) for name in LONG_ENOUGH}
+    parts = {pair: len(sets[pair[0]] & sets[pair[1]]) / min(len(sets[one]) for one in pair) for pair in combinations(sets, 2)}
     assert max(parts.values()) < ALIKE - 0.1, max(parts, key=lambda pair: parts[pair])
 
 
@@ -76,7 +77,15 @@ def test_disguised_copy_is_alike(name: str) -> None:
 
 def test_model_answers_are_common_ground() -> None:
     """Who takes the ways that the notebooks suggest shares nothing that counts with others who do."""
-    assert len(set(passages({name: text for name, text in RIGHT.items() if not name.endswith((".html", ".md"))})) - ground()) < 5
+    assert len(own({name: text for name, text in RIGHT.items() if not name.endswith((".html", ".md"))})) < 5
+
+
+def test_usual_passages_are_those_of_their_text() -> None:
+    """Whoever adds a line to usual.txt beside this file writes the fingerprints anew; no command stands in what learners get."""
+    text = Path(__file__).with_name("usual.txt").read_text(encoding="utf-8")
+    wanted = sorted(map(fingerprint, passages({"usual": text})))
+    place = TEMPLATES / "usual.txt"
+    assert place.read_text(encoding="ascii").split() == wanted, f"write to {place}:\n" + "\n".join(wanted)
 
 
 def test_ring_is_found_whole() -> None:
