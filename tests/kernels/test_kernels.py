@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from fresh.machine import TOP, output
+from fresh.machine import output
 from works import RIGHT
 
 from .machine import RELEASES, USER, Kernel, boot, kernel, make_job, system
@@ -72,9 +72,7 @@ def steps_of(test: str, name: str, who: str, part: int | None = None) -> list[St
         return [DOCTOR, CHECK_3] if part is None else [lab_tests(selected()[part::2])]
     if who == "root" and name != ROOT_RUNS_ALL:
         return [DOCTOR, CHECK]
-    notebooks = sorted(path.stem for path in (TOP / "notebooks").glob("*.ipynb"))
-    others = [notebook(stem) for stem in notebooks if name == "uml" and stem[0] != "3"]
-    return [DOCTOR, CHECK, lab_tests(selected()), notebook("3_ipvs"), *others]
+    return [DOCTOR, CHECK, lab_tests(selected()), notebook("3_ipvs"), *([notebook("5_compare")] if name == "uml" else [])]
 
 
 @dataclass
