@@ -34,7 +34,7 @@ native commands are as good as the helpers | lab/release::natively_solved lab/ba
 A page that is there is left | lab/backends::page_that_is_there
 No service of those packages | lab_script::a_service_never_starts
 a new environment is made beside the old one | lab_script::a_running_program lab_script::the_environment_of_before
-Ubuntu has no `user-mode-linux` | lab_script::installs_what unit/machine/doctor::package_that_is_not_offered
+Ubuntu has no `user-mode-linux` | lab_script::installs_what unit/machine/doctor::package_that_is_not_offered unit/machine/packages::only_what
 the first call also installs a profile | lab_script::ubuntu_gets lab_script::a_user_is_told_the_lines
 writes the learner's edition with a README | lab/release::tools_for_teachers lab/release::open_in_the_edition lab/release::edition_says_how
 and what would help: `./lab doctor` | unit/machine/doctor::what_would_help lab/refused::what_the_doctor_advises

@@ -46,7 +46,7 @@ PROBES: dict[str, tuple[str, str]] = {
     "capture": (
         "captures (dumpcap)",
         # It ends with the first packet; the loop sends them until then.
-        f"cd {FOLDER}/captures; timeout -s KILL 15 dumpcap -q -i lo -f 'udp port 9' -c 1 -w probe.pcapng & "
+        f"cd {FOLDER}/captures; timeout -s KILL 50 dumpcap -q -i lo -f 'udp port 9' -c 1 -w probe.pcapng & "
         "while kill -0 $!; do bash -c 'echo >/dev/udp/127.0.0.1/9'; sleep 0.1; done 2>/dev/null; "
         "wait $!; code=$?; rm -f probe.pcapng; exit $code",
     ),
@@ -101,7 +101,7 @@ def all_needs(needs: Iterable[str]) -> list[str]:
 
 
 FORCE = "LABKIT_LINUX"
-PROBE_TIMEOUT = 20.0
+PROBE_TIMEOUT = 60.0
 # How long a Linux may take until its agent is ready, seconds: on a busy or emulated machine a hundred times as long as usual.
 READY_TIMEOUT = 60.0
 
