@@ -105,7 +105,7 @@ def moodle_book(sheet: Sheet, column: str) -> Book:
     number, first, last = sheet.find("Identifier"), sheet.find("First name"), sheet.find("Last name", "Surname")
     if number is None and first is not None and last is not None:
         grade = chosen(sheet, column, r"Assignment: .*\(Real\)")
-        return Book(sheet, lambda row: same(f"{row[first]} {row[last]}"), lambda one: same(one.name), grade)
+        return Book(sheet, lambda row: person(f"{row[first]} {row[last]}"), lambda one: person(one.name), grade)
     if number is None:  # a worksheet in another language: a column like "Participant 12345"
         like = [at for at in range(len(sheet.head)) if sheet.rows and all(re.fullmatch(r"\D+\d+", row[at]) for row in sheet.rows)]
         if not like:
@@ -144,8 +144,13 @@ def chosen(sheet: Sheet, column: str, usual: str) -> int:
 
 
 def same(text: str) -> str:
-    """Return what two spellings of a name have in common."""
+    """Return what two spellings of a column's name have in common."""
     return " ".join(text.casefold().split())
+
+
+def person(name: str) -> str:
+    """Return what is the same of a name in either order, and without the signs that the name of a file cannot have."""
+    return " ".join(sorted(re.sub(r"[^\w\s]", "", name.casefold().replace("_", " ")).split()))
 
 
 def number_in(text: str) -> float | None:
