@@ -144,12 +144,14 @@ def test_installers_read_apt_txt(file: str) -> None:
 
 
 def test_image_of_learners_holds_no_solutions(tmp_path: Path) -> None:
-    """What the stage with the checkout copies is enough to make the edition, and of that alone the image is made."""
+    """What the stage with the checkout copies makes the edition; of that and of the environment alone is the image."""
     stages = re.split(r"^FROM ", (TOP / "binder" / "Dockerfile").read_text(encoding="utf-8"), flags=re.M)[1:]
     copies = [re.findall(r"^COPY (.*) (\S+)$", stage, re.M) for stage in stages]
-    assert [stage.split("\n")[0].split()[-1] for stage in stages[:2]] == ["environment", "checkout"]
-    assert [sources for sources, _ in copies[0]] == ["binder/apt.txt", "lab requirements.lock"]
-    assert [sources for sources, _ in copies[2] if not sources.startswith("--from=checkout ")] == []
+    assert [stage.split("\n")[0].split()[-1] for stage in stages] == ["programs", "build", "programs"]
+    assert [sources for sources, _ in copies[0]] == ["binder/apt.txt"]
+    assert [sources for sources, _ in copies[2]] == [
+        "--from=build /opt/labkit", "--from=build /opt/edition", "binder/health.sh",
+    ]  # fmt: skip
     for sources, target in (*copies[0], *copies[1]):
         for name in sources.split():
             place = tmp_path / target.lstrip("/") / ("" if (TOP / name).is_dir() or not target.endswith("/") else name)
@@ -157,11 +159,22 @@ def test_image_of_learners_holds_no_solutions(tmp_path: Path) -> None:
             copy = shutil.copytree if (TOP / name).is_dir() else shutil.copy
             copy(TOP / name, place, **({"dirs_exist_ok": True} if (TOP / name).is_dir() else {}))  # type: ignore[operator]
     command = [sys.executable, "-m", "labkit", "release", "--to", str(tmp_path / "edition")]
-    done = subprocess.run(command, cwd=tmp_path / "opt" / "labkit", capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=tmp_path / "opt" / "checkout", capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     notebooks = list((tmp_path / "edition").rglob("*.ipynb"))
     assert len(notebooks) == 5 and not any("BEGIN SOLUTION" in path.read_text(encoding="utf-8") for path in notebooks)
     assert {path.name for path in notebooks} == {path.name for path in (tmp_path / "edition").glob("*.ipynb")}
+
+
+def test_hubs_lock_agrees_with_the_courses() -> None:
+    """What a hub's lock pins and the course's lock too has one version: the image installs both."""
+    texts = [(TOP / name).read_text(encoding="utf-8") for name in ("requirements.lock", "binder/hub/requirements.lock")]
+    course, hub = (
+        {pin.name: pin.specifier for pin in (Requirement(match["pin"]) for match in PIN.finditer(text))} for text in texts
+    )
+    both = hub.keys() & course.keys()
+    assert "jupyterhub" in hub and {name: course[name] for name in both} == {name: hub[name] for name in both}
+    assert [line for line in PIN.sub("", texts[1]).splitlines() if line and not line.startswith("#")] == []
 
 
 def test_no_file_names_a_registry_or_a_machine_path() -> None:

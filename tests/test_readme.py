@@ -129,10 +129,14 @@ need their line in `/etc/subuid` | lab/refused::ordinary_user_with_sub lab/refus
 `pip install .` brings | wheel::wheel_has_all
 In an empty folder `labkit open` | wheel::installed_labkit
 **conda** | packaging::environment_yml
-**Docker and a hub** | readme::files_that packaging::installers_read
-The image holds the learner's edition | packaging::image_of_learners image/image::course_in
-Landlock carries the labs in it | image/image::course_in
-User-Mode Linux keeps its memory in a file | lab/refused::seccomp_filter lab/refused::no_folder lab/refused::shared_memory
+**Docker** | readme::files_that packaging::installers_read
+The image holds the learner's edition | packaging::image_of_learners image/image::image_is_small
+It runs as an ordinary user, or as any | image/image::doctor image/image::all_five
+Landlock carries the labs in it | image/image::doctor image/image::works_of_others
+A lab's memory is a file | lab/refused::seccomp_filter lab/refused::no_folder lab/refused::shared_memory
+**A hub** for a class | image/hub::three_learners image/kubernetes::pod_is
+**Binder** takes the same | packaging::image_of_learners
+Its `repo2docker` builds | image/binder::repo2docker_starts
 `labkit/` is layered one way | unit/public_names::layers_import
 The contracts of import-linter | unit/public_names::layers_import
 The learner's: `lab.py` | unit/public_names::layers_import
@@ -148,7 +152,7 @@ To refresh the notebooks' outputs | lab/report::all_notebooks lab/report::commit
 # Times of one machine, limits, advice, and what was not tried.
 UNTESTED = """The formats are those in the two programs' source; It takes two to four minutes; Twenty works take about; What that proves; What it does not prove; somebody who edits it with labkit's own code
 A submission is not trusted.; Before Linux 6.12 whoever; Such a one could also; The guest's kernel is as old; A lab is a *view*; there it runs about three times as fast; What this isolation is for; It shares the kernel
-The system packages still; conda-forge was not reachable; **Binder**; Not tried: it builds; By hand also on; Not run on an Ubuntu itself; Not tried for want; **Windows**; **macOS**; `pre-commit install` lets; A task's points are the sum; A new task has a module; BSD-3-Clause."""
+The system packages still; conda-forge was not reachable; By hand also on; Not run on an Ubuntu itself; Not tried for want; **Windows**; **macOS**; `pre-commit install` lets; A task's points are the sum; A new task has a module; BSD-3-Clause."""
 ROWS = [tuple(line.rsplit(" | ", 1)) for line in PROVEN.strip().splitlines()]
 
 

@@ -49,8 +49,11 @@ def cache_folder() -> Path:
 
 
 def build(folder: Path) -> Path:
-    """Compile the wrapper into `folder`, unless it is there, and return it. Raises LabError without a compiler."""
-    library = folder / f"xstate-{hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]}.so"
+    """Compile the wrapper into `folder`, unless it is there or with its source. Raises LabError without a compiler."""
+    name = f"xstate-{hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]}.so"
+    if (made := SOURCE.with_name(name)).exists():  # with a container's image, which has no compiler
+        return made
+    library = folder / name
     if library.exists():
         return library
     compiler = shutil.which("cc") or shutil.which("gcc")
@@ -175,7 +178,7 @@ def memory_folder() -> str:
             return folder
     raise LabError(
         f"No folder for the memory of User-Mode Linux, {MEMORY_BYTES >> 20} MiB.", words="\n".join(tried),
-        way_out="set TMPDIR to a folder with that much space, not mounted noexec (in Docker: `--shm-size 1g`)",
+        way_out="set TMPDIR to a folder with that much space, not mounted noexec (in Docker: `--tmpfs /tmp:exec,mode=1777`)",
     )  # fmt: skip
 
 

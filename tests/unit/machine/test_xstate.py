@@ -1,6 +1,7 @@
 """The ptrace wrapper for CPUs with a large extended state."""
 
 import ctypes
+import shutil
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,15 @@ def test_wrapper_that_cannot_be_built_says_why(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(LabError, match="no C compiler") as caught:
         build(tmp_path / "other")
     assert "apt-get install gcc" in caught.value.way_out
+
+
+def test_wrapper_that_lies_with_its_source_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image that was built with the wrapper in it needs no compiler, and no folder to write to."""
+    monkeypatch.setattr(xstate, "SOURCE", Path(shutil.copy(xstate.SOURCE, tmp_path)))
+    made = build(tmp_path)
+    monkeypatch.setenv("PATH", "")
+    assert build(tmp_path / "cache") == made
+    assert not (tmp_path / "cache").exists()
 
 
 def test_built_files_are_kept_where_the_user_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
