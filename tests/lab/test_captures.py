@@ -111,23 +111,23 @@ def test_log_of_another_format_is_an_error(lab: Lab, pool: BackendPool) -> None:
 
 
 def test_every_exchange_is_there_on_both_hops(recorded: Capture) -> None:
-    """4.6: five requests are ten exchanges, client to nginx and nginx to backend1, none lost at either end."""
+    """4.6: five requests are ten exchanges, client to nginx and nginx to backend1, none lost at either end; 4.4: the backend
+    receives X-high-load-test: 123, and the client gets it in the response; all connections accepted at the first SYN."""
     table = recorded.exchanges()
     assert list(table.columns) == EXCHANGES
     assert table["hop"].value_counts().to_dict() == {"client → nginx": 5, "nginx → backend1": 5}
     assert set(table["status"]) == {200} and set(table["method"]) == {"GET"} and set(table["uri"]) == {"/"}
     assert (table["ms"] > 0).all() and table["time"].min() == 0.0
     assert set(table["server"]) == {"127.0.0.1:8888", "127.0.0.1:8081"}
-
-
-def test_header_is_on_both_hops(recorded: Capture) -> None:
-    """4.4: the backend receives X-high-load-test: 123, and the client gets it in the response."""
-    hops = dict(list(recorded.exchanges().groupby("hop")))
+    hops = dict(list(table.groupby("hop")))
     to_backend, to_nginx = hops["nginx → backend1"], hops["client → nginx"]
     assert {headers.get("X-high-load-test") for headers in to_backend["request_headers"]} == {"123"}
     assert {headers.get("X-high-load-test") for headers in to_nginx["response_headers"]} == {"123"}
     assert not any("X-high-load-test" in headers for headers in to_nginx["request_headers"])
     assert not any("X-high-load-test" in headers for headers in to_backend["response_headers"])
+    syns = recorded.syns()
+    assert syns["target"].value_counts().to_dict() == {"127.0.0.1:8888": 5, "127.0.0.1:8081": 5}
+    assert set(syns["answer"]) == {"accepted"} and set(syns["packets"]) == {1}
 
 
 def test_pyshark_looks_into_one_exchange(recorded: Capture) -> None:
@@ -146,36 +146,19 @@ def test_pyshark_looks_into_one_exchange(recorded: Capture) -> None:
     assert recorded.packets(9999) == []
 
 
-def test_syns_of_good_requests_are_accepted(recorded: Capture) -> None:
-    """Five requests are five connections on each hop, all accepted at the first SYN."""
-    syns = recorded.syns()
-    assert syns["target"].value_counts().to_dict() == {"127.0.0.1:8888": 5, "127.0.0.1:8081": 5}
-    assert set(syns["answer"]) == {"accepted"} and set(syns["packets"]) == {1}
-
-
-def test_capture_without_traffic_is_an_empty_table(lab: Lab) -> None:
-    """Nothing sent, nothing found, all columns there."""
-    with Capture(lab) as capture:
-        pass
+def test_capture_without_traffic(lab: Lab) -> None:
+    """Nothing sent, nothing found, all columns there; a wrong interface is a MeasureError with the program's words; an error in
+    the `with` is what is raised, and the recording can be read; nothing is left running."""
+    capture = Capture(lab)
+    with pytest.raises(ZeroDivisionError), capture:
+        _ = 1 / 0
     for table in (capture.exchanges(), capture.syns()):
         assert (list(table.columns) in (EXCHANGES, SYNS), len(table)) == (True, 0)
-
-
-def test_interface_that_is_not_there_is_an_error(lab: Lab) -> None:
-    """A wrong interface is a MeasureError with the program's words, and nothing is left running."""
+    assert pids(lab, "dumpcap") == []
     with pytest.raises(MeasureError) as caught, Capture(lab, interface="eth9"):
         pytest.fail("it recorded")
     assert "eth9" in str(caught.value) and caught.value.words
     assert named(lab, "tshark") + named(lab, "dumpcap") == []
-
-
-def test_error_inside_the_capture_comes_through(lab: Lab) -> None:
-    """An error in the `with` is what is raised; the recording is stopped and can be read."""
-    capture = Capture(lab)
-    with pytest.raises(ZeroDivisionError), capture:
-        _ = 1 / 0
-    assert len(capture.syns()) == 0
-    assert pids(lab, "dumpcap") == []
 
 
 def test_capture_can_be_read_when_the_lab_is_closed(own_lab: LabFactory) -> None:

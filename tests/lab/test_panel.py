@@ -101,8 +101,11 @@ def test_stopped_backend_fails_in_the_table_and_is_dead_in_the_picture(make: Cal
     assert counted(panel)["backend1"][1] == 0
 
 
-def test_picture_follows_what_cells_do(make: Callable[..., Panel], pool: BackendPool) -> None:
-    """While somebody is there, a server that is stopped by code is seen, in the picture and at its switch."""
+def test_picture_follows_what_cells_do(make: Callable[..., Panel], pool: BackendPool, capsys: Any) -> None:
+    """While somebody is there, a server that is stopped by code is seen, in the picture and at its switch.
+
+    What a click applies is shown in the panel, not printed below the cell that happens to run.
+    """
     panel = make(pool)
     panel.beat()
     pool["backend1"].stop()
@@ -110,13 +113,8 @@ def test_picture_follows_what_cells_do(make: Callable[..., Panel], pool: Backend
     assert panel.controls.switches["backend1"].value == "stopped"
     assert [words for _, words in panel.window.noted(time.time())] == ["backend1 stopped"]
     assert panel.controls.commands.value == ""
-
-
-def test_commands_do_not_go_to_the_cell(make: Callable[..., Panel], pool: BackendPool, capsys: Any) -> None:
-    """What a click applies is shown in the panel, not printed below the cell that happens to run."""
-    panel = make(pool)
     capsys.readouterr()
-    panel.controls.switches["backend1"].value = "frozen"
+    panel.controls.switches["backend2"].value = "frozen"
     assert "pkill -STOP" in panel.controls.commands.value and capsys.readouterr().out == ""
 
 
@@ -157,7 +155,10 @@ def test_stop_and_an_interrupted_cell_end_the_sending(make: Callable[..., Panel]
 
 
 def test_rate_is_kept_and_changed(make: Callable[..., Panel], pool: BackendPool) -> None:
-    """The number is changed while requests are sent, and they go on being sent."""
+    """The number is changed while requests are sent, and they go on being sent; too many a second, or none, are BadInput."""
+    for rate in (0, 31):
+        with pytest.raises(BadInput, match="requests a second"):
+            make(pool, rate=rate)
     panel = make(pool, rate=5)
     panel.start()
     panel.controls.rate.value = 25
@@ -206,13 +207,6 @@ def test_ipvs_panel_shows_its_table(service: VirtualService, ipvs_lab: Lab, ipvs
     one = panel(ipvs_lab, ipvs_pool, service)
     assert all(f"<td>127.0.0.1:{port}</td>" in one.drawn.tables for port in (8081, 8082))
     one.close()
-
-
-@pytest.mark.parametrize("rate", [0, 31])
-def test_rate_out_of_range_is_refused(lab: Lab, pool: BackendPool, rate: int) -> None:
-    """Too many requests a second, or none, are BadInput, and nothing is made."""
-    with pytest.raises(BadInput, match="requests a second"):
-        panel(lab, pool, rate=rate)
 
 
 def test_headless_run_leaves_a_picture_and_no_loop(tmp_path: Any) -> None:

@@ -52,12 +52,17 @@ def test_size_follows_the_window(terminal: Terminal) -> None:
 
 
 def test_interrupt_ends_the_program_and_leaves_the_shell(terminal: Terminal, lab: Lab) -> None:
-    """Ctrl-C ends a `sleep`, in the lab, and the shell takes the next line."""
+    """Ctrl-C ends a `sleep`, in the lab, and `yes`, however much of it is under way; the shell takes the next line."""
     terminal.sendline("sleep 1000")
     in_front(lab, "sleep 1000")
     terminal.sendcontrol("c")
     terminal.expect_exact("PROMPT ")
     assert terminal.do("echo $?").split() == ["130"]
+    terminal.sendline("yes")
+    terminal.expect_exact("y\r\ny\r\n")
+    terminal.sendcontrol("c")
+    terminal.expect_exact("PROMPT ")
+    assert terminal.do("echo on").split() == ["on"]
 
 
 def test_jobs_go_to_the_background_and_come_back(terminal: Terminal, lab: Lab) -> None:
@@ -79,37 +84,24 @@ def test_jobs_go_to_the_background_and_come_back(terminal: Terminal, lab: Lab) -
     assert terminal.do("jobs").split()[1:3] == ["Running", "sleep"]
 
 
-def test_colours_are_on(terminal: Terminal) -> None:
-    """TERM is the caller's, and `ls` paints folders."""
+def test_colours_are_on_and_words_completed(terminal: Terminal, lab: Lab) -> None:
+    """TERM is the caller's, `ls` paints folders, Tab completes a path; a second shell in the lab has a terminal of its own, and
+    the notebook works at the same time."""
     assert terminal.do("echo $TERM; tput colors").split() == ["xterm-256color", "256"]
     assert "\x1b[01;34mnginx" in terminal.do("cd /etc; ls -d nginx; cd")
-
-
-def test_word_is_completed(terminal: Terminal) -> None:
-    """Tab completes a path."""
     terminal.send("echo /etc/ngin\t")
     terminal.expect_exact("/etc/nginx/")
     terminal.sendline("")
     terminal.expect_exact("PROMPT ")
+    with opened(lab) as other:
+        assert terminal.do("tty") != other.do("tty")
+        assert lab.run("echo mine").stdout == "mine\n"
 
 
-def test_much_output_is_whole(terminal: Terminal) -> None:
-    """A large file comes through complete and in order."""
+def test_much_text_is_whole_both_ways(terminal: Terminal) -> None:
+    """A large file comes through complete and in order; much text at once, in several scripts, arrives as it was pasted."""
     printed = terminal.do("stty -onlcr; seq 1 50000; stty onlcr")
     assert printed.split() == [str(number) for number in range(1, 50001)]
-
-
-def test_flood_can_be_interrupted(terminal: Terminal) -> None:
-    """Ctrl-C ends `yes`, however much of it is under way."""
-    terminal.sendline("yes")
-    terminal.expect_exact("y\r\ny\r\n")
-    terminal.sendcontrol("c")
-    terminal.expect_exact("PROMPT ")
-    assert terminal.do("echo on").split() == ["on"]
-
-
-def test_pasted_text_is_whole(terminal: Terminal) -> None:
-    """Much text at once, in several scripts, arrives as it was pasted."""
     text = "".join(f"{number} строка «{number * 7}»\n" for number in range(1500))
     terminal.do("stty -echo")
     terminal.sendline("cat >/tmp/pasted; cksum </tmp/pasted")
@@ -118,10 +110,3 @@ def test_pasted_text_is_whole(terminal: Terminal) -> None:
     terminal.expect_exact("PROMPT ")
     wanted = subprocess.run(["cksum"], input=text, capture_output=True, text=True, check=True).stdout
     assert terminal.before.strip() == wanted.strip()
-
-
-def test_two_shells_do_not_meet(terminal: Terminal, lab: Lab) -> None:
-    """A second shell in the same lab has a terminal of its own, and the notebook works at the same time."""
-    with opened(lab) as other:
-        assert terminal.do("tty") != other.do("tty")
-        assert lab.run("echo mine").stdout == "mine\n"

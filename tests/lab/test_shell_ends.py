@@ -86,9 +86,12 @@ def run(lab: Lab, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_command_runs_without_a_terminal(lab: Lab) -> None:
-    """-c gives the command's own output, errors and code, and needs no terminal."""
+    """-c gives the command's own output, errors and code, and needs no terminal; without one a shell's error names -c."""
     done = run(lab, "-c", "echo out; echo err >&2; pwd; exit 4")
     assert (done.returncode, done.stdout, done.stderr) == (4, "out\n/root\n", "err\n")
+    done = run(lab)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "A shell needs a terminal" in done.stderr and "-c" in done.stderr
 
 
 def test_command_ends_with_its_caller(lab: Lab) -> None:
@@ -98,22 +101,6 @@ def test_command_ends_with_its_caller(lab: Lab) -> None:
         client.send_signal(signal.SIGINT)
     assert client.returncode == 130
     eventually(lambda: not pids(lab, "sleep 1006"), "the command's end")
-
-
-def test_shell_without_a_terminal_says_what_to_do(lab: Lab) -> None:
-    """Without a terminal the error names -c."""
-    done = run(lab)
-    assert (done.returncode, done.stdout) == (3, "")
-    assert "A shell needs a terminal" in done.stderr
-    assert "-c" in done.stderr
-
-
-def test_shell_of_no_lab_lists_those_that_are_open(lab: Lab) -> None:
-    """An unknown name is told, with the labs that are there."""
-    done = subprocess.run([*LABKIT, "shell", "nobody"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    assert done.returncode == 3
-    assert "No lab is called nobody." in done.stderr
-    assert lab.name in done.stderr
 
 
 def test_lab_for_the_work_of_others_has_no_shell(tmp_path: Path) -> None:

@@ -34,38 +34,26 @@ def test_tree_in_the_docstring_is_the_tree_of_classes() -> None:
 
 
 def test_error_shows_its_three_parts_in_order() -> None:
-    """The text is the sentence, then the program's words marked with a bar, then the way out."""
+    """The sentence, then the program's words marked with a bar, then the way out; parts that are empty or blank are left out."""
     error = LabkitError("It was tried.", words="one\ntwo\n", way_out="do this")
     assert str(error) == "It was tried.\n  | one\n  | two\nWay out: do this"
-
-
-@pytest.mark.parametrize("words", ["", "\n", "  \n \n"])
-def test_error_without_words_or_way_out_is_one_sentence(words: str) -> None:
-    """Parts that are empty or blank are left out."""
-    assert str(LabkitError("It was tried.", words=words)) == "It was tried."
+    for words in ("", "\n", "  \n \n"):
+        assert str(LabkitError("It was tried.", words=words)) == "It was tried."
 
 
 def test_error_keeps_the_end_of_long_words() -> None:
-    """Of many lines the last fifteen are kept, because programs name the cause at the end."""
+    """Of many lines the last fifteen are kept, because programs name the cause at the end; a blank end is dropped."""
     error = LabkitError("x", words="\n".join(str(number) for number in range(1000)))
     assert error.words.splitlines() == [str(number) for number in range(985, 1000)]
+    for text, end in (("", ""), ("a", "a"), ("a\n\nb\n\n", "\nb"), ("\r\na\r\nb", "a\nb")):
+        assert tail(text, 2) == end
 
 
-@pytest.mark.parametrize(("text", "end"), [("", ""), ("a", "a"), ("a\n\nb\n\n", "\nb"), ("\r\na\r\nb", "a\nb")])
-def test_tail_drops_blank_ends(text: str, end: str) -> None:
-    """The tail ends with a line that says something."""
-    assert tail(text, 2) == end
-
-
-def test_failed_command_carries_its_command_and_code() -> None:
-    """CommandFailed names both in its text and has them as attributes."""
+def test_failed_command_and_call_carry_what_failed() -> None:
+    """CommandFailed names command and code in its text and has them as attributes; CallFailed tells the class that was raised."""
     error = CommandFailed("false | cat", 3, words="no", way_out="yes")
     assert (error.command, error.code, error.words, error.way_out) == ("false | cat", 3, "no", "yes")
     assert str(error).startswith("`false | cat` ended with code 3.")
-
-
-def test_failed_call_carries_the_kind() -> None:
-    """CallFailed tells which class was raised in the lab."""
     assert CallFailed("f failed.", kind="KeyError").kind == "KeyError"
 
 

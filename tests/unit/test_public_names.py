@@ -25,25 +25,13 @@ def offered() -> dict[str, str]:
     return modules | {name: f"labkit.{module}" for module, names in keywords["submod_attrs"].items() for name in names}
 
 
-def test_all_is_sorted_and_complete() -> None:
-    """`__all__` is sorted and equal to what labkit/__init__.py attaches."""
-    assert labkit.__all__ == sorted(offered())
-
-
-@pytest.mark.parametrize(("name", "module"), sorted(offered().items()))
-def test_each_public_name_can_be_imported(name: str, module: str) -> None:
-    """Every name is what its module says."""
-    home = importlib.import_module(module)
-    assert getattr(labkit, name) is getattr(home, name, home)
-
-
-def test_dir_shows_the_public_names() -> None:
-    """Completion in a notebook offers every public name."""
-    assert set(labkit.__all__) <= set(dir(labkit))
-
-
-def test_unknown_name_is_an_attribute_error() -> None:
-    """A name that is not there is refused as in any module."""
+def test_public_names_are_those_of_the_modules() -> None:
+    """`__all__` is sorted and equal to what labkit/__init__.py attaches; each name is what its module says; completion offers
+    every one; a name that is not there is refused as in any module."""
+    assert labkit.__all__ == sorted(offered()) and set(labkit.__all__) <= set(dir(labkit))
+    for name, module in offered().items():
+        home = importlib.import_module(module)
+        assert getattr(labkit, name) is getattr(home, name, home), name
     with pytest.raises(AttributeError, match="nonsense"):
         _ = labkit.nonsense
 
