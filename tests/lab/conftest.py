@@ -99,6 +99,15 @@ def path_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[s
 
 
 @pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Debian's Chromium."""
+    from .chromium import chromium  # which takes a moment to import
+
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
 def ipvs_pool(ipvs_lab: Lab) -> Iterator[BackendPool]:
     """The two backends."""
     with BackendPool(ipvs_lab) as pool:

@@ -8,25 +8,24 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
-from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from works import RIGHT
 
 from labkit.author.release import SOLUTION, release
 from labkit.author.report import NOTEBOOKS
-from labkit.errors import WaitTimeout, wait_until
+from labkit.errors import wait_until
 from labkit.grading.batch import grade_files
 from labkit.grading.feedback import INDEX, write_pages
 from labkit.homework.hand_in import hand_in, stories_in
 from labkit.magics import NEEDS
 
-from .chromium import chromium, violations
-from .jupyter import MINUTES, choose, jupyterlab, open_in
+from .chromium import violations
+from .jupyter import MINUTES, Learner, choose, jupyterlab, open_in, printed
 from .test_release import NATIVE, shown
 from .test_report_page import school_class
 
@@ -35,17 +34,11 @@ NAMES = ["1_backends", "2_dns", "3_ipvs", "4_nginx"]
 POINTS = {"1_backends": 10, "2_dns": 14, "3_ipvs": 35, "4_nginx": 35}
 # Where a hub has somebody's JupyterLab.
 HUB = "/user/ada"
-# All code cells have run, the first of them as number `first` or later, or one has ended in an error.
-RAN = """first => {
-  const prompts = [...document.querySelectorAll('.jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell .jp-InputPrompt')];
-  return prompts.every(one => Number(one.innerText.replace(/\\D/g, '')) >= first && /\\d/.test(one.innerText));
-}"""
 # How many pictures there are, -1 where one of them is not shown.
 PICTURES = """() => {
   const all = [...document.querySelectorAll('.jp-OutputArea img')];
   return all.every(one => one.complete && one.naturalWidth) ? all.length : -1;
 }"""
-SLICE = 2000  # pixels of a notebook in one picture
 
 
 @pytest.fixture(scope="module")
@@ -57,106 +50,11 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, st
         yield edition, address
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium."""
-    with chromium() as browser:
-        yield browser
-
-
 def keep(page: Page, name: str) -> None:
     """Keep a screenshot under a name, where they are asked for."""
     if folder := os.environ.get("LABKIT_SCREENSHOTS"):
         Path(folder).mkdir(parents=True, exist_ok=True)
         page.screenshot(path=Path(folder, f"learner-{name}.png"))
-
-
-@dataclass
-class Learner:
-    """Somebody with one notebook in a window; what it shows is read from the file that is saved by Ctrl-S."""
-
-    page: Page
-    path: Path
-
-    @property
-    def shown(self) -> Locator:
-        """The notebook in the window, where others may be open behind it."""
-        return self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
-
-    @property
-    def cells(self) -> list[Any]:
-        """The notebook's cells, as they are now."""
-        current = self.page.locator(".lm-DockPanel-tabBar .lm-TabBar-tab.lm-mod-current")
-
-        def saved() -> list[Any] | None:
-            before = self.path.stat().st_mtime_ns  # what was typed just now may not have made the notebook dirty yet
-            self.page.keyboard.press("Control+s")
-            try:
-                wait_until(lambda: self.path.stat().st_mtime_ns != before, reason="the file to be written", timeout=5)
-                expect(current).not_to_have_class(re.compile("jp-mod-dirty"), timeout=5000)
-                return list(nbformat.read(self.path, as_version=4).cells)
-            except (AssertionError, WaitTimeout, nbformat.reader.NotJSONError):  # it is being written
-                return None
-
-        return wait_until(saved, reason="the saved notebook", timeout=60)
-
-    @property
-    def code(self) -> list[Any]:
-        """The code cells."""
-        return [cell for cell in self.cells if cell.cell_type == "code"]
-
-    def cell(self, text: str) -> Locator:
-        """The code cell in the window that holds this text."""
-        return self.shown.locator(".jp-CodeCell").nth(next(n for n, cell in enumerate(self.code) if text in cell.source))
-
-    def write(self, text: str, source: str) -> None:
-        """Type `source` over the cell that holds `text`."""
-        self.cell(text).locator(".cm-content").click()
-        self.page.keyboard.press("Control+a")
-        self.page.keyboard.insert_text(source)
-        self.page.keyboard.press("Escape")
-
-    def run(self, text: str) -> str:
-        """Run the one cell that holds this text by Ctrl-Enter, and return the text that it shows, its error's too."""
-        number = next(n for n, cell in enumerate(self.code) if text in cell.source)
-        cell = self.shown.locator(".jp-CodeCell").nth(number)
-        prompt = cell.locator(".jp-InputPrompt")
-        before = re.escape(prompt.inner_text())  # of what ran before, maybe in another kernel
-        cell.locator(".cm-content").click()
-        self.page.keyboard.press("Control+Enter")
-        expect(prompt).to_have_text(re.compile(rf"^(?!{before})\[\d+\]:"), timeout=2 * MINUTES)
-        # The number comes with the kernel's reply; all that the cell has printed is there once the kernel is idle.
-        expect(self.page.get_by_text("Python 3 (ipykernel) | Idle").first).to_be_visible(timeout=MINUTES)
-        return printed(self.code[number])
-
-    def run_all(self, *, first: int = 1) -> list[Any]:
-        """Run all cells by the menu and return the code cells once the last one has run; `first` is the first one's number."""
-        choose(self.page, "Run", "Run All Cells")
-        wait_until(lambda: self.page.evaluate(RAN, first), reason="the end of the last cell", timeout=240, interval=0.5)
-        return self.code
-
-    def restart(self) -> None:
-        """Restart the kernel by the menu."""
-        choose(self.page, "Kernel", "Restart Kernel…")
-        self.page.get_by_role("button", name="Confirm Kernel Restart").click()
-        expect(self.page.get_by_text("Python 3 (ipykernel) | Idle").first).to_be_visible(timeout=MINUTES)
-
-    def keep(self, name: str) -> None:
-        """Keep the whole notebook as screenshots, where they are asked for."""
-        folder = os.environ.get("LABKIT_SCREENSHOTS")
-        if not folder:
-            return
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        size = self.page.viewport_size
-        assert size is not None
-        inside = self.shown.locator(".jp-WindowedPanel-outer")
-        tall = min(inside.evaluate("one => one.scrollHeight") + 150, 16_000)
-        self.page.set_viewport_size({"width": size["width"], "height": tall})
-        inside.evaluate("one => one.scrollTo(0, 0)")
-        for number, top in enumerate(range(0, tall, SLICE)):
-            clip = FloatRect(x=0, y=top, width=size["width"], height=min(SLICE, tall - top))
-            self.page.screenshot(path=Path(folder, f"learner-{name}-{number}.png"), clip=clip)
-        self.page.set_viewport_size(size)
 
 
 @pytest.fixture
@@ -176,15 +74,6 @@ def learner(request: pytest.FixtureRequest, jupyter: tuple[Path, str], browser: 
 
     yield begin
     page.close(run_before_unload=False)
-
-
-def printed(cell: Any) -> str:
-    """What a cell shows in text: prints, values, and errors, without colours."""
-    parts = [
-        one.get("text", "") or "\n".join(one.get("traceback", ())) or one.get("data", {}).get("text/plain", "")
-        for one in cell.outputs
-    ]
-    return re.sub(r"\x1b\[[\d;]*m", "", "\n".join(parts))
 
 
 def with_helpers(name: str) -> list[str]:

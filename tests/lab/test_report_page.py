@@ -25,7 +25,7 @@ from labkit.homework.submission import altered, read
 from labkit.judge.check import REQUIREMENTS
 from labkit.judge.verdict import BY_HAND, Finding, could_not_run, failed, passed, verdict
 
-from .chromium import chromium, violations
+from .chromium import violations
 
 pytestmark = pytest.mark.lab
 TOP = Path(__file__).resolve().parents[2]
@@ -121,13 +121,6 @@ def school_class(size: int) -> list[Grade]:
             grades[-1].texts = {"task1.sh": f"# <b>{number}\n{own}", "nginx.conf": f"events {{}}  # {number}\n" * 40}
     pairs(grades)
     return [*grades, Grade("broken.html", flags=["no machine part"])]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium."""
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module", params=["light", "dark"])
