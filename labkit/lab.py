@@ -61,7 +61,6 @@ class Process:
 
     @property
     def alive(self) -> bool:
-        """True while it runs."""
         return self.code is None
 
     @property
@@ -165,7 +164,6 @@ class Lab:
 
     @property
     def home(self) -> Path:
-        """The lab's ~ on the host."""
         return self.folder.home
 
     @property

@@ -191,7 +191,6 @@ class Record:
                         notes.append(f"# {error}")
 
     def _add(self, script: Script, entry: Entry) -> None:
-        """Write one entry."""
         if entry.kind == "end":
             self._ended.setdefault(entry.terminal, []).append(entry.text)
             return

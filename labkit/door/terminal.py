@@ -92,7 +92,6 @@ class Screen:
         self._end = b""
 
     def show(self, data: bytes, where: int = 1) -> None:
-        """Print all of it."""
         seen = self._end + data
         if SECOND in seen or FIRST in seen:
             self._second = seen.rfind(SECOND) > seen.rfind(FIRST)

@@ -107,7 +107,6 @@ def seven(bench: Bench) -> Finding:
 
 
 def failures(count: int) -> str:
-    """A number of failures in words."""
     return f"{count} failure" + ("s" if count != 1 else "")
 
 

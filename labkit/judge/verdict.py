@@ -62,7 +62,6 @@ class Requirement:
 
     @property
     def task(self) -> int:
-        """The task it belongs to."""
         return int(self.number[0])
 
 
@@ -152,7 +151,6 @@ class Verdicts:
 
     @classmethod
     def of_data(cls, data: Mapping[str, Any]) -> Verdicts:
-        """The verdicts that `data` gave."""
         return cls([Verdict(**row) for row in data["verdicts"]], data["linux"])
 
     def __iter__(self) -> Iterator[Verdict]:
@@ -160,7 +158,6 @@ class Verdicts:
 
     @property
     def points(self) -> int:
-        """The points earned."""
         return sum(row.points for row in self.rows)
 
     @property
@@ -184,7 +181,6 @@ class Verdicts:
         return [row.requirement for row in self.rows if row.verdict in (FAILED, COULD_NOT_RUN)]
 
     def of_task(self, task: int) -> Verdicts:
-        """The verdicts on one task."""
         return Verdicts([row for row in self.rows if row.task == task], self.linux)
 
     def data(self) -> dict[str, Any]:
@@ -195,11 +191,9 @@ class Verdicts:
         }  # fmt: skip
 
     def json(self) -> str:
-        """`data` as JSON text."""
         return json.dumps(self.data(), indent=2, ensure_ascii=False)
 
     def total(self) -> str:
-        """The sum in words."""
         return f"{self.points} of {self.of} points" + (f", {self.by_hand} more by hand" if self.by_hand else "")
 
     def __str__(self) -> str:

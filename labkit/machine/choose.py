@@ -140,7 +140,6 @@ class Check:
 
     @property
     def what(self) -> str:
-        """What was tried."""
         return PROBES[self.need][0]
 
 

@@ -187,7 +187,6 @@ class Controls:
         self.beat.playing = True
 
     def say(self, words: str) -> None:
-        """Show one line of words."""
         self.said.value = str(Markup('<span class="muted">{}</span>').format(words))
 
     def show_commands(self, commands: list[str]) -> None:

@@ -92,7 +92,6 @@ class Panel:
         self.interrupts = Interrupts(self.stop)
 
     def start(self) -> None:
-        """Begin to send."""
         self.sending = True
         self._clicked()
         self._buttons()

@@ -37,7 +37,6 @@ class Window:
         self.answered, self.failed, self.connected = Counter[str](), Counter[tuple[str, str]](), Counter[str]()
 
     def add(self, rows: Iterable[Sequence[Any]]) -> None:
-        """Take rows in."""
         new = [tuple(row) for row in rows]
         for row in self._who(frame(new)).itertuples():
             self.connected[row.address] += 1
@@ -48,7 +47,6 @@ class Window:
         self.rows += new
 
     def note(self, words: str) -> None:
-        """Remember that something was done now."""
         self.events.append((time.time(), words))
 
     def _who(self, traffic: pd.DataFrame) -> pd.DataFrame:

@@ -33,7 +33,6 @@ class Running:
 
     @property
     def alive(self) -> bool:
-        """True while it runs."""
         return bool(self._lab.call(processes.exists, self.pid, self.program))
 
     def stop(self) -> int:
@@ -59,18 +58,15 @@ class Service:
         """Stop it; a service that does not run is left as it is."""
 
     def restart(self) -> None:
-        """Stop it and start it again."""
         self.stop()
         self.start()
 
     @property
     def alive(self) -> bool:
-        """True while it runs."""
         return self._process is not None and self._process.alive
 
     @property
     def log(self) -> str:
-        """What it has said so far."""
         return self._process.log if self._process else ""
 
     def __enter__(self) -> Self:
@@ -86,7 +82,6 @@ class Service:
         self.lab.record(*commands, task=self.task)
 
     def say(self, words: str) -> None:
-        """Say something that is no command."""
         listener.get()(f"# {words}")
 
     def in_background(self, command: str, ready: Callable[[Process], object], *, reason: str, way_out: str = "") -> Process:
@@ -257,7 +252,6 @@ class Daemon(Service):
 
     @property
     def alive(self) -> bool:
-        """True while it runs."""
         return self.pid is not None
 
     @property

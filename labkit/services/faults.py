@@ -185,7 +185,6 @@ class Faults:
                 server.launch()
 
     def heal_all(self) -> None:
-        """Heal every backend."""
         for name in self.pool.servers:
             self.heal(name)
 

@@ -132,7 +132,6 @@ class BackendServer(Service):
         return True
 
     def stop(self) -> None:
-        """Stop it, and take its fault away."""
         with self.changing:
             self.cure()
             if self.alive:
@@ -140,7 +139,6 @@ class BackendServer(Service):
             self.end()
 
     def end(self) -> None:
-        """End its process, and show nothing."""
         if self._process and self._process.alive:
             self._process.stop()
         self._process = None
@@ -226,13 +224,11 @@ class BackendPool(Service):
             raise
 
     def stop(self) -> None:
-        """Stop every server."""
         for server in self:
             server.stop()
 
     @property
     def log(self) -> str:
-        """The access logs, one after another."""
         return "".join(server.log for server in self)
 
     def __getitem__(self, name: str) -> BackendServer:

@@ -96,7 +96,6 @@ class DummyInterface(Service):
             self.record(command)
 
     def _call(self, command: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do over netlink what `command` does."""
         try:
             return self.lab.call(function, *args, **kwargs)
         except CallFailed as error:
@@ -104,7 +103,6 @@ class DummyInterface(Service):
 
     @property
     def log(self) -> str:
-        """What `ip addr` shows of it."""
         return str(self.lab.run(f"ip addr show {self.name}", check=False))
 
 
@@ -180,13 +178,11 @@ class VirtualService(Service):
         self._change("ipvsadm -Z")
 
     def _change(self, command: str) -> None:
-        """Run a command and show it."""
         ipvsadm(self.lab, command)
         self.record(command)
 
     @property
     def log(self) -> str:
-        """ipvsadm's own table with counters."""
         return str(self.lab.run("ipvsadm -Ln --stats"))
 
 
