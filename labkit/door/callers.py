@@ -12,11 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import BadInput, LabError
+from ..errors import BadInput, LabClosed, LabError
 from . import place
 
 # How long a lab's process may take to answer, seconds: a busy notebook takes milliseconds, closing User-Mode Linux longer.
-ANSWER_TIMEOUT, STOP_TIMEOUT = 5.0, 60.0
+# A lab that opens takes a few seconds, on a busy machine more.
+ANSWER_TIMEOUT, STOP_TIMEOUT, OPEN_TIMEOUT = 5.0, 60.0, 120.0
 AT_ONCE = 16
 # kcmp(2): its number where User-Mode Linux runs, and its second type of comparison.
 KCMP, KCMP_VM = {"x86_64": 312}.get(platform.machine(), 0), 1
@@ -39,6 +40,11 @@ class OpenLab:
     first: int = 0
     shell: bool = False
 
+    @property
+    def patience(self) -> float:
+        """How long its answer may take, seconds."""
+        return OPEN_TIMEOUT if self.linux == "opening" else ANSWER_TIMEOUT
+
 
 def open_labs() -> list[OpenLab]:
     """Return all open labs of this user."""
@@ -51,9 +57,9 @@ def describe(door: str) -> OpenLab | None:
     try:
         with entered(door, {"do": "describe"}, ANSWER_TIMEOUT) as (_, about):
             return OpenLab(door, place.identity(door), **about)
-    except FileNotFoundError:
+    except LabClosed:
         return None
-    except (OSError, LabError):
+    except LabError:
         return OpenLab(door, place.identity(door)) if os.path.exists(f"/proc/{place.process(door)}") else None
 
 
@@ -61,23 +67,27 @@ def describe(door: str) -> OpenLab | None:
 def entered(door: str, request: dict[str, Any], timeout: float) -> Iterator[tuple[socket.socket, Any]]:
     """A connection on which the lab has answered within `timeout` seconds in all, and its answer.
 
-    Raises FileNotFoundError when its process has ended, OSError, and LabError: what the lab says, or that nothing came.
+    Raises LabClosed when it has ended, and LabError: what the lab says, or that nothing came.
     """
     end = time.monotonic() + timeout
-    connection = place.connect(door, timeout)
-    if connection is None:
-        raise FileNotFoundError(f"{door} is closed")
-    with connection:
-        place.say(connection, place.REQUEST, request)
-        connection.settimeout(max(0.001, end - time.monotonic()))
+    closed = LabClosed("The lab has just been closed.", way_out="`labkit ps` lists the open ones")
+    with contextlib.ExitStack() as stack:
         try:
+            connection = place.connect(door, timeout)
+            if connection is None:
+                raise closed
+            stack.enter_context(connection)
+            place.say(connection, place.REQUEST, request)
+            connection.settimeout(max(0.001, end - time.monotonic()))
             kind, data = place.receive(connection)
         except TimeoutError:
             raise LabError("The process of the lab does not answer.", way_out="is its notebook's kernel stopped?") from None
+        except OSError as error:
+            raise LabError("The process of the lab cannot be reached.", words=str(error)) from None
         if kind == place.FAILURE:
             place.raise_failure(data)
         if kind != place.REPLY:
-            raise LabError("The lab has just been closed.", way_out="`labkit ps` lists the open ones")
+            raise closed
         connection.settimeout(None)
         yield connection, json.loads(data)
 
@@ -102,9 +112,9 @@ def stop(lab: OpenLab) -> None:
     try:
         with entered(lab.door, {"do": "stop"}, STOP_TIMEOUT):
             pass
-    except (OSError, LabError) as error:
+    except LabError:
         if lab.door in place.doors():  # else its process ended with it, before it could say so
-            raise LabError(f"The process of the lab {lab.name} ({lab.id}) cannot be reached.", words=str(error)) from None
+            raise
 
 
 def family(first: int) -> list[Any]:

@@ -11,10 +11,9 @@ import termios
 import time
 import tty
 from collections.abc import Iterator
-from typing import Any
 
 from ..errors import BadInput, LabError
-from .callers import ANSWER_TIMEOUT, OpenLab, entered
+from .callers import OpenLab, entered
 from .place import CODE, ERRORS, FAILURE, INPUT, LEAVING, OUTPUT, PASSED_ON, RESIZE, SIZE, raise_failure, receive
 
 CHUNK = 4096
@@ -24,8 +23,6 @@ ESCAPE, TIMES, WITHIN = b"\x1d", 3, 1.0
 SECOND, FIRST = b"\x1b[?1049h", b"\x1b[?1049l"
 # What a program that was cut off may have left on: colours, a hidden cursor, application keys, pasting in brackets, the mouse.
 PLAIN = b"\x1b[0m\x1b[?25h\x1b[?1l\x1b>\x1b[?2004l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l"
-# A lab that opens takes a few seconds, on a busy machine more.
-OPEN_TIMEOUT = 120.0
 
 
 def shell(lab: OpenLab, *, record: bool = False, leaving: str = "leaves it, and it runs on") -> int:
@@ -39,7 +36,7 @@ def shell(lab: OpenLab, *, record: bool = False, leaving: str = "leaves it, and 
     rows, columns = size()
     variables = {name: os.environ[name] for name in PASSED_ON if name in os.environ} | {LEAVING: leaving}
     request = {"do": "shell", "rows": rows, "columns": columns, "variables": variables, "record": record}
-    with inside(lab, request) as connection:
+    with entered(lab.door, request, lab.patience) as (connection, _):
         screen, code = Screen(), None
         try:
             with raw() as signals:
@@ -54,25 +51,11 @@ def shell(lab: OpenLab, *, record: bool = False, leaving: str = "leaves it, and 
 
 def command(lab: OpenLab, text: str) -> int:
     """Run one command in the lab without a terminal, and return its exit code. Raises LabError."""
-    with inside(lab, {"do": "run", "command": text}) as connection:
+    with entered(lab.door, {"do": "run", "command": text}, lab.patience) as (connection, _):
         screen, code = Screen(), None
         while code is None:
             code = show(connection, screen)
     return code
-
-
-@contextlib.contextmanager
-def inside(lab: OpenLab, request: dict[str, Any]) -> Iterator[socket.socket]:
-    """A connection on which the lab has said yes to the request. Raises LabError."""
-    with contextlib.ExitStack() as stack:
-        try:
-            timeout = OPEN_TIMEOUT if lab.linux == "opening" else ANSWER_TIMEOUT
-            connection, _ = stack.enter_context(entered(lab.door, request, timeout))
-        except FileNotFoundError:
-            raise LabError(f"The lab {lab.name} has just been closed.", way_out="`labkit ps` lists the open ones") from None
-        except OSError as error:
-            raise LabError(f"The process of the lab {lab.name} ({lab.id}) cannot be reached.", words=str(error)) from None
-        yield connection
 
 
 def size() -> tuple[int, int]:

@@ -11,7 +11,7 @@ import pytest
 from labkit.door import place
 from labkit.door.callers import entered
 from labkit.door.place import CHUNK, END, FAILURE, INPUT, OUTPUT, REPLY
-from labkit.errors import BadInput, LabError
+from labkit.errors import BadInput, LabClosed, LabError
 
 
 def test_doors_are_found_by_their_user_and_go_with_their_sockets() -> None:
@@ -103,5 +103,5 @@ def test_one_who_does_not_answer_in_time_is_told_apart_from_one_who_is_gone(said
     thread.join()
     held[0].close()
     door.close()
-    with pytest.raises(FileNotFoundError), entered(path, {}, 1):
+    with pytest.raises(LabClosed), entered(path, {}, 1):
         pass
