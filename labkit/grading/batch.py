@@ -26,6 +26,7 @@ from ..services.http_server import PAGES
 from ..writing import prepare_file
 from .feedback import MARK
 from .grade import NOT_MEASURED, Grade, grade_one, pairs, printable, row_names
+from .gradebook import FEEDBACK
 
 # What is a report in a folder, and what an export may come as, by the end of its name.
 ENDS, ARCHIVES = (".html", ".htm", ".xhtml"), (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
@@ -64,7 +65,7 @@ def pages_below(top: Path) -> list[Path]:
         folders[:] = [each for each in folders if not each.startswith((".", "__MACOSX"))] if deep < DEPTH else []
         for name in files:
             path = Path(folder, name)
-            if name.startswith("."):
+            if name.startswith(".") or name in FEEDBACK.values():
                 continue
             page = name.lower().endswith(ENDS) and path.parent.name not in PAGES
             if page and is_feedback(path):

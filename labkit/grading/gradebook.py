@@ -30,6 +30,8 @@ NAMES = {
     "moodle": re.compile(r"(?P<name>[^_]*)_(?P<id>\d+)_assignsubmission_[a-z]+(_.*)?", re.S),
     "canvas": re.compile(r"(?P<name>.+?)(_LATE)?_(?P<id>\d+)_\d+_.+", re.S),
 }
+# What it packs the feedback in, which is no work to be graded.
+FEEDBACK = {kind: f"{kind}-feedback.zip" for kind in NAMES}
 WHOLE = sum(one.points for one in REQUIREMENTS.values())
 # A comment that begins so is labkit's own, and may be written anew.
 OURS = "labkit: "
@@ -244,7 +246,7 @@ def write_book(
     ready, left = learners(kind, grades, pages)
     book.sheet.rows = book.sheet.rows or blank(kind, ready)
     said = [*fill(book, ready), *(some(why, names) for why, names in left.items())]
-    table, feedback = folder / f"{kind}.csv", folder / f"{kind}-feedback.zip"
+    table, feedback = folder / f"{kind}.csv", folder / FEEDBACK[kind]
     way_out = "name another folder with --html"
     write_file("The gradebook", table, book.sheet.text(), way_out, encoding="utf-8-sig" if book.sheet.mark else "utf-8")
     write_file("The feedback", feedback, packed(kind, ready, page), way_out)

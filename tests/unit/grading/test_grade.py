@@ -375,7 +375,9 @@ def test_feedback_in_the_folder_of_reports_is_not_graded(report: Report, tmp_pat
     """--html may name the folder of the reports: the next run grades the same files; a report with our mark is graded."""
     page = written(tmp_path, "ann.html", report)
     write_pages(grade_files(reports_in([tmp_path])), tmp_path)
-    assert len(list(tmp_path.glob("*.html"))) == 4
+    assert len(list(tmp_path.glob("*.html"))) == 6 and (tmp_path / "feedback").is_dir()
+    for name in ("moodle-feedback.zip", "canvas-feedback.zip", "moodle.csv"):
+        (tmp_path / name).write_bytes(b"x")
     assert reports_in([tmp_path]) == [page]
     page.write_bytes(b"<html><head><!-- labkit feedback -->" + page.read_bytes())
     assert reports_in([tmp_path]) == [page]
