@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from .errors import BadInput, MeasureError
+from .errors import BadInput, MeasureError, wait_until
 from .lab import Lab
 from .measure.traffic import MAX_AT_A_TIME, frame, sending, split_url
 from .show.words import FAILED, outcomes
@@ -26,6 +26,8 @@ WAITED = 0.9
 SEEN = ["requests", "failed", "seconds failing", "late", "slowest s", "tries", "the client must"]
 # More requests than any failover sends: the load is ended, not used up.
 ENDLESS = 100_000
+# How long each load may take to begin, seconds: on a busy machine the second one was seen to begin after two.
+BEGIN_TIMEOUT = 30.0
 Load = Iterator[list[tuple[Any, ...]]]  # batches of rows of inside.http_client
 
 
@@ -85,9 +87,9 @@ def failover(
 ) -> Failover:  # fmt: skip
     """Send `rate` requests a second to each of `urls` ({balancer: URL}); meanwhile call `fault`, and later `heal`.
 
-    The load goes on for `before` seconds, then the fault is made, stays for `broken` seconds, and is healed; `after` seconds
-    later the load ends. A request begins when its time has come, whether or not the ones before it are answered, and
-    fails after `patience` seconds. A name in a URL is asked by DNS for each request, and the first record is taken.
+    All loads go on for `before` seconds once each has begun, then the fault is made, stays for `broken` seconds, and is
+    healed; `after` seconds later the loads end. A request begins when its time has come, whether or not the ones before it are
+    answered, and fails after `patience` seconds. A name in a URL is asked by DNS for each request, and the first record is taken.
     Whatever happens, a fault that was made is healed. Raises BadInput.
     """
     if min(before, broken) <= 0 or after < patience:
@@ -96,12 +98,15 @@ def failover(
             way_out=f"times above 0, and {patience:g} s or more after it: then every request has ended",
         )
     loads, over = steady(lab, urls, rate, patience), threading.Event()
+    begun: set[str] = set()
 
-    def draw(load: Load) -> pd.DataFrame:
+    def draw(name: str, load: Load) -> pd.DataFrame:
         rows: list[tuple[Any, ...]] = []
         try:
             for batch in load:  # at least one a second, an empty one as a sign of life
                 rows += batch
+                if rows:
+                    begun.add(name)
                 if over.is_set():
                     break
         finally:
@@ -110,7 +115,9 @@ def failover(
 
     with ThreadPoolExecutor(len(loads), thread_name_prefix="load") as threads:
         try:
-            drawn = {name: threads.submit(draw, load) for name, load in loads.items()}
+            drawn = {name: threads.submit(draw, name, load) for name, load in loads.items()}
+            all_begun = lambda: all(name in begun or drawn[name].done() for name in drawn)  # noqa: E731
+            wait_until(all_begun, reason="the first answer to each load", timeout=BEGIN_TIMEOUT)
             over.wait(before)
             fault()
             try:

@@ -33,19 +33,23 @@ PAGE = "<h1>Response from Backend Server 1</h1>"
 class SendingLab:
     """A lab whose requests are all answered, one each hundredth of a second, until nobody wants more."""
 
-    def __init__(self) -> None:
+    def __init__(self, late: float = 0.0) -> None:
+        self.late = late  # seconds until the load to a name begins
         self.open: set[str] = set()
         self.asked: list[tuple[Any, ...]] = []
 
     def stream(self, _function: object, _timeout: float, *args: Any) -> Iterator[list[tuple[Any, ...]]]:
-        self.asked.append(args)
-        self.open.add(args[0])
+        ((host, _port),), *options = args
+        self.asked.append((host, *options))
+        self.open.add(host)
+        if host == "name.local":
+            time.sleep(self.late)
         try:
             while True:
                 time.sleep(0.01)
-                yield [(time.time(), f"{args[0]}:80", 200, 1.0, None, PAGE)]
+                yield [(time.time(), f"{host}:80", 200, 1.0, None, PAGE)]
         finally:
-            self.open.discard(args[0])
+            self.open.discard(host)
 
     def call(self, _function: object) -> float:
         return time.time()
@@ -67,6 +71,12 @@ def test_fault_is_made_and_healed_while_all_loads_run() -> None:
     assert sorted((args[0], args[-1]) for args in lab.asked) == [("192.168.100.1", False), ("name.local", True)]
     for *_, senders, timeout, every, _first in lab.asked:
         assert senders / every == pytest.approx(10) and every > timeout
+
+
+def test_fault_waits_until_each_load_has_begun() -> None:
+    """A load that is slow to begin, as on a busy machine, has requests before the fault too."""
+    run = failover(SendingLab(late=0.4), URLS, lambda: None, lambda: None, rate=10, **SHORT)  # type: ignore[arg-type]
+    assert set(run.requests.loc[run.requests["start"] < run.broken, "balancer"]) == set(URLS)
 
 
 @pytest.mark.parametrize("fault_fails", [True, False])
