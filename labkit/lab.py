@@ -335,10 +335,10 @@ class Lab:
 
 def copy_work(opened: Opened) -> None:
     """Copy the work of somebody else into the lab's home. Raises LabError."""
-    command = ["cp", "-a", f"{HANDED_IN}/.", f"{HOME}/"]
-    words: list[tuple[str, str]] = []
-    if finish(opened.link.stream(processes.run, COMMAND_TIMEOUT + SLACK, command, COMMAND_TIMEOUT), words.append):
-        raise LabError("The work cannot be copied into the lab.", words="".join(text for _, text in words))
+    try:
+        finish(opened.link.stream(files.copy_tree, COMMAND_TIMEOUT, HANDED_IN, HOME))
+    except CallFailed as error:
+        raise LabError("The work cannot be copied into the lab.", words=error.tried, way_out=error.way_out) from error
 
 
 @atexit.register

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 from .http_client import Connection, ask, connect, error_name, fetch, refused_attempts
-from .processes import KEPT, keep_only, members, status
+from .processes import INNER, KEPT, keep_only, members, status
 from .sockets import bound, holders, links, rows_of
 
 # Where the lab's programs lie, read-only in it, so that nothing there is the work's own; Python may lie below /usr.
@@ -169,21 +169,23 @@ def end_helpers(program_name: str, ports: Iterable[int] = ()) -> None:
     What is measured is their doing: something left in the background could else watch for a check and act the part that the
     program does not play. What such a program comes from (tmux, whose terminal it would lose) stands still instead. From now on
     nothing that the work could write can be run or loaded. On a Linux without a cell every process of the lab is the work's but
-    the agent and what that comes from.
+    the agent and what that comes from. Raises OSError.
     """
     own = psutil.Process()
     ours = {process.pid for process in (own, *own.parents())} | {1}
     judged = holding(set(ports)) | {pid for pid in psutil.pids() if program_name and program(pid) == program_name}
     above = {parent.pid for pid in judged for parent in parents(pid)} - judged - ours
-    try:
+    if os.path.isdir(INNER):
         work = set(members())
         first = {pid for pid in work if is_first(pid)}
         keep_only(work & (judged | first), work & above - first)
         for pid in members(KEPT):
-            forbid_programs(pid)
+            try:
+                forbid_programs(pid)
+            except OSError:
+                if status(pid):  # one that has ended meanwhile runs nothing
+                    raise
         return
-    except OSError:
-        pass
     for pid in above:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGSTOP)

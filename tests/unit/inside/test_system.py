@@ -1,5 +1,6 @@
 """What is read of the lab's system, read here: files, sockets, interfaces, IPVS's tables, and which program a process runs."""
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -12,7 +13,7 @@ import psutil
 import pytest
 
 from labkit.errors import wait_until
-from labkit.inside import files, ipvs, sockets
+from labkit.inside import files, ipvs, judge, processes, sockets
 from labkit.inside.files import grown, read
 from labkit.inside.judge import lines_of, program, programs
 from labkit.inside.sockets import end_listeners, interfaces, listeners, open_ports, row_of, wait_for_listener
@@ -213,3 +214,47 @@ def test_lines_are_read_as_the_process_sees_them(tmp_path: Path) -> None:
     assert lines_of(str(enabled), os.getpid()) == {f"{enabled}/{name}": lines for name in ("absolute", "default")}
     assert lines_of(str(one), os.getpid()) == {str(one): lines}
     assert lines_of(str(tmp_path / "nothing"), os.getpid()) == {}
+
+
+def test_folder_is_copied_as_it_is(tmp_path: Path) -> None:
+    """Texts, modes, times, empty folders, and links as links, also such that lead nowhere; into a folder that is there."""
+    source, to = tmp_path / "source", tmp_path / "to"
+    (source / "deep" / "empty").mkdir(parents=True)
+    (source / "deep" / "script").write_bytes(b"\x00\xff")
+    (source / "deep" / "script").chmod(0o750)
+    os.utime(source / "deep" / "script", (1, 2))
+    (source / "deep").chmod(0o711)
+    (source / "away").symlink_to("/nowhere")
+    to.mkdir()
+    files.copy_tree(str(source), str(to))
+    assert (to / "deep" / "script").read_bytes() == b"\x00\xff" and (to / "deep" / "empty").is_dir()
+    for name in ("deep", "deep/script"):
+        found, wanted = (to / name).stat(), (source / name).stat()
+        assert (found.st_mode, found.st_mtime_ns) == (wanted.st_mode, wanted.st_mtime_ns)
+    assert os.readlink(to / "away") == "/nowhere"
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_process_that_ends_while_helpers_are_ended(ended: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept of a work may end meanwhile: the others are forbidden programs all the same, and nothing else is killed.
+
+    One that lives and cannot be forbidden them is an error.
+    """
+    with subprocess.Popen(["true" if ended else "cat"], stdin=subprocess.PIPE) as one:
+        while ended and processes.status(one.pid):
+            pass
+        forbidden: list[int] = []
+
+        def forbid(pid: int) -> None:
+            forbidden.append(pid)
+            if pid == one.pid:
+                raise FileNotFoundError
+
+        monkeypatch.setattr(judge, "INNER", str(tmp_path))
+        monkeypatch.setattr(judge, "members", lambda *_group: [one.pid, os.getpid()])
+        monkeypatch.setattr(judge, "keep_only", lambda *_pids: None)
+        monkeypatch.setattr(judge, "forbid_programs", forbid)
+        monkeypatch.setattr(psutil, "process_iter", lambda: pytest.fail("all the others are killed"))
+        with contextlib.nullcontext() if ended else pytest.raises(FileNotFoundError):
+            judge.end_helpers("nginx")
+        assert forbidden == ([one.pid, os.getpid()] if ended else [one.pid])
