@@ -62,17 +62,14 @@ def test_two_labs_of_one_name_are_told_apart(own_lab: LabFactory, tmp_path: Path
     assert [lab.closed for lab in labs] == [False, True]
 
 
-def test_lab_for_the_work_of_others_is_listed(tmp_path: Path) -> None:
-    """ps has it too, and marks that it has no shell."""
-    with Lab("judging", home=tmp_path / "home", current=False, trusted=False) as lab:
+def test_lab_for_others_and_one_that_died_are_listed(own_lab: LabFactory, tmp_path: Path) -> None:
+    """ps marks that a lab for the work of others has no shell; one whose Linux is gone, and that nobody has used since, says so;
+    a notebook can look for itself too: its own labs answer while it asks."""
+    with Lab("judging", home=tmp_path / "judging", current=False, trusted=False) as lab:
         row = listed(lab.door.id)
-        assert row is not None
-        assert (row["name"], row["shell"]) == ("judging", False)
-
-
-def test_lab_that_died_is_listed_as_ended(own_lab: LabFactory) -> None:
-    """A lab whose Linux is gone, and that nobody has used since, says so."""
+        assert row is not None and (row["name"], row["shell"]) == ("judging", False)
     lab = own_lab("host")
+    assert [(one.name, one.linux) for one in open_labs() if one.id == lab.door.id] == [("own", "host")]
     os.kill(lab.state[1], signal.SIGKILL)
     eventually(lambda: (listed(lab.door.id) or {}).get("linux") == "ended", "the lab's end in the list")
 
@@ -150,9 +147,3 @@ def test_closing_while_somebody_stops_it_waits(own_lab: LabFactory, linux: str) 
     for client in clients:
         client.wait(PATIENCE)
     assert {"labkit-door-own"} & {thread.name for thread in threading.enumerate()} == set()
-
-
-def test_list_is_complete_for_a_caller_in_the_same_process(own_lab: LabFactory) -> None:
-    """A notebook can look for itself too: its own labs answer while it asks."""
-    lab = own_lab("host")
-    assert [(one.name, one.linux) for one in open_labs() if one.id == lab.door.id] == [("own", "host")]

@@ -1,6 +1,6 @@
 """keepalived beside IPVS, and wrk, in a real lab."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -50,37 +50,24 @@ def test_dead_real_server_leaves_the_table_and_comes_back(checked: Keepalived, i
     assert "Removing service [127.0.0.1]:tcp:8082" in checked.log and "Adding service [127.0.0.1]:tcp:8082" in checked.log
 
 
-def end(service: Keepalived) -> None:
-    """As it should end."""
-    service.stop()
-
-
-def kill(service: Keepalived) -> None:
-    """Killed, so that it cannot clean up, and then stopped."""
-    service.lab.run("pkill -9 -x keepalived")
-    eventually(lambda: not service.alive, "its end")
-    assert table(service.lab)
-    service.stop()
-
-
-@pytest.mark.parametrize("how", [end, kill])
-def test_nothing_is_left_of_it(ipvs_bare: Lab, ipvs_pool: BackendPool, how: Callable[[Keepalived], None]) -> None:
-    """After stop() there is no process and no virtual service of it, and those of others are untouched."""
+@pytest.mark.parametrize("killed", [False, True])
+def test_nothing_is_left_of_it(ipvs_bare: Lab, ipvs_pool: BackendPool, killed: bool) -> None:
+    """After stop() there is no process and no virtual service of it, and those of others are untouched; also when it was killed,
+    so that it could not clean up; right after restart() both real servers are there."""
     other = VirtualService(ipvs_bare, "192.168.100.1:81")
     other.start()
     before = table(ipvs_bare)
     service = Keepalived(ipvs_bare, health_checked())
     service.start()
-    assert len(table(ipvs_bare)) == 2 * len(before)
-    how(service)
+    service.restart()
+    assert service.alive and len(table(ipvs_bare)) == 2 * len(before)
+    if killed:
+        ipvs_bare.run("pkill -9 -x keepalived")
+        eventually(lambda: not service.alive, "its end")
+        assert len(table(ipvs_bare)) > len(before)
+    service.stop()
     assert table(ipvs_bare) == before
     eventually(lambda: named(ipvs_bare, "keepalived") == [], "the end of its processes")
-
-
-def test_restart_begins_with_the_whole_table(checked: Keepalived) -> None:
-    """Right after restart() both real servers are there."""
-    checked.restart()
-    assert checked.alive and len(servers(checked.lab)) == 2
 
 
 def test_typed_command_gives_the_same_table(ipvs_bare: Lab, ipvs_pool: BackendPool) -> None:
@@ -141,21 +128,14 @@ def test_fault_is_healed_also_when_the_cell_is_interrupted(ipvs_bare: Lab, ipvs_
 
 
 def test_wrk_counts_what_it_sent(ipvs_bare: Lab, ipvs_pool: BackendPool) -> None:
-    """The real wrk's words become one row; a page that is not there counts as an error each time."""
+    """The real wrk's words become one row; a page that is not there counts as an error each time; where nobody listens it is an
+    error with wrk's own words, and not a row of zeros; each way is compared with the direct one."""
     good, bad = (wrk(ipvs_bare, f"http://127.0.0.1:8081/{page}", connections=2).iloc[0] for page in ("", "nothing"))
     assert good["requests"] > 0 and good["per_second"] > 0 and 0 < good["p50"] <= good["p99"] and good["errors"] == 0
     assert bad["errors"] == bad["requests"] > 0
-
-
-def test_wrk_that_cannot_connect_says_so(ipvs_bare: Lab) -> None:
-    """Nobody listens: an error with wrk's own words, and not a row of zeros."""
     with pytest.raises(MeasureError) as caught:
         wrk(ipvs_bare, "http://127.0.0.1:9/")
     assert "Connection refused" in caught.value.words
-
-
-def test_throughput_compares_with_the_direct_way(ipvs_bare: Lab, ipvs_pool: BackendPool) -> None:
-    """A row for each way, the first of which is 1."""
     ways = {name: f"http://127.0.0.1:{port}/" for name, port in (("direct", 8081), ("other", 8082))}
     found = throughput(ipvs_bare, ways, rounds=1, connections=2)
     assert list(found.index) == ["direct", "other"] and found.loc["direct", "ratio"] == 1

@@ -45,17 +45,22 @@ def current(lab: Lab) -> Lab:
     return lab
 
 
-def test_line_runs_in_the_lab(shell: InteractiveShell, current: Lab, capsys: pytest.CaptureFixture[str]) -> None:
-    """%lab runs one line of shell in the lab and prints what it prints."""
+def test_line_and_cell_run_in_the_lab(shell: InteractiveShell, current: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    """%lab runs one line of shell and prints what it prints; %%lab shows once what was typed, as a terminal does, and runs all
+    lines as one script; a failed command is no traceback, and its code is told; without an open lab it says how to open one."""
     shell.run_line_magic("lab", "hostname | tr a-z A-Z; pwd")
     assert capsys.readouterr() == ("LAB\n/root\n", "")
-
-
-def test_cell_runs_in_the_lab(shell: InteractiveShell, current: Lab, capsys: pytest.CaptureFixture[str]) -> None:
-    """%%lab shows once what was typed, as a terminal does, and runs all lines as one script."""
     shell.run_cell_magic("lab", "", "x=1\n\necho $((x+1))\n")
     assert capsys.readouterr() == ("$ x=1\n> \n> echo $((x+1))\n2\n", "")
-    assert not list(current.home.glob("task*.sh"))
+    shell.run_line_magic("lab", "echo out; exit 3")
+    assert capsys.readouterr() == ("out\n", "(ended with code 3)\n")
+    current.recording = True  # of a lab without a task writes nothing
+    current.record("true")
+    current.recording = False
+    assert not list(current.home.glob("task*"))
+    Lab.current = None
+    shell.run_line_magic("lab", "true")
+    assert "Lab(" in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -137,14 +142,6 @@ def test_what_was_not_applied_is_not_kept(solving: Lab) -> None:
     assert not list(solving.home.glob("task*.sh"))
 
 
-def test_lab_without_a_task_has_no_script(current: Lab) -> None:
-    """`recording` of a lab without a task writes nothing."""
-    current.recording = True
-    current.record("true")
-    current.recording = False
-    assert not list(current.home.glob("task*"))
-
-
 def run(shell: InteractiveShell, cell: str, capsys: pytest.CaptureFixture[str]) -> tuple[BaseException | None, str]:
     """What a cell raised, and all that it showed."""
     result = shell.run_cell(cell)
@@ -202,11 +199,6 @@ def test_name_that_an_earlier_cell_makes_is_one_sentence_about_that_cell(
     assert "Traceback" in capsys.readouterr().out  # nobody else makes it
 
 
-def test_extension_that_is_loaded_again_says_nothing(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
-    """The first cell of a notebook may be run again, also in a kernel that has loaded labkit by itself."""
-    assert run(shell, "%load_ext labkit\nprint('ran')", capsys) == (None, "ran\n")
-
-
 def test_cell_that_is_not_kept_says_so(shell: InteractiveShell, own_lab: LabFactory, capsys: pytest.CaptureFixture[str]) -> None:
     """A solution that is typed after the task counts as solved is no part of the script, and its author is told."""
     Lab.current = lab = own_lab("host", task=2)
@@ -218,10 +210,12 @@ def test_cell_that_is_not_kept_says_so(shell: InteractiveShell, own_lab: LabFact
     assert "two" not in (lab.home / "task2.sh").read_text()
 
 
-def test_comments_may_stand_above_the_magic(shell: InteractiveShell, current: Lab, capsys: pytest.CaptureFixture[str]) -> None:
-    """A learner who leaves the stub's line above %%lab is understood."""
+def test_beginning_of_a_cell(shell: InteractiveShell, current: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    """A learner who leaves the stub's line above %%lab is understood; the first cell of a notebook may be run again, also in a
+    kernel that has loaded labkit by itself."""
     error, out = run(shell, f"{STUB}\n\n%%lab\necho done\n", capsys)
     assert error is None and out.endswith("done\n")
+    assert run(shell, "%load_ext labkit\nprint('ran')", capsys) == (None, "ran\n")
 
 
 OTHER_ERRORS = {
@@ -276,23 +270,17 @@ def test_server_in_the_background_listens(shell: InteractiveShell, current: Lab,
         current.run("pkill -f 'http.server 808[56]'; pkill -x sleep", check=False)
 
 
-@pytest.mark.parametrize("command", ["vi nginx.conf", "  nano", "sudo less x", "top", "top -d 1", "man dig"])
-def test_program_that_needs_a_terminal(
-    shell: InteractiveShell, current: Lab, capsys: pytest.CaptureFixture[str], command: str
-) -> None:
-    """An editor or pager is refused at once, and the terminal that it needs is named."""
-    shell.run_line_magic("lab", command)
-    shell.run_cell_magic("lab", "", command + "\n")
-    out, err = capsys.readouterr()
-    assert out == "" and err.count("labkit shell tests") == 2
-
-
-@pytest.mark.parametrize("command", ["top -bn1 | head -n 1", "viable() { echo x; }; viable", "echo x | more"])
-def test_program_that_needs_none(shell: InteractiveShell, current: Lab, capsys: pytest.CaptureFixture[str], command: str) -> None:
-    """What only looks like one is run."""
-    shell.run_line_magic("lab", command)
-    out, err = capsys.readouterr()
-    assert out and "terminal" not in err
+def test_program_that_needs_a_terminal(shell: InteractiveShell, current: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    """An editor or pager is refused at once, and the terminal that it needs is named; what only looks like one is run."""
+    for command in ("vi nginx.conf", "  nano", "sudo less x", "top", "top -d 1", "man dig"):
+        shell.run_line_magic("lab", command)
+        shell.run_cell_magic("lab", "", command + "\n")
+        out, err = capsys.readouterr()
+        assert out == "" and err.count("labkit shell tests") == 2, command
+    for command in ("top -bn1 | head -n 1", "viable() { echo x; }; viable", "echo x | more"):
+        shell.run_line_magic("lab", command)
+        out, err = capsys.readouterr()
+        assert out and "terminal" not in err, command
 
 
 def test_interrupt_is_one_sentence(
@@ -312,16 +300,3 @@ def test_interrupt_is_one_sentence(
     assert isinstance(result.error_in_exec, KeyboardInterrupt)
     assert capsys.readouterr() == ("Interrupted: what this cell ran in the lab was stopped.\n", "")
     eventually(lambda: not pids(current, "sleep 1234"), "the end of what was interrupted")
-
-
-def test_code_that_is_not_zero_is_told(shell: InteractiveShell, current: Lab, capsys: pytest.CaptureFixture[str]) -> None:
-    """A failed command is no traceback, and its code is told."""
-    shell.run_line_magic("lab", "echo out; exit 3")
-    assert capsys.readouterr() == ("out\n", "(ended with code 3)\n")
-
-
-def test_without_a_lab_it_says_so(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
-    """Without an open lab the magic says how to open one."""
-    Lab.current = None
-    shell.run_line_magic("lab", "true")
-    assert "Lab(" in capsys.readouterr().err

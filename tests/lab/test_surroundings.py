@@ -52,11 +52,10 @@ def test_folder_with_blanks_and_russian_letters(tmp_path: Path, candidate: str) 
 
 
 @pytest.mark.parametrize("candidate", CANDIDATES)
-@pytest.mark.parametrize("locale", ["C", "POSIX"])
-def test_c_locale(tmp_path: Path, candidate: str, locale: str) -> None:
-    """In the C locale names and texts of other scripts are the same as elsewhere."""
+def test_c_locale(tmp_path: Path, candidate: str) -> None:
+    """In the C locale, which is POSIX's too, names and texts of other scripts are the same as elsewhere."""
     command = [sys.executable, "-c", SCRIPT, candidate]
-    said(command, tmp_path, LC_ALL=locale, PYTHONCOERCECLOCALE="0", PYTHONPATH=str(TOP))
+    said(command, tmp_path, LC_ALL="C", PYTHONCOERCECLOCALE="0", PYTHONPATH=str(TOP))
     assert (tmp_path / "work" / "файл").read_text(encoding="utf-8") == "да\n"
 
 

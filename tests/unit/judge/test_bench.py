@@ -25,35 +25,24 @@ def work(tmp_path: Path) -> Path:
     return tmp_path / "work"
 
 
-def test_link_is_copied_as_a_link(work: Path, tmp_path: Path) -> None:
-    """A link out of the work brings nothing of the host along, and one to a folder above is not followed."""
+def test_copy_has_links_as_links_and_no_pipes_and_is_readable_by_all(work: Path, tmp_path: Path) -> None:
+    """A link out of the work brings nothing of the host along, one to a folder above is not followed; a pipe, which a copy would
+    wait for for ever, is left out; dnsmasq reads as nobody, so the modes of whoever collected the works do not count."""
     (tmp_path / "secret").write_text("of the host")
-    (work / "page").symlink_to(tmp_path / "secret")
-    (work / "up").symlink_to("..")
-    (work / "nowhere").symlink_to("nothing")
-    copy_work(work, tmp_path / "copy")
-    assert os.readlink(tmp_path / "copy" / "page") == str(tmp_path / "secret")
-    assert os.readlink(tmp_path / "copy" / "up") == ".."
-    assert (tmp_path / "copy" / "nowhere").is_symlink()
-    assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == stat.S_IMODE((work / "backend1" / "index.html").stat().st_mode)
-
-
-def test_pipe_is_left_out(work: Path, tmp_path: Path) -> None:
-    """A pipe, which a copy would wait for for ever, is not copied; all else is."""
-    os.mkfifo(work / "pipe")
-    os.mkfifo(work / "backend1" / "pipe")
-    copy_work(work, tmp_path / "copy")
-    assert sorted(path.name for path in (tmp_path / "copy").rglob("*")) == ["backend1", "index.html"]
-
-
-def test_copy_is_readable_by_all(work: Path, tmp_path: Path) -> None:
-    """dnsmasq reads as nobody, so the modes of whoever collected the works do not count; the work keeps its own."""
+    mode = stat.S_IMODE((tmp_path / "secret").stat().st_mode)
+    links = {"page": str(tmp_path / "secret"), "up": "..", "nowhere": "nothing"}
+    for name, target in links.items():
+        (work / name).symlink_to(target)
+    for pipe in (work / "pipe", work / "backend1" / "pipe"):
+        os.mkfifo(pipe)
     for path in (work / "backend1" / "index.html", work / "backend1", work):
         path.chmod(0o700 if path.is_dir() else 0o600)
-    copy_work(work, tmp_path / "copy")
-    modes = [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "copy", *sorted((tmp_path / "copy").rglob("*")))]
-    assert modes == [0o755, 0o755, 0o644]
-    assert stat.S_IMODE(work.stat().st_mode) == 0o700
+    copy = tmp_path / "copy"
+    copy_work(work, copy)
+    assert {name: os.readlink(copy / name) for name in links} == links
+    assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == mode and stat.S_IMODE(work.stat().st_mode) == 0o700
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (copy, *copy.rglob("*")) if not path.is_symlink()}
+    assert modes == {"copy": 0o755, "backend1": 0o755, "index.html": 0o644}
 
 
 @pytest.mark.parametrize(("limit", "value"), [("MAX_FILES", 0), ("MAX_BYTES", 3)])
@@ -65,8 +54,8 @@ def test_work_that_is_too_large(work: Path, tmp_path: Path, monkeypatch: pytest.
     assert not (tmp_path / "copy").exists()
 
 
-def test_work_that_is_no_folder(work: Path, tmp_path: Path) -> None:
-    """A file, or nothing, is BadInput; so is a task that there is not, and none."""
+def test_work_that_is_no_folder_or_cannot_be_copied(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file, or nothing, is BadInput; so is a task that there is not, and none; so is an unreadable file, with its words."""
     for path in (work / "backend1" / "index.html", tmp_path / "nothing"):
         with pytest.raises(BadInput, match="no folder"):
             copy_work(path, tmp_path / "copy")
@@ -75,10 +64,6 @@ def test_work_that_is_no_folder(work: Path, tmp_path: Path) -> None:
     for tasks in ([5], [1, 0], []):
         with pytest.raises(BadInput, match="no task"):
             check_work(work, tasks)
-
-
-def test_work_that_cannot_be_copied(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An unreadable file is BadInput with the system's words."""
 
     def refuse(*_args: Any, **_options: Any) -> None:
         raise PermissionError(13, "Permission denied", "task1.sh")

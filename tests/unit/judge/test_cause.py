@@ -188,15 +188,11 @@ def test_words_of_a_background_program_are_not_put_down_to_the_line() -> None:
 
 def test_command_of_many_lines_is_named_by_its_first() -> None:
     """A here-document is shown by its first line, a long command by its beginning."""
-    lines = [
-        Line(
-            4,
-            "cat > /etc/x/lb.conf <<'END'\nupstream pool {\nEND\n",
-            1,
-            "bash: line 4: /etc/x/lb.conf: No such file or directory\n",
-        )
-    ]
-    assert cause(lines) == "line 4, `cat > /etc/x/lb.conf <<'END' …`: /etc/x/lb.conf: No such file or directory"
+    here = "cat > /etc/x/lb.conf <<'END'\nupstream pool {\nEND\n"
+    assert (
+        cause([Line(4, here, 1, "bash: line 4: /etc/x/lb.conf: No such file or directory\n")])
+        == "line 4, `cat > /etc/x/lb.conf <<'END' …`: /etc/x/lb.conf: No such file or directory"
+    )
     assert len(cause([Line(1, "x" * 5000, 1, "y: not found")])) < 200
 
 

@@ -62,7 +62,7 @@ def test_exit_code(kinds: list[str], code: int) -> None:
 
 
 def test_json_has_the_issues_shape() -> None:
-    """The keys, in their order, and plain values."""
+    """The keys, in their order, and plain values; a learner's Russian stays readable."""
     data = json.loads(verdicts(r4_2=PASSED).json())
     assert list(data) == ["points", "of", "by_hand", "linux", "verdicts"]
     assert (data["points"], data["of"], data["by_hand"], data["linux"]) == (10, 10, 0, "uml")
@@ -73,10 +73,6 @@ def test_json_has_the_issues_shape() -> None:
         }
     ]  # fmt: skip
     assert list(data["verdicts"][0]) == ["task", "requirement", "verdict", "points", "of", "sentence", "evidence", "hint"]
-
-
-def test_json_keeps_letters() -> None:
-    """A learner's Russian stays readable."""
     assert "ответ" in Verdicts([verdict("2.3", Finding(BY_HAND, "ответ"))], "host").json()
 
 
@@ -107,30 +103,21 @@ def test_table_of_words_says_what_was_measured() -> None:
 
 
 def test_failure_behind_another_could_not_run() -> None:
-    """What fails, or cannot be seen, while its prerequisite has not passed is not judged, and names what it needs."""
+    """What fails, or cannot be seen, while its prerequisite has not passed is not judged, and names what it needs.
+
+    A check may know better which requirement stands in its way; what passes stays passed, whatever its prerequisite.
+    """
     judged = with_dependencies(
         {"1.1": failed("e", "no folder"), "1.3": could_not_run("c"), "1.4": failed("e4", "no page"), "1.2": passed("e")}
     )
     assert [finding.verdict for finding in judged.values()] == [FAILED, COULD_NOT_RUN, COULD_NOT_RUN, PASSED]
     assert judged["1.3"].hint == "not judged: needs 1.1"
-    assert judged["1.4"].hint == "not judged: needs 1.1 and 1.3"
-    assert judged["1.4"].evidence == "e4"
-
-
-def test_what_a_check_itself_says_it_needs_stays() -> None:
-    """A check may know better which requirement stands in its way."""
+    assert (judged["1.4"].hint, judged["1.4"].evidence) == ("not judged: needs 1.1 and 1.3", "e4")
     judged = with_dependencies({"4.1": needs("4.3"), "4.2": needs("4.3", evidence="seen"), "4.3": failed("e", "h")})
     assert [finding.hint for finding in judged.values()] == ["not judged: needs 4.3", "not judged: needs 4.3", "h"]
     assert (judged["4.2"].verdict, judged["4.2"].evidence) == (COULD_NOT_RUN, "seen")
-
-
-def test_failure_by_itself_stays() -> None:
-    """With its prerequisites passed a failure is one; what passes stays passed whatever its prerequisite."""
     assert with_dependencies({"4.1": passed(""), "4.2": failed("", "x")})["4.2"].verdict == FAILED
     assert with_dependencies({"4.1": could_not_run("x"), "4.2": passed("")})["4.2"].verdict == PASSED
     assert with_dependencies({"4.2": failed("", "x")})["4.2"].verdict == FAILED
-
-
-def test_dependencies_are_of_the_same_task() -> None:
-    """A task is judged by itself, so nothing depends on another's requirement."""
+    # A task is judged by itself, so nothing depends on another's requirement.
     assert all(needed in REQUIREMENTS and needed[0] == number[0] for number, one in REQUIREMENTS.items() for needed in one.after)
