@@ -34,12 +34,7 @@ def pins() -> list[Requirement]:
     return [Requirement(match["pin"]) for match in PIN.finditer(text)]
 
 
-def packages() -> set[str]:
-    """The names in binder/apt.txt."""
-    return set(package_lines())
-
-
-def package_lines() -> list[str]:
+def packages() -> list[str]:
     """The names in binder/apt.txt in their order, without what stands behind them."""
     lines = (TOP / "binder" / "apt.txt").read_text(encoding="utf-8").splitlines()
     return [line.split(" # ")[0] for line in lines if not line.startswith("#")]
@@ -79,24 +74,17 @@ def test_each_dependency_has_a_range() -> None:
         assert sorted(condition.rstrip("0123456789.") for condition in conditions) == ["<", ">="], name
 
 
-def test_lock_is_nothing_but_exact_pins_with_hashes() -> None:
-    """Every line of the lock belongs to an exact pin with a hash, or is a comment."""
-    text = (TOP / "requirements.lock").read_text(encoding="utf-8")
-    rest = PIN.sub("", text)
+def test_lock_is_exact_pins_with_hashes_of_what_pyproject_asks_for() -> None:
+    """Every line of the lock belongs to an exact pin with a hash, or is a comment; each direct dependency is pinned, on every
+    platform, inside its range."""
+    rest = PIN.sub("", (TOP / "requirements.lock").read_text(encoding="utf-8"))
     assert [line for line in rest.splitlines() if line and not line.startswith("#")] == []
-    assert pins()
-    assert [str(pin) for pin in pins() if not re.fullmatch(r"==[^*,]+", str(pin.specifier))] == []
-
-
-def test_lock_satisfies_pyproject() -> None:
-    """Each direct dependency is pinned, on every platform, inside its range."""
-    for line in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]:
-        wanted = Requirement(line)
+    assert pins() and [str(pin) for pin in pins() if not re.fullmatch(r"==[^*,]+", str(pin.specifier))] == []
+    for wanted in map(Requirement, PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]):
         found = [pin for pin in pins() if canonicalize_name(pin.name) == canonicalize_name(wanted.name)]
         assert found, f"{wanted.name} is not in the lock"
         for pin in found:
-            version = str(pin.specifier).removeprefix("==")
-            assert wanted.specifier.contains(version), f"the lock has {pin}, pyproject.toml wants {line}"
+            assert wanted.specifier.contains(str(pin.specifier).removeprefix("==")), f"{pin} is locked, {wanted} is wanted"
 
 
 def test_lock_is_complete() -> None:
@@ -124,17 +112,13 @@ def installed(name: str) -> str:
         return "0"
 
 
-def test_apt_txt_is_a_sorted_list() -> None:
-    """binder/apt.txt names each package once, in order, one a line."""
-    names = package_lines()
-    assert names == sorted(set(names))
-    assert [name for name in names if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]+", name)] == []
-
-
 @pytest.mark.parametrize("file", ["lab", "binder/Dockerfile", ".ci/run", ".github/workflows/ci.yml"])
 def test_only_apt_txt_names_system_packages(file: str) -> None:
-    """No other file repeats a name of binder/apt.txt; python3 is also a program that makes the venv, apparmor a folder."""
-    assert words(TOP / file) & packages() - {"python3", "apparmor"} == set()
+    """binder/apt.txt names each package once, in order, one a line, and no other file repeats a name of it; python3 is also a
+    program that makes the venv, apparmor a folder."""
+    assert packages() == sorted(set(packages()))
+    assert [name for name in packages() if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]+", name)] == []
+    assert words(TOP / file) & set(packages()) - {"python3", "apparmor"} == set()
 
 
 @pytest.mark.parametrize("file", ["lab", "binder/Dockerfile"])
