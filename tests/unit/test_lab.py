@@ -30,15 +30,12 @@ def test_bad_name_is_refused_before_anything_is_made(name: str, tmp_path: Path, 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_command_is_for_the_shell_or_as_it_is() -> None:
-    """A str goes to the shell as it is; a list is run as it is, and shown as one would type it."""
+@pytest.mark.parametrize(("code", "end"), [(0, ""), (7, "\n(ended with code 7)")])
+def test_command_and_result_read_as_at_a_terminal(code: int, end: str) -> None:
+    """A str goes to the shell as it is, a list is run as it is, and shown as one would type it; a result's text is its output,
+    stderr last; in a notebook the command stands above, and a code that is not 0 below."""
     assert argv_and_text("echo 'a b' | cat") == (["/bin/bash", "-c", "echo 'a b' | cat"], "echo 'a b' | cat")
     assert argv_and_text(["echo", "a b", "$HOME", ""]) == (["echo", "a b", "$HOME", ""], "echo 'a b' '$HOME' ''")
-
-
-@pytest.mark.parametrize(("code", "end"), [(0, ""), (7, "\n(ended with code 7)")])
-def test_result_reads_as_a_terminal_shows_it(code: int, end: str) -> None:
-    """As text it is its output, stderr last; in a notebook the command stands above, and a code that is not 0 below."""
     result, said = Result("curl x", code, "page\n", "err\n", 0.1), list[str]()
     result._repr_pretty_(SimpleNamespace(text=said.append), False)
     assert (str(result), said) == ("page\nerr\n", [f"$ curl x\npage\nerr{end}"])

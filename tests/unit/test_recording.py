@@ -56,25 +56,22 @@ def test_what_the_solution_no_longer_does(tmp_path: Path) -> None:
 
 
 def test_every_script_of_before_is_kept_once(tmp_path: Path) -> None:
-    """Scripts of before have numbers; one that is kept already is not kept again; a script keeps its mode."""
+    """Scripts of before have numbers; one that is kept already is not kept again; a script keeps its mode; what a learner wrote
+    into it between two recorded commands is kept too."""
     file = tmp_path / "task1.sh"
     for text in ("one\n", "two\n", "one\n"):
         file.write_text(text)
         file.chmod(0o750)
         Script(tmp_path, 1).add("x")
         assert file.stat().st_mode & 0o777 == 0o750
-    kept = {path.name: path.read_text() for path in tmp_path.glob("*.bak-*")}
-    assert kept == {"task1.sh.bak-1": "one\n", "task1.sh.bak-2": "two\n"}
-
-
-def test_edit_by_hand_while_the_lab_is_open(tmp_path: Path) -> None:
-    """What a learner wrote into the script between two recorded commands is kept too."""
+    file.unlink()
     script = Script(tmp_path, 1)
     script.add("a")
-    (tmp_path / "task1.sh").write_text("mine\n")
+    file.write_text("mine\n")
     script.add("b")
-    assert (tmp_path / "task1.sh").read_text() == HEAD + "a\nb\n"
-    assert (tmp_path / "task1.sh.bak-1").read_text() == "mine\n"
+    assert file.read_text() == HEAD + "a\nb\n"
+    kept = {path.name: path.read_text() for path in tmp_path.glob("*.bak-*")}
+    assert kept == {f"task1.sh.bak-{n}": text for n, text in enumerate(("one\n", "two\n", "mine\n"), 1)}
 
 
 def test_cell_is_a_shell_of_its_own(tmp_path: Path) -> None:

@@ -33,18 +33,13 @@ def test_failure_belongs_to_the_backend_that_was_asked() -> None:
     assert table["why"].to_dict() == {"backend1": "–", "backend2": "1 refused", NOBODY: "1 timeout"}
 
 
-def test_old_requests_leave_the_picture_and_stay_in_the_count() -> None:
-    """What is older than the span is not drawn any more; the table still counts it."""
-    window = Window(PLACES)
+def test_what_is_old_leaves_the_picture_and_stays_in_the_count() -> None:
+    """Requests and notes older than the span are not drawn any more; the table still counts the requests."""
+    window, now = Window(PLACES), time.time()
     window.add([row(FIRST, ago=SPAN + 5), row(FIRST, ago=1)])
-    recent = window.recent(time.time())
+    recent = window.recent(now)
     assert len(recent) == 1 and recent["start"].between(-SPAN, 0).all()
     assert window.table(recent)["answered"].tolist() == [2, 0]
-
-
-def test_what_was_done_leaves_the_picture_too() -> None:
-    """A note is as old as it is, and is drawn as long as a request would be."""
-    window, now = Window(PLACES), time.time()
     window.note("backend1 stopped")
     assert [words for _, words in window.noted(now + SPAN - 1)] == ["backend1 stopped"]
     assert window.noted(now + SPAN + 1) == []
@@ -56,17 +51,13 @@ def test_every_fault_has_a_switch_and_a_way_to_make_it() -> None:
 
 
 def test_layer_asks_what_stands_before_the_pool(fake_lab: Any) -> None:
-    """Without a balancer each backend is asked; with one, its address."""
+    """Without a balancer each backend is asked; with one, its address; a service that balances nothing is BadInput."""
     pool = BackendPool(fake_lab)
     assert layer_of(fake_lab, pool, None, None).targets == [("127.0.0.1", 8081), ("127.0.0.1", 8082)]
     assert layer_of(fake_lab, pool, VirtualService(fake_lab), None).targets == [("192.168.100.1", 80)]
     assert layer_of(fake_lab, pool, Nginx(fake_lab), "http://127.0.0.1:81/x").targets == [("127.0.0.1", 81)]
-
-
-def test_what_is_no_balancer_is_refused(fake_lab: Any) -> None:
-    """A service that balances nothing is BadInput."""
     with pytest.raises(BadInput, match="cannot show"):
-        layer_of(fake_lab, BackendPool(fake_lab), DummyInterface(fake_lab), None)
+        layer_of(fake_lab, pool, DummyInterface(fake_lab), None)
 
 
 def test_nginx_attempts_are_added_up(fake_lab: Any) -> None:
