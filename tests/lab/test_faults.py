@@ -58,12 +58,9 @@ def errors(lab: Lab, url: str, count: int = 2) -> list[Any]:
 
 @pytest.mark.parametrize(("method", "options", "word", "error"), FAULTS)
 def test_client_sees_the_fault_until_it_is_healed(
-    lab: Lab, faults: Faults, pool: BackendPool, method: str, options: dict[str, Any], word: str, error: str | None
+    lab: Lab, faults: Faults, method: str, options: dict[str, Any], word: str, error: str | None
 ) -> None:
-    """One backend has the fault, the other has not; after healing both answer, and nothing of the fault is there.
-
-    Whatever ails a server, stop() ends it (refused, not timed out) and start() gives a well one.
-    """
+    """One backend has the fault, the other has not; after healing both answer, and nothing of the fault is there."""
     getattr(faults, method)("backend2", **options)
     assert faults.state == {"backend1": "well", "backend2": word}
     assert errors(lab, SECOND) == [error, error]
@@ -74,22 +71,20 @@ def test_client_sees_the_fault_until_it_is_healed(
     assert pids(lab, "stand_in.py") == []
     assert "labkit_drop" not in str(lab.run("nft list tables", check=False))
     assert "netem" not in lab.run("tc qdisc show dev lo").stdout
-    server = pool["backend2"]
-    getattr(faults, method)("backend2", **options)
-    assert server.alive == (word != "stopped")
-    server.stop()
-    assert (server.alive, server.state, errors(lab, SECOND, 1)) == (False, "stopped", ["refused"])
-    server.start()
-    assert (server.alive, server.state, errors(lab, SECOND, 1)) == (True, "well", [None])
 
 
-def test_slow_and_flaky_are_as_asked(lab: Lab, faults: Faults) -> None:
-    """Not one answer comes sooner than the delay, and the page is the server's own; of eight requests a quarter get 500."""
+def test_slow_answers_come_later_by_so_many_milliseconds(lab: Lab, faults: Faults) -> None:
+    """Not one answer comes sooner than the delay, and the page is the server's own."""
     faults.slow("backend2", ms=400)
     table = traffic(lab, SECOND, 3)
     assert (table["ms"] >= 400).all() and table["backend"].tolist() == ["backend2"] * 3
+
+
+def test_share_of_answers_is_500(lab: Lab, faults: Faults) -> None:
+    """Of eight requests to a backend that is flaky to a quarter, two get 500."""
     faults.flaky("backend2", share=0.25)
-    assert traffic(lab, SECOND, 8)["status"].value_counts().to_dict() == {200: 6, 500: 2}
+    table = traffic(lab, SECOND, 8)
+    assert table["status"].value_counts().to_dict() == {200: 6, 500: 2}
 
 
 def test_nobody_is_refused_while_a_slow_server_comes_and_goes(lab: Lab, faults: Faults) -> None:
@@ -114,17 +109,18 @@ def test_nobody_is_refused_while_a_slow_server_comes_and_goes(lab: Lab, faults: 
 
 
 def test_new_fault_heals_the_old_one(lab: Lab, faults: Faults) -> None:
-    """From each to the next only the last one is there; both backends can be unplugged, and healing one leaves the other."""
-    for method, word in {"stop": "stopped", "freeze": "frozen", "unplug": "unplugged", "slow": "slow", "flaky": "flaky"}.items():
+    """From stopped to frozen to unplugged to slow to flaky: each time only the last one is there."""
+    for method, word in (
+        ("stop", "stopped"),
+        ("freeze", "frozen"),
+        ("unplug", "unplugged"),
+        ("slow", "slow"),
+        ("flaky", "flaky"),
+    ):
         getattr(faults, method)("backend2")
         assert faults.state["backend2"] == word
     faults.flaky("backend2", share=1)
     assert errors(lab, SECOND) == ["http 500"] * 2
-    faults.unplug("backend1")
-    faults.unplug("backend2")
-    assert errors(lab, FIRST, 1) + errors(lab, SECOND, 1) == ["timeout", "timeout"]
-    faults.heal("backend1")
-    assert errors(lab, FIRST, 1) + errors(lab, SECOND, 1) == [None, "timeout"]
 
 
 @pytest.mark.parametrize("leave", ["heal", "stop", "pool"])
@@ -141,6 +137,31 @@ def test_firewall_that_somebody_flushed(lab: Lab, pool: BackendPool, faults: Fau
     faults.heal_all()
     faults.unplug("backend1")
     assert faults.state == {"backend1": "unplugged", "backend2": "well"}
+
+
+def test_two_backends_are_unplugged_and_healed_apart(lab: Lab, faults: Faults) -> None:
+    """Both can be unplugged; healing one leaves the other as it is."""
+    faults.unplug("backend1")
+    faults.unplug("backend2")
+    assert errors(lab, FIRST, 1) + errors(lab, SECOND, 1) == ["timeout", "timeout"]
+    faults.heal("backend1")
+    assert errors(lab, FIRST, 1) + errors(lab, SECOND, 1) == [None, "timeout"]
+
+
+@pytest.mark.parametrize(("method", "options", "word", "error"), FAULTS)
+def test_server_with_a_fault_stops_and_starts_as_any(
+    lab: Lab, faults: Faults, pool: BackendPool, method: str, options: dict[str, Any], word: str, error: str | None
+) -> None:
+    """Whatever ails a server, stop() ends it (refused, not timed out) and start() gives a well one."""
+    server = pool["backend2"]
+    getattr(faults, method)("backend2", **options)
+    assert server.alive == (word != "stopped")
+    server.stop()
+    assert (server.alive, server.state) == (False, "stopped")
+    assert errors(lab, SECOND, 1) == ["refused"]
+    server.start()
+    assert (server.alive, server.state) == (True, "well")
+    assert errors(lab, SECOND, 1) == [None]
 
 
 def test_server_that_is_killed_while_slow_is_gone(lab: Lab, faults: Faults, pool: BackendPool) -> None:
