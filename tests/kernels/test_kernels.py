@@ -33,10 +33,6 @@ DOCTOR: Step = (
     'print(host["words"] or missing or "all there"); raise SystemExit(not host["works"])\'',
 )
 CHECK: Step = ("check", f"{PYTHON} -m labkit check --work ../work | tee /tmp/said; grep -q '^94 of 94 points' /tmp/said")
-CHECK_3: Step = (
-    "check of task 3",
-    f"{PYTHON} -m labkit check --work ../work --task 3 | tee /tmp/said; grep -q '^35 of 35 points' /tmp/said",
-)
 # What differs for root is the lab, which doctor and check try whole: root runs the rest on one kernel alone.
 ROOT_RUNS_ALL = "6.12"
 # Seconds for one boot, with everything; emulated, and beside other work.
@@ -69,7 +65,7 @@ def notebook(name: str) -> Step:
 def steps_of(test: str, name: str, who: str, part: int | None = None) -> list[Step]:
     """What is run on the kernel `name` as `who`; of the smoke's lab tests the `part` of two."""
     if "smoke" in test:
-        return [DOCTOR, CHECK_3] if part is None else [lab_tests(selected()[part::2])]
+        return [DOCTOR] if part is None else [lab_tests(selected()[part::2])]
     if who == "root" and name != ROOT_RUNS_ALL:
         return [DOCTOR, CHECK]
     return [DOCTOR, CHECK, lab_tests(selected()), notebook("3_ipvs"), *([notebook("5_compare")] if name == "uml" else [])]
