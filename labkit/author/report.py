@@ -80,14 +80,6 @@ def find(numbers: Sequence[str] = ()) -> list[Path]:
     return [path for path in every if not numbers or path.name.split("_")[0] in numbers]
 
 
-def failed_cell(notebook: Any) -> int:
-    """The number of the first cell with an error among its outputs, counted from 1 over all cells; 0 without one."""
-    for number, cell in enumerate(notebook.cells, 1):
-        if any(output.output_type == "error" for output in cell.get("outputs", [])):
-            return number
-    return 0
-
-
 async def execute(notebook: Any, folder: Path, on_cell: Callable[[], object]) -> str:
     """Run all cells of `notebook` with `folder` as the current one; return what went wrong, "" when nothing did."""
 
@@ -101,7 +93,8 @@ async def execute(notebook: Any, folder: Path, on_cell: Callable[[], object]) ->
     try:
         await client.async_execute()
     except CellExecutionError as error:
-        return f"cell {failed_cell(notebook)}: {error.ename}: {tail(error.evalue)}"
+        failed = [any(output.output_type == "error" for output in cell.get("outputs", [])) for cell in notebook.cells]
+        return f"cell {[*failed, True].index(True) + 1}: {error.ename}: {tail(error.evalue)}"
     except CellTimeout as error:
         return f"a cell took longer than {CELL_TIMEOUT} s: {tail(str(error), 3)}"
     except (DeadKernelError, RuntimeError) as error:  # RuntimeError: nbclient's kernel did not start in time

@@ -1,1 +1,1 @@
-"""What runs inside the lab: modules that import only the standard library, pyroute2 and dnspython, and return plain data."""
+"""What runs inside the lab: modules of the standard library, psutil, pyroute2 and dnspython alone, which return plain data."""

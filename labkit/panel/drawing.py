@@ -161,7 +161,8 @@ class Controls:
         self.rate = widgets.BoundedIntText(value=rate, min=low, max=high, description="requests/s", layout={"width": "170px"})
         self.said, self.commands, self.tables = widgets.HTML(), widgets.HTML(), widgets.HTML()
         self.images = [widgets.HTML() for _ in range(2)]  # of an Image nobody could say what it shows
-        self.switches = {backend.name: self._switch() for backend in backends}
+        look = {"options": list(WORDS), "tooltips": list(WORDS.values()), "style": {"button_width": "84px"}}
+        self.switches = {backend.name: widgets.ToggleButtons(**look) for backend in backends}
         # It counts in the browser, so a page that is closed is noticed here. It counts from when `playing` becomes true on.
         self.beat = widgets.Play(max=10**9, interval=BEAT, layout={"display": "none"})
         rows = [widgets.HBox([self._name(backend), self.switches[backend.name]]) for backend in backends]
@@ -176,15 +177,6 @@ class Controls:
         look = f"display:inline-block;width:11px;height:11px;border-radius:3px;background:{colour_of(backend.name)}"
         words = Markup('<span style="{}"></span>&nbsp; <b>{}</b> <span class="muted">{}</span>')
         return widgets.HTML(str(words.format(look, backend.name, backend.address)), layout={"width": "204px"})
-
-    @staticmethod
-    def _switch() -> widgets.ToggleButtons:
-        return widgets.ToggleButtons(options=list(WORDS), tooltips=list(WORDS.values()), style={"button_width": "84px"})
-
-    def listen_to_the_page(self) -> None:
-        """Let the page that shows the panel count (again: one that was loaded anew does not)."""
-        self.beat.playing = False
-        self.beat.playing = True
 
     def say(self, words: str) -> None:
         self.said.value = str(Markup('<span class="muted">{}</span>').format(words))

@@ -124,7 +124,8 @@ class Panel:
         """Somebody is there: wake up, or stay awake. Is the page heard of regularly?"""
         self._there = time.monotonic()
         if self._there - self._beaten > SILENCE:
-            self.controls.listen_to_the_page()
+            for playing in (False, True):  # let the page that shows the panel count, also one that was loaded anew
+                self.controls.beat.playing = playing
         self._wake.set()
         with self._beginning:
             if self._thread is None and not self.closed and not self.lab.closed:
