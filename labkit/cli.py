@@ -1,4 +1,4 @@
-"""The command `labkit`: open, report, check, hand-in, unpack, grade, release, shell, ps, stop, doctor."""
+"""The command `labkit`: open, report, check, hand-in, unpack, grade, watch, release, shell, ps, stop, doctor."""
 
 from __future__ import annotations
 
@@ -236,10 +236,11 @@ def grade(options: Namespace) -> int:
             way_out = "give the export another name, or another folder with --html"
             raise BadInput(f"{file} would be written over.", way_out=way_out)
     books = {kind: open_book(kind, Path(file) if file else None, options.column) for kind, file in asked.items()}
+    top = vars(options).get("top")  # where a folder is watched
     by_hand = options.by_hand or (folder / NAME if folder else None)
     pages = reports_in(options.files)
-    hand = read_by_hand(by_hand, row_names(pages), missing_ok=not options.by_hand) if by_hand else []
-    grades = grade_files(pages, jobs=options.jobs, notes=notes, tasks=sorted({*options.task}))
+    hand = read_by_hand(by_hand, row_names(pages, top), missing_ok=not options.by_hand) if by_hand else []
+    grades = grade_files(pages, jobs=options.jobs, notes=notes, tasks=sorted({*options.task}), top=top)
     give(grades, hand)
     try:
         if options.csv:
@@ -259,6 +260,31 @@ def grade(options: Namespace) -> int:
         print(plain(line))
     if options.html and (waiting := sum(bool(grade.waiting) for grade in grades)):
         print(f"{waiting} answers to 2.3 wait for points: {options.html / ANSWERS} lists them; save its table as {by_hand}")
+    return 0
+
+
+@command(
+    "watch", "grade the reports that arrive in a folder, each once, until Ctrl-C",
+    arg("folder", type=Path, metavar="DIR", help="where they arrive: a course's upload folder, or nbgrader's exchange"),
+    arg("--jobs", type=int, default=1, metavar="N", help="how many at once; each runs two labs (default: 1)"),
+    arg("--csv", type=Path, metavar="FILE", help="the table, kept current"),
+    arg("--html", type=Path, metavar="DIR", help="the feedback, kept current"),
+    arg("--by-hand", type=Path, metavar="FILE", help="points that you give, as for grade"),
+)  # fmt: skip
+def watch(options: Namespace) -> int:
+    from .grading.watch import arrivals
+
+    if not options.csv and not options.html:
+        raise BadInput("What is graded is kept nowhere.", way_out="name a folder with --html, or a file with --csv")
+    every = dict.fromkeys(("notes", "moodle", "canvas")) | {"column": "", "fresh": False, "task": [], "top": options.folder}
+    try:
+        for pages in arrivals(options.folder):
+            try:
+                grade(Namespace(**vars(options) | every | {"files": pages}))
+            except LabkitError as error:  # the next arrival is another try
+                print(plain(str(error)), file=sys.stderr)
+    except KeyboardInterrupt:
+        print("no longer watched; the same command goes on from here", file=sys.stderr)
     return 0
 
 

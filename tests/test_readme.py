@@ -43,6 +43,7 @@ and what would help: `./lab doctor` | unit/machine/doctor::what_would_help lab/r
 | `./lab check | readme::each_command lab/works::work_is_judged unit/writing::check_as_graded
 | `./lab hand-in | readme::each_command unit/writing::page_has_points unit/writing::what_is_judged
 | `./lab grade | readme::each_command unit/grading/grade::claims_name lab/hostile::right_report
+| `./lab watch | readme::each_command unit/grading/watch::watching_grades
 | `./lab unpack | readme::each_command unit/homework/submission::work_comes_back unit/judge/evidence::evidence_is_written
 | `./lab release --to DIR` | | readme::each_command lab/release::solutions_and_outputs unit/author/release::edition_does_not_answer
 | `./lab shell NAME | readme::each_command lab/shell::shell_is_in_the_lab lab/shell_ends::command_runs_without lab/shell_record::what_is_typed
@@ -95,6 +96,8 @@ Points that you give stand in `by_hand.csv` | unit/grading/by_hand::line_says un
 Each run reads it | unit/writing::points_by_hand
 writes is UTF-8 with commas | unit/grading/grade::table_holds_no_formula
 An interrupted batch goes on | unit/grading/grade::interrupted_batch unit/writing::batch_goes_on unit/grading/grade::one_task_of_all lab/grading::one_task_is
+goes on as long as you let it | unit/grading/watch::reports_are_told unit/grading/watch::watching_grades
+Interrupted, the same command goes on from there | unit/grading/watch::watching_grades unit/grading/watch::reports_are_told
 FILE may also be a course's export | unit/grading/grade::export_of_a_course
 is never a grade | unit/grading/grade::fault_of_the_machine lab/grading::guest_that_is_killed lab/grading::shortage_that unit/judge/check::missing_program unit/judge/check::shortage unit/grading/grade::full_disk
 is said before grading begins | unit/writing::bad_path

@@ -56,8 +56,8 @@ def exists(name: Path) -> bool:
         return False
 
 
-def pages_below(top: Path) -> list[Path]:
-    """Return the reports and archives below a folder, and say how many other files there are."""
+def pages_below(top: Path, *, say: bool = True) -> list[Path]:
+    """Return the reports and archives below a folder, and `say` how many other files there are."""
     found: list[Path] = []
     other: list[Path] = []
     for folder, folders, files in os.walk(top):
@@ -71,7 +71,7 @@ def pages_below(top: Path) -> list[Path]:
             if page and is_feedback(path):
                 continue
             (found if page or name.lower().endswith(ARCHIVES) else other).append(path)
-    if other:
+    if other and say:
         some = ", ".join(printable(path.relative_to(top)) for path in sorted(other)[:3]) + (" …" if len(other) > 3 else "")
         print(f"{len(other)} files in {printable(top)} are no reports and passed over: {some}", file=sys.stderr)
     return sorted(found, key=lambda path: path.relative_to(top).parts)
@@ -153,12 +153,14 @@ def file_digest(page: Path) -> str:
     return f"unreadable {page}"
 
 
-def grade_files(pages: Sequence[Path], *, jobs: int = 1, notes: Path | None = None, tasks: Sequence[int] = ()) -> list[Grade]:
+def grade_files(
+    pages: Sequence[Path], *, jobs: int = 1, notes: Path | None = None, tasks: Sequence[int] = (), top: Path | None = None
+) -> list[Grade]:
     """Grade reports, `jobs` at once (each runs two labs), with a progress bar; grades in `notes` are not made again.
 
     With `tasks` these of every work are judged again, and all else is kept as it is noted, whichever edition of labkit
-    measured it; a work without a note is judged whole. Raises BadInput for no files or impossible jobs; a file that cannot be
-    graded is a row that says why.
+    measured it; a work without a note is judged whole. Rows are named from the folder `top`, by itself the one that holds all.
+    Raises BadInput for no files or impossible jobs; a file that cannot be graded is a row that says why.
     """
     if not pages or not 1 <= jobs <= 64:
         raise BadInput("There is nothing to grade, or jobs is not from 1 to 64.", way_out="labkit grade FILE… --jobs 1")
@@ -167,7 +169,7 @@ def grade_files(pages: Sequence[Path], *, jobs: int = 1, notes: Path | None = No
     book = Notes(notes)
     before = {digest: grade for digest, grade in book.known(of_any=True).items() if grade.verdicts} if tasks else {}
     known = {} if tasks else book.known()
-    names = dict(zip(pages, row_names(pages), strict=True))
+    names = dict(zip(pages, row_names(pages, top), strict=True))
     digests = {page: file_digest(page) for page in pages}
     # A copy for each page: two may have the same content.
     grades = {page: Grade(**asdict(known[digests[page]]) | {"file": names[page]}) for page in pages if digests[page] in known}

@@ -208,13 +208,13 @@ def measure(
     grade.flags += differences(grade.claims, grade.claimed, grade.verdicts)
 
 
-def row_names(pages: Sequence[Path]) -> list[str]:
-    """Return what the rows are called: the path of each file from the folder that all of them are in, no two alike."""
+def row_names(pages: Sequence[Path], top: Path | None = None) -> list[str]:
+    """Return what the rows are called: the path of each file from `top`, by itself the folder that all are in, no two alike."""
     whole = [Path(os.path.abspath(str(page).replace("\0", " "))) for page in pages]
-    top = os.path.commonpath([page.parent for page in whole]) if whole else "/"
+    base = os.path.abspath(top) if top else os.path.commonpath([page.parent for page in whole]) if whole else "/"
     found: list[str] = []
     for page in whole:
-        name = printable(page.relative_to(top), LONGEST)
+        name = printable(page.relative_to(base), LONGEST)
         again = sum(other == name or other.startswith(f"{name} (") for other in found)
         found.append(f"{name} ({again + 1})" if again else name)
     return found
