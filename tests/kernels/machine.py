@@ -104,7 +104,8 @@ def made(folder: Path) -> Iterator[Path]:
 
 def system() -> Path:
     """The image of a Debian that `./lab setup` has set up for a user, made where the cache has none for today's packages."""
-    packages = [line for line in (TOP / "binder/apt.txt").read_text().splitlines() if "# test" not in line]
+    lines = (TOP / "binder/apt.txt").read_text().splitlines()
+    packages = [line.split()[0] for line in lines if line and line[0] != "#" and "# test" not in line]
     needed = "\n".join(packages) + (TOP / "requirements.lock").read_text()
     folder = cache() / f"system-{hashlib.sha256(needed.encode()).hexdigest()[:12]}"
     if not folder.exists():
