@@ -138,7 +138,7 @@ def test_image_of_learners_holds_no_solutions(tmp_path: Path) -> None:
     ]  # fmt: skip
     for sources, target in (*copies[0], *copies[1]):
         for name in sources.split():
-            place = tmp_path / target.lstrip("/") / ("" if (TOP / name).is_dir() or not target.endswith("/") else name)
+            place = tmp_path / target.lstrip("/") / ("" if (TOP / name).is_dir() or not target.endswith("/") else Path(name).name)
             place.parent.mkdir(parents=True, exist_ok=True)
             copy = shutil.copytree if (TOP / name).is_dir() else shutil.copy
             copy(TOP / name, place, **({"dirs_exist_ok": True} if (TOP / name).is_dir() else {}))  # type: ignore[operator]

@@ -95,10 +95,10 @@ c.DockerSpawner.notebook_dir = f"{HOME}/course"
 c.DockerSpawner.mem_limit = "2G"
 c.DockerSpawner.cpu_limit = 2
 c.DockerSpawner.extra_host_config = {
-    "cap_drop": ["ALL"], "security_opt": ["no-new-privileges"], "pids_limit": 512, "tmpfs": {"/tmp": "exec,mode=1777"},
+    "cap_drop": ["ALL"], "security_opt": ["no-new-privileges"], "pids_limit": 512, "tmpfs": {"/tmp": "exec,mode=1777,size=1536m"},
 }  # fmt: skip
-c.Spawner.start_timeout = 120
-c.Spawner.http_timeout = 120
+c.Spawner.start_timeout = 300
+c.Spawner.http_timeout = 300
 
 # Containers in which nobody has done anything for a while are removed; the work is in the volume.
 c.JupyterHub.services = [
