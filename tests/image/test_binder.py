@@ -26,6 +26,12 @@ case $2 in version) exit ;; build) shift 2 ;; *) exit 1 ;; esac
 while [ "$1" = --progress ] || [ "$1" = --load ]; do if [ "$1" = --progress ]; then shift; fi; shift; done
 DOCKER_BUILDKIT=0 exec docker build --network host "$@"
 """
+# A folder, and no address on the network, is looked at; the container has a network on which its port can be published.
+CONFIG = f"""
+from repo2docker.contentproviders import Local
+c.Repo2Docker.content_providers = [Local]
+c.Repo2Docker.extra_run_kwargs = {{"network": "{NETWORK}"}}
+"""
 
 
 def test_repo2docker_starts_notebook_1(engine: Engine, tmp_path: Path) -> None:
@@ -40,7 +46,8 @@ def test_repo2docker_starts_notebook_1(engine: Engine, tmp_path: Path) -> None:
     engine.docker("network", "create", NETWORK)
     port = free_port()
     run = [venv / "bin/jupyter-repo2docker", "--image-name", "labkit-binder", "--user-id", "1000", "--user-name", "jovyan"]
-    run += ["--publish", f"127.0.0.1:{port}:{port}", f"--Repo2Docker.extra_run_kwargs={{'network': '{NETWORK}'}}", TOP]
+    (tmp_path / "config.py").write_text(CONFIG)
+    run += ["--config", tmp_path / "config.py", "--publish", f"127.0.0.1:{port}:{port}", TOP]
     log = tmp_path / "log"
     environment = {**os.environ, "DOCKER_HOST": engine.host, "DOCKER_CONFIG": str(plugin.parents[1])}
     with log.open("wb") as file:
