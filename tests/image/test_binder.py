@@ -53,19 +53,19 @@ def test_repo2docker_starts_notebook_1(engine: Engine, tmp_path: Path) -> None:
     with log.open("wb") as file:
         process = subprocess.Popen(list(map(str, run)), env=environment, stdout=file, stderr=file, start_new_session=True)
     try:
-        url = re.compile(rf"http://127\.0\.0\.1:{port}/lab\?token=\w+")
+        token = re.compile(rf"http://127\.0\.0\.1:{port}/\w+\?token=(\w+)")
 
-        def address() -> str | None:
+        def printed() -> str | None:
             text = log.read_text(errors="replace")
             assert process.poll() is None, text[-3000:]
-            found = url.search(text)
-            return found[0] if found else None
+            found = token.search(text)
+            return found[1] if found else None
 
-        at = wait_until(address, reason="the server", timeout=HOUR, interval=1)
+        password = wait_until(printed, reason="the server", timeout=HOUR, interval=1)
         with chromium() as browser:
             page = browser.new_page(viewport={"width": 1000, "height": 1000})
             page.set_default_timeout(3 * MINUTES)
-            page.goto(at.replace("/lab?", "/lab/tree/1_backends.ipynb?"))
+            page.goto(f"http://127.0.0.1:{port}/lab/tree/1_backends.ipynb?token={password}")
             expect(page.get_by_text("Python 3 (ipykernel) | Idle").first).to_be_visible(timeout=5 * MINUTES)
             choose(page, "Run", "Run All Cells")
             expect(page.get_by_role("button", name="Make my report")).to_be_visible(timeout=5 * MINUTES)
