@@ -62,7 +62,8 @@ def test_nothing_is_left_of_it(ipvs_bare: Lab, ipvs_pool: BackendPool, killed: b
     service.restart()
     assert service.alive and len(table(ipvs_bare)) == 2 * len(before)
     if killed:
-        ipvs_bare.run("pkill -9 -x keepalived")
+        # Stopped first: the one that sees its parent end would clean up before its own end.
+        ipvs_bare.run("pkill -STOP -x keepalived; pkill -KILL -x keepalived")
         eventually(lambda: not service.alive, "its end")
         assert len(table(ipvs_bare)) > len(before)
     service.stop()
