@@ -44,10 +44,16 @@ Boots = dict[str, tuple[list[Step], "Future[list[bool]]"]]
 
 
 def lab_tests(files: list[str]) -> Step:
-    """The tests of these files that a machine without IPVS skips. A skipped one is a failure here: no other run would run it."""
+    """The tests of these files that a machine without IPVS skips. A skipped one is a failure here: no other run would run it.
+
+    What fails is run once more, and that is said, as beside other works (tests/run.py).
+    """
+    pytest = f"{PYTHON} -m pytest -o cache_dir=/tmp/cache -q -rs --durations=8 -m {MARKER}"
     command = (
-        f"{PYTHON} -m pytest -p no:cacheprovider -q -rs --durations=8 -m {MARKER} {' '.join(files)} "
-        ">/tmp/tests 2>&1; code=$?; tail -n 40 /tmp/tests; ! grep -q ' skipped' /tmp/tests && exit $code"
+        f"{pytest} {' '.join(files)} >/tmp/tests 2>&1; code=$?; tail -n 40 /tmp/tests; "
+        'if [ $code = 1 ]; then echo "what failed is run once more"; '
+        f"{pytest} --last-failed {' '.join(files)} >/tmp/again 2>&1; code=$?; tail -n 40 /tmp/again; fi; "
+        "! grep -q ' skipped' /tmp/tests && exit $code"
     )
     return "lab tests", command
 
