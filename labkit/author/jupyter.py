@@ -11,7 +11,7 @@ from ..machine.temporary import DEFAULT_SIGNALS, ignore_here_only
 from ..writing import TEMPLATES
 
 # Settings of Jupyter for whoever works on the learner's edition, on a hub too: nbgrader's tools for teachers are not on the
-# screen, and kernels are those below.
+# screen, kernels are those below, and no news is asked for, which would need a network.
 LEARNER = TEMPLATES / "learner"
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from jupyterlab_server.settings_utils import _get_overrides
 from traitlets.utils.importstring import import_item
 
 from labkit.author.jupyter import LEARNER, jupyter_command, path_with_labkit, surroundings
@@ -41,6 +42,13 @@ def test_learners_settings_come_before_the_others(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("JUPYTER_CONFIG_PATH")
     assert surroundings(learner=True)["JUPYTER_CONFIG_PATH"] == str(LEARNER)
     assert list(surroundings(learner=False)) == ["PATH"]
+
+
+def test_learners_are_not_asked_about_news(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """JupyterLab on the learner's edition asks for no news and looks for no newer JupyterLab: it needs no network."""
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", surroundings(learner=True)["JUPYTER_CONFIG_PATH"])
+    overrides, _ = _get_overrides(str(tmp_path))
+    assert overrides["@jupyterlab/apputils-extension:notification"] == {"fetchNews": "false", "checkForUpdates": False}
 
 
 def test_path_begins_with_this_environment(monkeypatch: pytest.MonkeyPatch) -> None:
