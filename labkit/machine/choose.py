@@ -46,7 +46,7 @@ PROBES: dict[str, tuple[str, str]] = {
     "capture": (
         "captures (dumpcap)",
         # It ends with the first packet; the loop sends them until then, in one shell: a program's start can take a second.
-        f"cd {FOLDER}/captures; bash -c 'timeout -s KILL 50 dumpcap -q -i lo -f \"udp port 9\" -c 1 -w probe.pcapng & "
+        f"cd {FOLDER}/captures; bash -c 'timeout -s KILL 50 dumpcap -q -i lo -f udp\\ port\\ 9 -c 1 -w probe.pcapng & "
         "while kill -0 $!; do echo >/dev/udp/127.0.0.1/9; sleep 0.2; done 2>/dev/null; wait $!'; "
         "code=$?; rm -f probe.pcapng; exit $code",
     ),
