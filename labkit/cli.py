@@ -179,7 +179,8 @@ def unpack(options: Namespace) -> int:
 @command(
     "grade", "run the works in reports again, and compare with what they claim",
     arg("files", type=Path, nargs="+", metavar="FILE", help="a report, a folder of reports, or a pattern"),
-    arg("--jobs", type=int, default=1, metavar="N", help="how many at once; each runs two labs (default: 1)"),
+    arg("--jobs", type=int, metavar="N", help="how many at once; each runs two labs (default: 1)"),
+    arg("--on", metavar="ADDRESS", help="by the workers of the Dask scheduler there (tcp://HOST:8786), and not here"),
     arg("--csv", type=Path, metavar="FILE", help="also write the table for a spreadsheet"),
     arg("--html", type=Path, metavar="DIR", help="also write a feedback page each, and a list"),
     arg(
@@ -208,6 +209,9 @@ def grade(options: Namespace) -> int:
     from .grading.table import as_text, to_csv
     from .writing import prepare_file, prepare_folder, writing
 
+    if options.on is not None and options.jobs is not None:
+        way_out = "leave --jobs out: each thread of a worker judges one work at a time (dask worker --nthreads)"
+        raise BadInput("--jobs says how many works are judged at once here; with --on none is.", way_out=way_out)
     # Whatever cannot be written is told now, and not after hours.
     if options.csv:
         prepare_file("The table", options.csv, "name another file with --csv")
@@ -240,7 +244,8 @@ def grade(options: Namespace) -> int:
     by_hand = options.by_hand or (folder / NAME if folder else None)
     pages = reports_in(options.files)
     hand = read_by_hand(by_hand, row_names(pages, top), missing_ok=not options.by_hand) if by_hand else []
-    grades = grade_files(pages, jobs=options.jobs, notes=notes, tasks=sorted({*options.task}), top=top)
+    jobs = 1 if options.jobs is None else options.jobs
+    grades = grade_files(pages, jobs=jobs, on=options.on, notes=notes, tasks=sorted({*options.task}), top=top)
     give(grades, hand)
     try:
         if options.csv:
@@ -276,7 +281,8 @@ def watch(options: Namespace) -> int:
 
     if not options.csv and not options.html:
         raise BadInput("What is graded is kept nowhere.", way_out="name a folder with --html, or a file with --csv")
-    every = dict.fromkeys(("notes", "moodle", "canvas")) | {"column": "", "fresh": False, "task": [], "top": options.folder}
+    every = dict.fromkeys(("on", "notes", "moodle", "canvas"))
+    every |= {"column": "", "fresh": False, "task": [], "top": options.folder}
     try:
         for pages in arrivals(options.folder):
             try:

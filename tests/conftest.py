@@ -34,6 +34,7 @@ LONG = (
     "test_lab_script",
     "test_refused",
     "test_killed",
+    "test_farm",
 )
 
 

@@ -30,6 +30,7 @@ GUARDS = [
     "tests/lab/test_jupyterlab.py",
     "tests/lab/test_panel_browser.py",
     "tests/lab/test_refused.py",
+    "tests/lab/test_farm.py",
     "tests/test_lab_script.py",
     "tests/test_wheel.py",
 ]
@@ -45,7 +46,7 @@ ELSEWHERE = {
 # Long runs that nothing else is run beside.
 ALONE = {
     "browser": ["tests/lab/test_learner_browser.py"],
-    "soak": ["tests/soak"],
+    "soak": ["tests/soak", "tests/lab/test_farm.py"],
     "fresh": ["tests/fresh", "-k", "own"],
     "trixie": ["tests/fresh", "-k", "trixie"],
     "sid": ["tests/fresh", "-k", "sid"],

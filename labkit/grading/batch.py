@@ -7,25 +7,25 @@ import glob
 import hashlib
 import json
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import AbstractContextManager
 from dataclasses import asdict
-from functools import cache
+from itertools import islice
 from pathlib import Path
 
 from tqdm import tqdm
 
-from ..errors import BadInput, LabError, shortage
-from ..homework.submission import BLOCK, MAX_PAGE
-from ..judge.check import Stop, finished
-from ..machine.doctor import PROGRAMS
-from ..machine.view import PATH
+from ..errors import BadInput, LabError, LabkitError
+from ..homework.submission import BLOCK, MAX_PAGE, content
+from ..judge.check import TICK
 from ..services.http_server import PAGES
 from ..writing import prepare_file
+from . import farm
+from .farm import edition
 from .feedback import MARK
-from .grade import NOT_MEASURED, Grade, grade_one, pairs, printable, row_names
+from .grade import NOT_MEASURED, Grade, pairs, printable, refused, row_names
 from .gradebook import FEEDBACK
 
 # What is a report in a folder, and what an export may come as, by the end of its name.
@@ -86,18 +86,6 @@ def is_feedback(page: Path) -> bool:
     return False
 
 
-@cache
-def edition() -> str:
-    """What names the judge: a digest of labkit's files and of the programs with which it judges.
-
-    Grades of another one are not taken for its own.
-    """
-    own = [path for path in Path(__file__).resolve().parents[1].rglob("*") if path.is_file() and path.suffix != ".pyc"]
-    programs = [Path(found) for name in sorted(PROGRAMS) if (found := shutil.which(name, path=PATH))]
-    digests = [hashlib.sha256(path.name.encode() + b"\0" + path.read_bytes()).digest() for path in (*sorted(own), *programs)]
-    return hashlib.sha256(b"".join(digests)).hexdigest()[:16]
-
-
 class Notes:
     """The grades so far, a line of JSON each, so that an interrupted batch goes on where it stopped."""
 
@@ -154,13 +142,20 @@ def file_digest(page: Path) -> str:
 
 
 def grade_files(
-    pages: Sequence[Path], *, jobs: int = 1, notes: Path | None = None, tasks: Sequence[int] = (), top: Path | None = None
+    pages: Sequence[Path],
+    *,
+    jobs: int = 1,
+    on: str | None = None,
+    notes: Path | None = None,
+    tasks: Sequence[int] = (),
+    top: Path | None = None,
 ) -> list[Grade]:
-    """Grade reports, `jobs` at once (each runs two labs), with a progress bar; grades in `notes` are not made again.
+    """Grade reports with a progress bar: here, `jobs` at once (each runs two labs), or by the workers of the Dask scheduler `on`.
 
-    With `tasks` these of every work are judged again, and all else is kept as it is noted, whichever edition of labkit
-    measured it; a work without a note is judged whole. Rows are named from the folder `top`, by itself the one that holds all.
-    Raises BadInput for no files or impossible jobs; a file that cannot be graded is a row that says why.
+    Grades in `notes` are not made again. With `tasks` these of every work are judged again, and all else is kept as it is noted,
+    whichever edition of labkit measured it; a work without a note is judged whole. Rows are named from the folder `top`, by
+    itself the one that holds all. Raises BadInput for no files or impossible jobs, LabError where nothing can be judged; a file
+    that cannot be graded is a row that says why.
     """
     if not pages or not 1 <= jobs <= 64:
         raise BadInput("There is nothing to grade, or jobs is not from 1 to 64.", way_out="labkit grade FILE… --jobs 1")
@@ -180,7 +175,8 @@ def grade_files(
         whole = f"; {len(pages) - again} are not known from {notes}, and judged whole" if again < len(pages) else ""
         print(f"task {numbers} of {again} works is judged again, the rest of them kept{whole}", file=sys.stderr)
     rest = {page: (names[page], before.get(digests[page])) for page in pages if page not in grades}
-    grades |= grade_rest(rest, len(pages), jobs, book, digests, tasks)
+    if rest:
+        grades |= grade_rest(rest, len(pages), farm.here(jobs) if on is None else farm.on(on), book, digests, tasks)
     result = [grades[page] for page in pages]
     pairs(result)
     return result
@@ -189,35 +185,48 @@ def grade_files(
 def grade_rest(
     rest: Mapping[Path, tuple[str, Grade | None]],
     of: int,
-    jobs: int,
+    place: AbstractContextManager[farm.Judges],
     book: Notes,
     digests: Mapping[Path, str],
     tasks: Sequence[int],
 ) -> dict[Path, Grade]:
-    """Grade the pages that are not known yet, noting each; `of` is how many there are with the known ones.
+    """Have the pages judged that are not known yet, noting each; `of` is how many there are with the known ones.
 
-    `rest` has each page's row name, and the grade of which only `tasks` are made again.
-
-    An interrupt ends the labs at once; a work that was under way is not noted. Raises LabError when no thread is to be had.
+    `rest` has each page's row name, and the grade of which only `tasks` are made again. No more are read than can be judged.
+    An interrupt ends all at once; a work that was under way is not noted. Raises LabError where nothing can be judged.
     """
-    grades = {}
-    stop = Stop()
+    grades: dict[Path, Grade] = {}
+    waiting: dict[Future[str], Path] = {}
+    left = iter(rest)
     bar = tqdm(total=of, initial=of - len(rest), unit="work", disable=None)
-    with bar, ThreadPoolExecutor(jobs) as pool:
+
+    def graded(page: Path, grade: Grade) -> None:
+        grades[page] = grade
+        book.add(digests[page], grade)
+        bar.update()
+
+    with bar, place as judges:
         try:
-            waiting = {
-                pool.submit(grade_one, page, name=name, stop=stop, before=before, tasks=tasks): page
-                for page, (name, before) in rest.items()
-            }
-            for done in finished(waiting):
-                page = waiting[done]
-                grades[page] = done.result(0)
-                book.add(digests[page], grades[page])
-                bar.update()
-        except BaseException as error:
-            pool.shutdown(wait=False, cancel_futures=True)
-            stop.now()
-            if isinstance(error, RuntimeError) and (way_out := shortage(str(error))):
-                raise LabError("No thread can be started to grade.", words=str(error), way_out=way_out) from None
-            raise
+            while len(grades) < len(rest):
+                for page in islice(left, max(0, judges.room() - len(waiting))):
+                    name, before = rest[page]
+                    try:
+                        work = content(page)
+                    except LabkitError as error:
+                        graded(page, refused(Grade(file=name), error))
+                    else:
+                        waiting[judges.submit(name, work, before and asdict(before), tuple(tasks))] = page
+                for done in wait(waiting, timeout=TICK, return_when=FIRST_COMPLETED).done:
+                    page = waiting.pop(done)
+                    name = rest[page][0]
+                    try:
+                        grade = farm.taken(done.result(0), name)
+                    except LabError:
+                        raise
+                    except Exception as error:
+                        grade = refused(Grade(file=name), error)
+                    graded(page, grade)
+        finally:
+            for each in waiting:
+                each.cancel()
     return grades

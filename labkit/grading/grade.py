@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadInput, CourseError, LabkitError, plain, shortage, tail
-from ..homework.submission import altered, answers_in, read, unpack
+from ..homework.submission import altered, answers_in, machine_part, unpack
 from ..judge.check import Stop, check_work
 from ..judge.verdict import Verdict, Verdicts
 from ..machine.temporary import own_folder
@@ -138,30 +138,31 @@ def edits(data: dict[str, Any]) -> list[str]:
 
 
 def grade_one(
-    page: Path, *, name: str = "", stop: Stop | None = None, before: Grade | None = None, tasks: Sequence[int] = ()
+    report: bytes, *, name: str, stop: Stop | None = None, before: Grade | None = None, tasks: Sequence[int] = ()
 ) -> Grade:
-    """Grade one file, whose row is called `name`; whatever is wrong with it, or here, becomes a flag.
+    """Grade one report, whose row is called `name`; whatever is wrong with it, or here, becomes a flag.
 
     With the grade of `before` only `tasks` are judged again, and the other verdicts are kept.
     """
-    grade, began = Grade(file=name or printable(page.name)), time.monotonic()
+    grade, began = Grade(file=name), time.monotonic()
     try:
-        data = read(page)
+        data = machine_part(report, Path(name).name)
         grade.name, grade.group = printable(data["who"].get("name", "")), printable(data["who"].get("group", ""))
         grade.claimed = int(data["verdicts"]["points"])
         grade.claims = claims(data["verdicts"])
         grade.flags += edits(data)
         measure(grade, data, stop, before, tasks)
-    except BadInput as error:
-        grade.flags.append(printable(f"{error.tried} {error.words} {error.way_out}"))
     except Exception as error:  # one bad file, or one bad minute of this machine, never stops the others
-        not_measured(grade, error)
+        refused(grade, error)
     grade.seconds = time.monotonic() - began
     return grade
 
 
-def not_measured(grade: Grade, error: Exception) -> None:
-    """Say in the row that nothing could be measured, and what to do."""
+def refused(grade: Grade, error: Exception) -> Grade:
+    """Say in the row why it has no grade: after BadInput it is no report, else nothing could be measured, and what to do."""
+    if isinstance(error, BadInput):
+        grade.flags.append(printable(f"{error.tried} {error.words} {error.way_out}"))
+        return grade
     grade.state = NOT_MEASURED
     if isinstance(error, LabkitError):
         words, way_out = f"{error.tried} {tail(error.words, 3)}", error.way_out
@@ -169,6 +170,7 @@ def not_measured(grade: Grade, error: Exception) -> None:
         words, way_out = f"{type(error).__name__}: {error}", "tell who looks after labkit"
     way_out = shortage(words) or way_out
     grade.flags.append(f"could not be graded here: {printable(words)} (way out: {printable(way_out)}; {AGAIN})")
+    return grade
 
 
 def measure(

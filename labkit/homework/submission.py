@@ -137,33 +137,42 @@ def read(page: Path) -> dict[str, Any]:
 
     Raises BadInput, which says what is wrong with the file, and CourseError when it cannot be read here.
     """
+    return machine_part(content(page), page.name)
+
+
+def content(page: Path) -> bytes:
+    """The bytes of the file `page`. Raises BadInput where it can be no report, and CourseError where it cannot be read here."""
     try:
         if page.exists() and not page.is_file():  # reading a pipe would wait for ever
             raise BadInput(f"{page.name} cannot be read as a report: it is no file.")
         size = page.stat().st_size
         if size > MAX_PAGE:
             raise BadInput(f"{page.name} has {size:,} bytes; a report has {MAX_PAGE:,} at the most.")
-        data = page.read_bytes()
+        return page.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         words = str(error)
         way_out = shortage(words) or "look at its name and at who may read it"
         raise CourseError(f"{page.name} cannot be read as a report.", words=words, way_out=way_out) from None
+
+
+def machine_part(data: bytes, name: str) -> dict[str, Any]:
+    """The machine part of a report that is called `name`. Raises BadInput, which says what is wrong with it."""
     if data[:4] in ARCHIVES:
-        raise BadInput(f"{page.name} cannot be read as a report: it is an archive.", way_out="unpack it, and grade the folder")
+        raise BadInput(f"{name} cannot be read as a report: it is an archive.", way_out="unpack it, and grade the folder")
     try:
         text = data.decode()
     except UnicodeError as error:
-        raise BadInput(f"{page.name} cannot be read as a report.", words=str(error)) from None
+        raise BadInput(f"{name} cannot be read as a report.", words=str(error)) from None
     blocks = ELEMENT.findall(text)
     if len(blocks) != 1 or not blocks[0][1]:
         found = f"{len(blocks)} machine parts" if len(blocks) > 1 else "no whole machine part"
-        raise BadInput(f"{page.name} holds {found}: it is not a report of labkit, or it is cut off.")
+        raise BadInput(f"{name} holds {found}: it is not a report of labkit, or it is cut off.")
     try:
-        machine_part = parsed(blocks[0][0])
+        part = parsed(blocks[0][0])
     except (ValueError, RecursionError) as error:
-        raise BadInput(f"The machine part of {page.name} is broken.", words=str(error)[:500]) from None
-    check_shape(machine_part, page.name)
-    return dict(machine_part)
+        raise BadInput(f"The machine part of {name} is broken.", words=str(error)[:500]) from None
+    check_shape(part, name)
+    return dict(part)
 
 
 def parsed(block: str) -> Any:

@@ -37,10 +37,11 @@ def test_public_names_are_those_of_the_modules() -> None:
 
 
 def test_importing_labkit_loads_nothing_heavy() -> None:
-    """`import labkit` alone costs nothing: pandas and pyshark come with their first use."""
-    code = "import sys, labkit; print(sorted({'pandas', 'pyshark', 'execnet', 'matplotlib'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    """`import labkit` alone costs nothing: pandas and pyshark come with their first use, and Dask with a grading on a cluster."""
+    for module, heavy in (("labkit", {"pandas", "pyshark", "execnet", "matplotlib"}), ("labkit.grading.batch", {"distributed"})):
+        code = f"import sys, labkit.cli, {module}; print(sorted({heavy} & set(sys.modules)))"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == "[]"
 
 
 TOP = Path(labkit.__file__).parents[1]

@@ -389,11 +389,11 @@ def test_wheel_without_notebooks_says_so(
 
 def test_edition_is_of_the_programs_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another nginx, and another file of labkit that is no Python, make another judge: its notes are not taken."""
-    from labkit.grading import batch
+    from labkit.grading import farm
 
     (tmp_path / "nginx").write_text("#!/bin/sh\n# 1.22")
     (tmp_path / "nginx").chmod(0o755)
-    monkeypatch.setattr(batch, "PATH", str(tmp_path))
+    monkeypatch.setattr(farm, "PATH", str(tmp_path))
     edition.cache_clear()
     before = edition()
     (tmp_path / "nginx").write_text("#!/bin/sh\n# 1.28")
