@@ -19,6 +19,7 @@ IMAGE = os.environ.get("COURSE_IMAGE", "labkit")
 NETWORK = os.environ.get("COURSE_NETWORK", "course")
 TEACHERS = set(os.environ.get("COURSE_TEACHERS", "teacher").split(","))
 IDLE = int(os.environ.get("COURSE_IDLE", "3600"))  # seconds without a key or a click, after which a container is removed
+LOOK = max(IDLE // 6, 5)  # how often the hub looks for such, and what is done in a container is told it, seconds
 # Each learner has a user id of their own, and with it files in the exchange that are theirs; the group is the image's.
 FIRST_UID, GROUP = 20_000, 0
 HOME = "/home/jovyan"
@@ -59,8 +60,9 @@ def prepare(spawner: Any) -> None:
         str(HERE / "nbgrader_config.py"): {"bind": "/etc/jupyter/nbgrader_config.py", "mode": "ro"},
     }
     spawner.volumes = volumes
-    spawner.environment = {"USER": name, "LOGNAME": name, **({"JUPYTER_CONFIG_PATH": ""} if teaches else {})}
+    spawner.environment = {"USER": name, "LOGNAME": name, "JUPYTERHUB_ACTIVITY_INTERVAL": str(min(LOOK, 300))}
     if teaches:
+        spawner.environment["JUPYTER_CONFIG_PATH"] = ""
         spawner.mem_limit = "4G"  # grades several works at once
         os.chown(DATA / "edition", uid, GROUP)
 
@@ -100,11 +102,14 @@ c.DockerSpawner.extra_host_config = {
 c.Spawner.start_timeout = 300
 c.Spawner.http_timeout = 300
 
-# Containers in which nobody has done anything for a while are removed; the work is in the volume.
+# Containers in which nobody has done anything for a while are removed; the work is in the volume. By itself JupyterHub hears of
+# what is done every five minutes, and a container in use would be removed where COURSE_IDLE is shorter.
+c.JupyterHub.last_activity_interval = min(LOOK, 300)
+c.JupyterHub.activity_resolution = min(LOOK, 30)
 c.JupyterHub.services = [
     {
         "name": "idle-culler",
-        "command": [sys.executable, "-m", "jupyterhub_idle_culler", f"--timeout={IDLE}", f"--cull-every={max(IDLE // 6, 5)}"],
+        "command": [sys.executable, "-m", "jupyterhub_idle_culler", f"--timeout={IDLE}", f"--cull-every={LOOK}"],
     }
 ]
 c.JupyterHub.load_roles = [

@@ -78,10 +78,12 @@ class Hub:
         return seen.split()
 
     def close(self) -> None:
-        """Stop it and its containers."""
+        """Stop it and its containers, and remove the homes: an engine that is kept would give them to others' user ids."""
         self._process.terminate()
         self._process.wait(60)
         self._log.close()
         for name in self.containers():
             self.engine.docker("rm", "-f", name)
+        for name in self.engine.docker("volume", "ls", "-q", "--filter", "name=^course-").stdout.split():
+            self.engine.docker("volume", "rm", name)
         self.engine.docker("network", "rm", "course", check=False)

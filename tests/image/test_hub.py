@@ -26,7 +26,7 @@ from .hub import TEACHER, Hub, install
 
 LEARNERS = ("ada", "boris", "chen")
 PASSWORD = "of-this-test-0nly"
-IDLE = 20  # seconds
+IDLE = 30  # seconds
 FIRST_UID = 20_000  # binder/hub/jupyterhub_config.py
 
 
