@@ -113,6 +113,7 @@ Linux that can do what the notebook needs | unit/machine/choose::first_that unit
 Seen on Debian's kernels | kernels/kernels::course_on
 Seen with Debian 12's | fresh/fresh::the_two_commands lab/candidates::candidate_opens
 Seen on Debian 12 and 13 | fresh/fresh::the_two_commands lab/candidates::candidate_opens
+Seen on 6.18, in Docker's | image/image::doctor lab/candidates::candidate_opens
 | bubblewrap + User-Mode Linux (`uml`) | lab/candidates::candidate_opens lab/candidates::user_mode_linux_has lab/refused::running_kernel_has
 | Landlock + User-Mode Linux | lab/candidates::candidate_opens lab/refused::user_namespaces_forbidden lab/refused::seccomp_filter
 From Linux 5.13 on | unit/machine/choose::candidates_come
