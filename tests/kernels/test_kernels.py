@@ -43,29 +43,28 @@ MARK = "@step"
 Boots = dict[str, tuple[list[Step], "Future[list[bool]]"]]
 
 
-def lab_tests(files: list[str]) -> Step:
-    """The tests of these files that a machine without IPVS skips. A skipped one is a failure here: no other run would run it.
-
-    What fails is run once more, and that is said, as beside other works (tests/run.py).
-    """
-    pytest = f"{PYTHON} -m pytest -o cache_dir=/tmp/cache -q -rs --durations=8 -m {MARKER}"
-    command = (
-        f"{pytest} {' '.join(files)} >/tmp/tests 2>&1; code=$?; tail -n 40 /tmp/tests; "
-        'if [ $code = 1 ]; then echo "what failed is run once more"; '
-        f"{pytest} --last-failed {' '.join(files)} >/tmp/again 2>&1; code=$?; tail -n 40 /tmp/again; fi; "
-        "! grep -q ' skipped' /tmp/tests && exit $code"
+def twice(command: str, again: str = "") -> str:
+    """Run pytest, and what failed once more, with the option `again`; that is said, as beside other works (tests/run.py)."""
+    return (
+        f"{command} >/tmp/tests 2>&1; code=$?; tail -n 40 /tmp/tests; "
+        f'if [ $code = 1 ]; then echo "what failed is run once more"; '
+        f"{command} {again} >/tmp/again 2>&1; code=$?; tail -n 40 /tmp/again; fi; "
     )
-    return "lab tests", command
+
+
+def lab_tests(files: list[str]) -> Step:
+    """The tests of these files that a machine without IPVS skips. A skipped one is a failure here: no other run would run it."""
+    pytest = f"{PYTHON} -m pytest -o cache_dir=/tmp/cache -q -rs --durations=8 -m {MARKER} {' '.join(files)}"
+    return "lab tests", f"{twice(pytest, '--last-failed')} ! grep -q ' skipped' /tmp/tests && exit $code"
 
 
 def notebook(name: str) -> Step:
-    """A notebook as it is in the checkout, in a copy, by nbval."""
-    command = (
-        "cp -rn notebooks /tmp && "
+    """A notebook as it is in the checkout, in a copy, by nbval, which gives a kernel ten seconds for its first answer."""
+    pytest = (
         f"{PYTHON} -m pytest -p no:cacheprovider -q --rootdir=/tmp/notebooks --nbval-lax --nbval-current-env "
         f"--nbval-cell-timeout=600 /tmp/notebooks/{name}.ipynb"
     )
-    return f"notebook {name[0]}", command
+    return f"notebook {name[0]}", f"cp -rn notebooks /tmp && {{ {twice(pytest)} exit $code; }}"
 
 
 def steps_of(test: str, name: str, who: str, part: int | None = None) -> list[Step]:
