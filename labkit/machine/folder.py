@@ -114,6 +114,8 @@ def fill_etc(etc: Path) -> None:
     for folder in EMPTY:
         (etc / folder).mkdir(parents=True, exist_ok=True)
     (etc / DEFAULT_SITE[0]).symlink_to(DEFAULT_SITE[1])
+    for link in Path("/usr/lib").glob("python3.*/sitecustomize.py"):  # Debian's leads to /etc/python3.*
+        (etc / link.parent.name).symlink_to("python3")
     for path in etc.rglob("*"):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path.parent.name == "init.d" else 0o644)

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.lab
 
 NOBODY = "setpriv --reuid=65534 --regid=65534 --clear-groups"
 LISTEN = "python3 -c 'import socket; [socket.create_server((\"127.0.0.1\", port)) for port in (53, 80, 8888)]'"
+LAZY = "/usr/bin/python3 -c 'import http.server, sys; print(\"_ssl\" in sys.modules); import ssl; print(ssl.SSLContext)'"
 # What a learner finds there: a command and all that it prints.
 FINDS = {
     "the learner is root": ("id -u", "0\n"),
@@ -36,6 +37,10 @@ FINDS = {
     "its folders are its own": (
         "touch /etc/x /tmp/x /run/x /var/x /var/log/nginx/x /var/lib/misc/x && rm /etc/x /tmp/x /run/x /var/x; stat -c %a /tmp",
         "1777\n",
+    ),
+    "http.server comes without ssl, which is there for whoever uses it": (
+        LAZY,
+        "False\n<class 'ssl.SSLContext'>\n",
     ),
     "programs and labkit cannot be changed by a slip": (
         "for at in /usr/bin /usr/lib /opt/labkit/labkit /opt/site-packages; do touch $at/x 2>/dev/null && echo $at; done; true",
