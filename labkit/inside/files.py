@@ -46,13 +46,15 @@ def listing(path: str) -> list[str] | None:
         return None
 
 
-def copy_tree(source: str, to: str) -> None:
-    """Copy what is in a folder: files and folders with their modes and times, links as links. Raises OSError.
+def copy_tree(source: str, to: str, *but: str) -> None:
+    """Copy all in a folder `but` these names: files and folders with their modes and times, links as links. Raises OSError.
 
     Without a program: on User-Mode Linux one that is started takes longer than the copy of a work.
     """
     os.makedirs(to, exist_ok=True)
     for entry in os.scandir(source):
+        if entry.name in but:
+            continue
         target, found = f"{to}/{entry.name}", entry.stat(follow_symlinks=False)
         if entry.is_symlink():
             os.symlink(os.readlink(entry.path), target)

@@ -2,6 +2,7 @@
 
 import codecs
 import contextlib
+import ctypes
 import errno
 import os
 import select
@@ -11,6 +12,8 @@ import threading
 import time
 from collections.abc import Generator, Iterable
 from typing import IO
+
+from .files import copy_tree, write
 
 CHUNK = 65536
 # The errors of a program that cannot be run, as against a machine that is short of something (execve(2)).
@@ -221,6 +224,29 @@ def status(pid: int) -> dict[str, str]:
 # Where the guest's groups are (machine/view.py); here, because importing the view costs a guest 0.05 s.
 GROUPS = "/sys"
 INNER, KEPT, STILL = f"{GROUPS}/cell/inner", f"{GROUPS}/cell/kept", f"{GROUPS}/cell/still"
+
+
+def prepare_cell(settings: dict[str, str], rules: str, policy: str, etc: str, links: str) -> None:
+    """Prepare for what runs in the cell (machine/cell.py), once a lab: its group, the kernel's `settings`, its own /etc, `etc`.
+
+    Of /etc the folder `links` stays empty. The compiled `rules` are loaded where the file is, by a file system at `policy`.
+    Without programs: each that is started takes User-Mode Linux longer. Raises OSError.
+    """
+    if os.path.isdir(etc):
+        return
+    mount = ctypes.CDLL(None, use_errno=True).mount
+    for place, kind in ((GROUPS, b"cgroup2"), *([(policy, b"securityfs")] if os.path.exists(rules) else [])):
+        os.makedirs(place)
+        if mount(b"cell", place.encode(), kind, 0, None):
+            raise OSError(ctypes.get_errno(), f"{place} cannot be mounted")
+    os.makedirs(INNER)
+    for file, text in settings.items():
+        write(file, text)
+    if os.path.exists(rules):
+        with open(rules, "rb") as compiled, open(f"{policy}/apparmor/.replace", "wb", buffering=0) as kernel:
+            kernel.write(compiled.read())
+    os.makedirs(f"{etc}/{links}")
+    copy_tree("/etc", etc, links)
 
 
 def keep_only(pids: Iterable[int], still: Iterable[int]) -> None:

@@ -14,7 +14,7 @@ from ..inside import judge, processes, recorder, sockets, typed
 from ..inside.processes import OUTPUT_LIMIT
 from ..inside.typed import BEGIN, END, ENDS, FIELD
 from ..lab import Lab, Result
-from ..machine.cell import cell_command
+from ..machine.cell import PREPARATION, cell_command
 from ..machine.link import SLACK, P, T, finish
 from ..machine.view import BIN, HOME
 from .cause import Line, cause, words_for_evidence
@@ -156,7 +156,9 @@ class Bench:
         """Run a script of the home as it was typed, and return what each line printed, and how it ended when not well."""
         script = self.script_lines(name)
         command = shell_of(name, script)
-        command = command if self.lab.linux == "host" else cell_command(command, trusted=self.lab.trusted)
+        if self.lab.linux != "host":
+            self.call(processes.prepare_cell, *PREPARATION)
+            command = cell_command(command, trusted=self.lab.trusted)
         said: list[str] = []
         stream = self.lab.stream(typed.run, SCRIPT_TIMEOUT + SLACK, command, SCRIPT_TIMEOUT, HOME, OUTPUT_LIMIT)
         how = finish(stream, said.append)

@@ -14,7 +14,7 @@ import subprocess
 from pathlib import Path
 
 from ..errors import LabError
-from ..inside.processes import GROUPS
+from ..inside.processes import GROUPS, INNER
 from .landlock import seccomp_filter
 from .view import BIN, FOLDER, HOME, OPEN_OPT, PATH, PYTHON, USR_LINKS
 
@@ -41,9 +41,8 @@ FEATURES = "/usr/share/apparmor-features/features"
 MEMFD_CREATE = 319  # arch/x86/entry/syscalls/syscall_64.tbl
 # In the lab's root folder, which the cell does not see.
 ETC, POLICY = "/cell-etc", "/cell-policy"
-# Of /etc all but this, hundreds of links, is copied; by tar, because cp -a takes two folders of different file systems that have
-# the same number for one, and /etc is made of two.
-ALTERNATIVES = "/alternatives"
+# Of /etc all but this, hundreds of links, is copied.
+ALTERNATIVES = "alternatives"
 SHARED = (HOME, "/tmp", "/run", "/var")
 # What root needs to set up networks and services, and no more (capabilities(7)).
 CAPABILITIES = (
@@ -52,27 +51,21 @@ CAPABILITIES = (
 )  # fmt: skip
 # Processes and threads, and bytes of memory with the files in it, of a guest that has 512 MB.
 MAX_PROCESSES, MAX_MEMORY = 256, 256 * 1024 * 1024
-# The first command makes the group; the processes are one level below the limits, and the first to go when memory is short.
+# What `processes.prepare_cell` makes and sets before the first command.
+PREPARATION = (
+    {
+        f"{GROUPS}/cgroup.subtree_control": "+pids +memory +cpu",
+        f"{GROUPS}/cell/pids.max": str(MAX_PROCESSES),
+        f"{GROUPS}/cell/memory.max": str(MAX_MEMORY),
+        "/proc/sys/user/max_user_namespaces": "0",
+        "/proc/sys/kernel/yama/ptrace_scope": "3",
+    },
+    f"{FOLDER}/{PROFILE}", POLICY, ETC, ALTERNATIVES,
+)  # fmt: skip
+# The processes are one level below the limits, and the first to go when memory is short.
 ENTER = f"""\
 set -e
-if ! [ -d {ETC} ]; then
-    mkdir -p {GROUPS}
-    mount -t cgroup2 cell {GROUPS}
-    echo '+pids +memory +cpu' >{GROUPS}/cgroup.subtree_control
-    mkdir -p {GROUPS}/cell/inner
-    echo {MAX_PROCESSES} >{GROUPS}/cell/pids.max
-    echo {MAX_MEMORY} >{GROUPS}/cell/memory.max
-    echo 0 >/proc/sys/user/max_user_namespaces
-    echo 3 >/proc/sys/kernel/yama/ptrace_scope
-    if [ -e {FOLDER}/{PROFILE} ]; then
-        mkdir -p {POLICY}
-        mount -t securityfs securityfs {POLICY}
-        cat {FOLDER}/{PROFILE} >{POLICY}/apparmor/.load
-    fi
-    mkdir -p {ETC}{ALTERNATIVES}
-    tar -C /etc --exclude=.{ALTERNATIVES} --hard-dereference -c . | tar -C {ETC} -xp
-fi
-echo $$ >{GROUPS}/cell/inner/cgroup.procs
+echo $$ >{INNER}/cgroup.procs
 echo 1000 >/proc/$$/oom_score_adj
 if [ -e {FOLDER}/{FILTER} ]; then exec 9<{FOLDER}/{FILTER}; fi
 exec "$@"
@@ -103,7 +96,7 @@ def write_rules(folder: Path) -> None:
 
 
 def cell_command(command: list[str], *, trusted: bool = False) -> list[str]:
-    """`command` in a cell; its processes in the background go on when it ends.
+    """`command` in a cell that is prepared; its processes in the background go on when it ends.
 
     One that is `trusted` runs in a lab of the learner's own, for which nobody has written rules (`write_rules`).
     """
@@ -113,7 +106,7 @@ def cell_command(command: list[str], *, trusted: bool = False) -> list[str]:
         *(*keep, "--setenv", "HOME", HOME),
         *("--ro-bind", "/usr", "/usr", *USR_LINKS, *OPEN_OPT, "--ro-bind", BIN, BIN, "--ro-bind-try", PYTHON, PYTHON),
         *("--bind", ETC, "/etc"),
-        *("--ro-bind-try", f"/etc{ALTERNATIVES}", f"/etc{ALTERNATIVES}"),
+        *("--ro-bind-try", f"/etc/{ALTERNATIVES}", f"/etc/{ALTERNATIVES}"),
         *(part for place in SHARED for part in ("--bind", place, place)), "--dir", GROUPS, "--dev", "/dev", "--proc", "/proc",
         *("--ro-bind", "/proc/cpuinfo", "/proc/cpuinfo"),
         *("--ro-bind", "/proc/sys", "/proc/sys", "--bind", "/proc/sys/net", "/proc/sys/net", "--chdir", HOME, "--"),

@@ -17,10 +17,11 @@ from works import right
 
 from labkit.grading.batch import grade_files
 from labkit.homework.submission import as_block, build
+from labkit.inside.processes import prepare_cell
 from labkit.judge.check import check_work
 from labkit.judge.verdict import BY_HAND, Verdicts
 from labkit.lab import Lab
-from labkit.machine.cell import cell_command
+from labkit.machine.cell import PREPARATION, cell_command
 
 from .helpers import eventually
 
@@ -141,6 +142,7 @@ def test_close_ends_a_raging_guest(teacher: Teacher, tmp_path: Path) -> None:
     bomb = "trap '' TERM HUP INT; f() { setsid sh -c : & f | f & }; f"
     lab = Lab("raging", home=tmp_path / "home", current=False, trusted=False)
     try:
+        lab.call(prepare_cell, *PREPARATION)
         lab.start(cell_command(["sh", "-c", bomb]), name="bomb")
         eventually(lambda: len(teacher.processes()) > 60, "the bomb to rage")
     finally:

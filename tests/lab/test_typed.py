@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from labkit.inside import judge
+from labkit.inside.processes import prepare_cell
 from labkit.inside.typed import run
 from labkit.judge.bench import lines_of, shell_of
 from labkit.judge.cause import Line
 from labkit.lab import Lab
-from labkit.machine.cell import cell_command
+from labkit.machine.cell import PREPARATION, cell_command
 from labkit.machine.view import HOME
 
 pytestmark = pytest.mark.lab
@@ -29,7 +30,10 @@ def typed(lab: Lab, script: str, *, timeout: float = 40.0) -> tuple[list[Line], 
     Path(lab.home, "task.sh").write_text(script)
     command = shell_of("task.sh", script.splitlines())
     said: list[str] = []
-    stream = lab.stream(run, 90, command if lab.linux == "host" else cell_command(command, trusted=True), timeout, HOME, 100_000)
+    if lab.linux != "host":
+        lab.call(prepare_cell, *PREPARATION)
+        command = cell_command(command, trusted=True)
+    stream = lab.stream(run, 90, command, timeout, HOME, 100_000)
     try:
         while True:
             said.append(next(stream))
