@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import errno
 import http.client
 import os
 import re
@@ -9,9 +10,9 @@ import signal
 import socket
 import stat
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psutil
@@ -182,8 +183,9 @@ def end_helpers(program_name: str, ports: Iterable[int] = ()) -> None:
         for pid in members(KEPT):
             try:
                 forbid_programs(pid)
-            except OSError:
-                if status(pid):  # one that has ended meanwhile runs nothing
+            except OSError as error:
+                # One that has ended meanwhile runs nothing, nor does one that is just ending: that has no mounts (EINVAL).
+                if error.errno not in (errno.ENOENT, errno.EINVAL) and status(pid):
                     raise
         return
     for pid in above:
@@ -221,23 +223,22 @@ def forbid_programs(pid: int) -> None:
     """
 
     def forbid() -> None:
-        checked(libc.unshare(CLONE_FS))  # a thread may enter mounts of its own only without sharing the current folder
-        with open(f"/proc/{pid}/ns/mnt") as namespace:
-            checked(libc.setns(namespace.fileno(), 0))
-        for place in places:
-            checked(libc.mount(None, place.encode(), None, REMOUNT_NOEXEC, None))
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/ns/mnt") as namespace:
+            # A thread may enter mounts of its own only without sharing the current folder.
+            failed = libc.unshare(CLONE_FS) or libc.setns(namespace.fileno(), 0)
+            if not failed and not any(libc.mount(None, place.encode(), None, REMOUNT_NOEXEC, None) for place in places):
+                forbidden.set()
 
-    def checked(code: int) -> None:
-        if code:
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-
-    libc = ctypes.CDLL(None, use_errno=True)
+    libc, forbidden = ctypes.CDLL(None), threading.Event()
     with open(f"/proc/{pid}/mountinfo") as file:  # proc(5): the place, its options, …, -, the kind
         rows = [line.split() for line in file]
     places = [row[4] for row in rows if {"rw", "nodev"} <= set(row[5].split(",")) and "noexec" not in row[5].split(",")]
     if places:
-        with ThreadPoolExecutor(1) as thread:
-            thread.submit(forbid).result(HANDOVER)
+        thread = threading.Thread(target=forbid, daemon=True)
+        thread.start()
+        thread.join(HANDOVER)
+        if not forbidden.is_set():
+            raise OSError(f"what processes that share the mounts of {pid} can write to can still be run")
 
 
 def parents(pid: int) -> list[psutil.Process]:

@@ -7,18 +7,14 @@ terminal back, and then goes on in the background.
 
 import codecs
 import contextlib
-import fcntl
 import os
-import pty
 import re
 import signal
 import socket
 import struct
 import subprocess
-import termios
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from .processes import CHUNK, DRAIN_PAUSE, KILL_TIMEOUT, Child
@@ -59,6 +55,9 @@ SOCK_DIAG, BY_FAMILY, DUMP, NLMSG_ERROR, NLMSG_DONE, TCP_LISTEN = 4, 20, 0x301, 
 NETLINK, INODE = struct.Struct("=IHHII"), 68
 # The first port of clients' UDP sockets (ip(7), ip_local_port_range).
 EPHEMERAL = 32768
+# Runs a command as the leader of a session whose terminal is the first one that it opens (tty_ioctl(4)). To let the agent's own
+# child do that would copy the agent, which takes User-Mode Linux longer than this shell.
+IN_TERMINAL = ("/bin/sh", "-c", ': <"$0" && exec "$@"')
 # How long a shell may take to have its terminal back, seconds.
 GRACE = 2.0
 # The code that a shell gives a program that was stopped (128 + the number of the signal).
@@ -97,16 +96,13 @@ def run(argv: list[str], timeout: float, cwd: str, limit: int, cancel_fd: int = 
         terminal.close()
 
 
-@dataclass
 class Foreground:
     """The process group that has the terminal: since when, what was last seen of it, and since when that has not changed."""
 
-    group: int
-    since: float
-    looked: float = 0.0
-    again: float = 0.0
-    seen: object = None
-    quiet: float = 0.0
+    def __init__(self, group: int, since: float) -> None:
+        self.group, self.since = group, since
+        self.looked = self.again = self.quiet = 0.0
+        self.seen: object = None
 
 
 class Process(NamedTuple):
@@ -126,12 +122,12 @@ class Terminal(Child):
         """Start it. Raises OSError when it cannot be."""
         self._announces = "--rcfile" in argv
         self._endless = endless(os.path.join(cwd, argv[-1])) if self._announces else set()
-        self._master, self._slave = pty.openpty()
+        self._master, self._slave = os.openpty()
         os.set_blocking(self._master, False)
         try:
             process = subprocess.Popen(
-                argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0,
-                start_new_session=True, preexec_fn=lambda: fcntl.ioctl(self._slave, termios.TIOCSCTTY, 0),
+                [*IN_TERMINAL, os.ttyname(self._slave), *argv], cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, bufsize=0, start_new_session=True,
             )  # fmt: skip
         except BaseException:
             os.close(self._master)

@@ -6,6 +6,8 @@ User-Mode Linux. Nothing of the user's own is in it but the lab's home.
 
 from __future__ import annotations
 
+import compileall
+import functools
 import importlib.util
 import os
 import sys
@@ -61,8 +63,15 @@ class View:
         return replace(self, python=self.python and PYTHON, site=SITE, labkit=f"{LABKIT}/labkit", folder=FOLDER, home=HOME)
 
 
+@functools.cache
+def compile_inside() -> None:
+    """Compile what the agent imports, which else each lab would do again (where PYTHONDONTWRITEBYTECODE is set), if it can be."""
+    compileall.compile_dir(Path(__file__).parents[1] / "inside", quiet=2)
+
+
 def view_of(folder: LabFolder, *, copy_home: bool = False) -> View:
     """The view of the lab in `folder`, for the Python that runs now; with `copy_home`, on a copy of its home."""
+    compile_inside()
     executable = Path(os.path.realpath(sys.executable))
     prefix = Path(os.path.realpath(sys.base_prefix))
     below_usr = prefix.is_relative_to("/usr")
@@ -127,15 +136,6 @@ def environment(home: str = HOME) -> list[str]:
     return ["--clearenv", *(part for name, value in values.items() for part in ("--setenv", name, value))]
 
 
-def agent_command(view: View) -> list[str]:
-    """The command that starts the agent inside the view.
-
-    A Python that is moved to /opt/python finds its own shared libraries by LD_LIBRARY_PATH, which the agent forgets again.
-    """
-    moved = ["env", f"LD_LIBRARY_PATH={PYTHON}/lib"] if view.python else []
-    return [*moved, view.interpreter, "-I", "-S", f"{LABKIT}/labkit/machine/agent.py", SITE, LABKIT]
-
-
 def reading_command(command: list[str]) -> list[str]:
     """`command` on the running kernel with the system's programs and its standard input, and neither other files nor a network.
 
@@ -160,10 +160,13 @@ def reading_command(command: list[str]) -> list[str]:
 def machine_arguments(view: View) -> list[str]:
     """What bubblewrap is told, after the options that make the namespaces, to run the agent in the view.
 
-    The instruments of a lab with a copied home have the lab's folder for theirs: a work's ~/.curlrc is not for them.
+    The instruments of a lab with a copied home have the lab's folder for theirs: a work's ~/.curlrc is not for them. A Python
+    that is moved to /opt/python finds its own shared libraries by LD_LIBRARY_PATH, which the agent forgets again.
     """
+    agent = [view.interpreter, "-I", "-S", f"{LABKIT}/labkit/machine/agent.py", SITE, LABKIT]
     return [
         *("--unshare-net", "--unshare-pid", "--unshare-uts", "--unshare-ipc", "--cap-add", "ALL", "--hostname", "lab"),
         *("--die-with-parent", "--new-session", "--chdir", HOME),
-        *environment(FOLDER if view.copy_home else HOME), *machine_files(view), "--", *agent_command(view),
+        *environment(FOLDER if view.copy_home else HOME), *machine_files(view),
+        *(("--setenv", "LD_LIBRARY_PATH", f"{PYTHON}/lib") if view.python else ()), "--", *agent,
     ]  # fmt: skip
