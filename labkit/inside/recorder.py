@@ -1,54 +1,63 @@
 """Backends that remember what they were asked: they take a port's place while a balancer in front of it is judged."""
 
+import contextlib
+import errno
 import socket
-import socketserver
+import struct
 import threading
 import time
 from typing import Any
 
 END, LIMIT = b"\r\n\r\n", 65536
 # For a request to come once its connection is there, seconds.
-PATIENCE = 2.0
+PATIENCE = 2
 
 
-class Recorder(socketserver.TCPServer):
+class Recorder:
     """A server whose page names its port, and which keeps every request that it received.
 
-    One thread, one request a connection, and no more of HTTP than a balancer needs: the standard library's server takes
-    several times as long for a request, and a check sends hundreds.
+    One thread, one request a connection, and no more of HTTP than a balancer needs, in four system calls a request: the
+    standard library's server takes several times as long, and a check sends hundreds.
     """
 
-    allow_reuse_address = True
-    request_queue_size = 128
-
     def __init__(self, port: int) -> None:
-        super().__init__(("0.0.0.0", port), Handler)
+        """Begin to serve. Raises OSError."""
         self.requests: list[dict[str, Any]] = []
         page = f"recorder {port}\n"
-        self.answer = f"HTTP/1.0 200 OK\r\nContent-Length: {len(page)}\r\n\r\n{page}".encode()
+        self._answer = f"HTTP/1.0 200 OK\r\nContent-Length: {len(page)}\r\n\r\n{page}".encode()
+        self.socket = socket.create_server(("0.0.0.0", port), backlog=128)
+        # The kernel's own limit, which the connections inherit (socket(7)).
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", PATIENCE, 0))
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
 
-    def handle_error(self, *_args: object) -> None:
-        """Say nothing of a client that went away."""
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, (client, _) = self.socket.accept()
+            except OSError as error:
+                if error.errno == errno.EINVAL:  # it listens no more
+                    return
+                continue  # nobody came in time, or who did is gone
+            with connection, contextlib.suppress(OSError):
+                self._handle(connection, client)
 
-
-class Handler(socketserver.BaseRequestHandler):
-    """Answers every request with the recorder's page."""
-
-    server: Recorder
-
-    def handle(self) -> None:
+    def _handle(self, connection: socket.socket, client: str) -> None:
         """Remember the request and answer it; one that does not come in time is none."""
-        self.request.settimeout(PATIENCE)
         text = b""
         while END not in text:
-            part = self.request.recv(LIMIT)
+            part = connection.recv(LIMIT)
             if not part or len(text) > LIMIT:
                 return
             text += part
         row = request(text[: text.index(END)].decode("latin-1"))
-        row.update(time=time.time(), client=self.client_address[0])
-        self.server.requests.append(row)
-        self.request.sendall(self.server.answer)
+        self.requests.append(row | {"time": time.time(), "client": client})
+        connection.sendall(self._answer)
+
+    def stop(self) -> None:
+        """Stop listening; what was accepted is answered."""
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
 
 
 def request(head: str) -> dict[str, Any]:
@@ -66,8 +75,7 @@ def start(port: int) -> None:
     """Start a recorder on `port` of every address. Raises OSError when the port is taken."""
     if port in _held:
         _held.pop(port).close()
-    recorder = _running[port] = Recorder(port)
-    threading.Thread(target=recorder.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    _running[port] = Recorder(port)
 
 
 def stop(port: int) -> None:
@@ -77,9 +85,8 @@ def stop(port: int) -> None:
     again). Without SO_REUSEADDR the kernel refuses the port to everybody else (socket(7)).
     """
     recorder = _running.pop(port)
-    recorder.shutdown()
     recorder.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
-    recorder.socket.shutdown(socket.SHUT_RDWR)
+    recorder.stop()
     _held[port] = recorder.socket
 
 

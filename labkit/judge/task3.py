@@ -5,7 +5,7 @@ from typing import Any
 
 from ..errors import WaitTimeout
 from ..inside import ipvs, judge, recorder, sockets
-from ..measure.counters import counters, settled
+from ..measure.counters import settled
 from .bench import BACKENDS, Bench
 from .evidence import request_rows
 from .verdict import Finding, check, could_not_run, failed, passed
@@ -96,8 +96,8 @@ def shown(servers: list[dict[str, Any]]) -> str:
 
 def entries(bench: Bench) -> int:
     """How many connections to the service the kernel remembers; this does not lag, and old ones are forgotten (ipvsadm --set)."""
-    table = counters(bench.lab, SERVICE)
-    return int((table["active"] + table["inactive"]).sum())
+    rows = [row for row in bench.call(ipvs.table) if row["address"] == SERVICE]
+    return sum(server["active"] + server["inactive"] for row in rows for server in row["servers"])
 
 
 def zero(bench: Bench) -> None:

@@ -246,8 +246,8 @@ def choose(needs: Iterable[str], folder: LabFolder, *, trusted: bool = True) -> 
     wanted, attempts = all_needs(needs), []
     queue = [(linux, wanted) for linux in (candidates() if trusted else [kind(copy_home=True) for kind in FOR_OTHERS])]
     for linux, asked in queue:
-        # On a Linux of its own the lab's root may change its user anyway, and its kernel is known to have the schedulers.
-        tried = [need for need in asked if need not in ("users", "schedulers") or linux.name == "host"]
+        # On a Linux of its own the lab's root may change its user anyway, and its kernel is known to have these.
+        tried = [need for need in asked if need not in ("users", "dummy", "schedulers") or linux.name == "host"]
         result, opened = attempt(linux, folder, tried, stop_early=True)
         if opened:
             return opened

@@ -38,7 +38,7 @@ def settled(lab: Lab, conns: int | None = None, *, service: str | None = None, t
 
     Columns as `counters`. Raises WaitTimeout when `conns` are not reached; its words are the last counters.
     """
-    last, since = counters(lab, service), time.monotonic()
+    last, since = pd.DataFrame(columns=COLUMNS), time.monotonic()
 
     def enough() -> bool:
         nonlocal last, since
