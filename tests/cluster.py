@@ -37,10 +37,10 @@ class Cluster:
                 [*DEFAULT_SIGNALS, sys.executable, "-m", "dask", *command, *LOOPBACK], cwd=home, env=env, stdout=log, stderr=log
             )
 
-    def start_worker(self) -> None:
+    def start_worker(self, threads: int = 1) -> None:
         """Start one more worker, without a nanny: what is killed stays away."""
         home = self.folder / f"worker{len(self.workers)}"
-        command = ["worker", self.address, "--nthreads", "1", "--no-nanny", "--local-directory", str(home)]
+        command = ["worker", self.address, "--nthreads", str(threads), "--no-nanny", "--local-directory", str(home)]
         self.workers.append(self._start(home, {}, *command))
         self.homes.append(home)
 

@@ -96,6 +96,12 @@ Points that you give stand in `by_hand.csv` | unit/grading/by_hand::line_says un
 Each run reads it | unit/writing::points_by_hand
 writes is UTF-8 with commas | unit/grading/grade::table_holds_no_formula
 An interrupted batch goes on | unit/grading/grade::interrupted_batch unit/writing::batch_goes_on unit/grading/grade::one_task_of_all lab/grading::one_task_is
+`--on tcp://HOST:8786` has the works judged | unit/grading/farm::works_of_lost lab/farm::works_of_workers unit/grading/farm::jobs_and unit/grading/farm::workers_may
+They have to be of the same image | unit/grading/farm::worker_that_judges
+The work of a worker that dies or freezes | unit/grading/farm::works_of_lost unit/grading/farm::work_that_ends lab/farm::works_of_workers
+Ctrl-C ends the labs there too | lab/farm::interrupt_ends
+A work goes there as bytes | unit/grading/farm::only_what unit/grading/farm::bad_answer unit/grading/farm::what_is_no
+Kubernetes and Slurm: | image/kubernetes::what_dask image/kubernetes::slurm
 goes on as long as you let it | unit/grading/watch::reports_are_told unit/grading/watch::watching_grades
 Interrupted, the same command goes on from there | unit/grading/watch::watching_grades unit/grading/watch::reports_are_told
 FILE may also be a course's export | unit/grading/grade::export_of_a_course
@@ -154,7 +160,7 @@ the tests and their last results in | readme::files_that
 To refresh the notebooks' outputs | lab/report::all_notebooks lab/report::committed
 """
 # Times of one machine, limits, advice, and what was not tried.
-UNTESTED = """The formats are those in the two programs' source; It takes two to four minutes; Twenty works take about; What that proves; What it does not prove; somebody who edits it with labkit's own code
+UNTESTED = """Whoever reaches the scheduler; The formats are those in the two programs' source; It takes two to four minutes; Twenty works take about; What that proves; What it does not prove; somebody who edits it with labkit's own code
 A submission is not trusted.; Before Linux 6.12 whoever; Such a one could also; The guest's kernel is as old; A lab is a *view*; there it runs about three times as fast; What this isolation is for; It shares the kernel
 The system packages still; conda-forge was not reachable; By hand also on; Not run on an Ubuntu itself; Not tried for want; **Windows**; **macOS**; `pre-commit install` lets; A task's points are the sum; A new task has a module; BSD-3-Clause."""
 ROWS = [tuple(line.rsplit(" | ", 1)) for line in PROVEN.strip().splitlines()]

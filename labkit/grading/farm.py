@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from ..errors import BadInput, CourseError, LabError, shortage
 from ..homework.submission import MAX_PAGE
-from ..judge.check import TICK, Stop
+from ..judge.check import Stop
 from ..judge.verdict import Verdict
 from ..machine.doctor import PROGRAMS
 from ..machine.view import PATH
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 # How long a machine may take to answer, seconds; a scheduler on it may take thrice as long.
 CONNECT = 5
+# So many works for each thread of a worker are on their way, so that it need not wait for the next one; and how often the
+# scheduler is asked for its threads, seconds.
+AHEAD, EVERY = 2, 0.5
 # How many workers may be lost to a work.
 TRIES = 2
 # How long the answer to a work may take, seconds: an honest one takes 3 to 6, one whose scripts hang some minutes, and a frozen
@@ -149,29 +152,31 @@ def on(address: str, judge: Callable[..., str] = judged) -> Iterator[Judges]:
         raise LabError(f"No Dask scheduler answers at {address}.", words=str(error), way_out=way_out) from None
     with closing(client):
         print(f"graded by the workers of {address}; Dask's dashboard: {client.dashboard_link}", file=sys.stderr)
-        edition()
-        told = False
+        loop: Any = client.loop
+        wanted, told, threads, asked = edition(), False, 0, -EVERY
 
         def room() -> int:
-            nonlocal told
+            nonlocal told, threads, asked
+            if time.monotonic() < asked + EVERY:
+                return AHEAD * threads
             try:
-                threads = sum(client.nthreads().values())
+                threads, asked = sum(client.nthreads().values()), time.monotonic()
             except OSError as error:
                 raise LabError(GONE, words=str(error), way_out=AGAIN) from None
             if not threads:
                 if not told:
                     print(f"it has no worker yet: waiting for one (dask worker {address} --nthreads 1)", file=sys.stderr)
                 told = True
-                time.sleep(TICK)
-            return threads
+                time.sleep(EVERY)
+            return AHEAD * threads
 
         def submit(*work: Any) -> Future[str]:
-            return asyncio.run_coroutine_threadsafe(there(client, judge, *work), client.loop.asyncio_loop)  # type: ignore[union-attr]
+            return asyncio.run_coroutine_threadsafe(there(client, judge, wanted, *work), loop.asyncio_loop)
 
         yield Judges(room, submit)
 
 
-async def there(client: Client, judge: Callable[..., str], *work: Any) -> Any:
+async def there(client: Client, judge: Callable[..., str], wanted: str, *work: Any) -> Any:
     """Have a work judged by some worker; return its answer.
 
     Raises CourseError where this work has none, LabError where none will have, and what was raised where it was judged.
@@ -180,7 +185,7 @@ async def there(client: Client, judge: Callable[..., str], *work: Any) -> Any:
     from distributed.client import FutureCancelledError
 
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
-    task = client.submit(on_worker, judge, edition(), *work, pure=False)
+    task = client.submit(on_worker, judge, wanted, *work, pure=False)
     task.add_done_callback(lambda _task: loop.call_soon_threadsafe(ended.set))
     try:
         async with asyncio.timeout(LIMIT):  # gather alone leaves errors behind when it is cancelled
@@ -204,13 +209,15 @@ def on_worker(judge: Callable[..., str], wanted: str, *work: Any) -> str:
     """Judge a work in a worker of Dask, unless this is not the judge that is wanted, or its workers were lost before."""
     from distributed import get_client, get_worker
 
-    worker, client = get_worker(), get_client()
+    worker = get_worker()
     key = str(worker.get_current_task())
     said = {"edition": edition(), "worker": worker.address}
-    begun = [where for _, where in client.get_events(key)]
-    if said["edition"] != wanted or len(begun) >= TRIES:
-        return json.dumps(said | ({"lost": begun} if begun else {}))
-    client.log_event(key, worker.address)
+    if said["edition"] != wanted:
+        return json.dumps(said)
+    worker.log_event(key, worker.address)
+    lost = [where for _, where in get_client().get_events(key) if where != worker.address]
+    if len(lost) >= TRIES:
+        return json.dumps(said | {"lost": lost})
     stop, ended = Stop(), threading.Event()
 
     def watch() -> None:

@@ -10,9 +10,15 @@ from pathlib import Path
 import foreground
 import grading
 import opening
+import scale
 from table import Row, markdown, not_measured, plain
 
-PARTS: dict[str, Callable[[], Iterator[Row]]] = {"opening": opening.rows, "grading": grading.rows, "foreground": foreground.rows}
+PARTS: dict[str, Callable[[], Iterator[Row]]] = {
+    "opening": opening.rows,
+    "grading": grading.rows,
+    "foreground": foreground.rows,
+    "scale": scale.rows,
+}
 
 
 def machine() -> str:

@@ -111,6 +111,7 @@ def test_works_of_lost_workers_are_graded_elsewhere(tmp_path: Path, judges: Call
 def poisonous(name: str, *work: Any, stop: Stop) -> str:
     """Judge; but the first of all works ends the process that judges it."""
     if name.startswith("000"):
+        time.sleep(0.5)
         os.kill(os.getpid(), signal.SIGKILL)
     return judged(name, *work, stop=stop)
 
@@ -212,6 +213,7 @@ def test_work_that_takes_too_long_is_a_row(
 ) -> None:
     """Nobody waits for it any longer, it is stopped where it is judged, and its worker judges the next one."""
     monkeypatch.setattr(farm, "LIMIT", 3.0)
+    monkeypatch.setattr(farm, "AHEAD", 1)  # none waits behind it for as long
     files = pages(tmp_path / "files", 6)
     judges(partial(held, str(tmp_path), tuple(file.name for file in files[:2])))
     grades = grade_files(files, on=lasting.address)
