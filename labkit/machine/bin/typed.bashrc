@@ -34,4 +34,5 @@ builtin trap 'break 99 2>/dev/null' USR1
 # A shell that ends while what it left is still stopped would take that with it (setpgid(2), orphaned process groups), and bash would
 # end what it believes to be stopped: it forgets its jobs, and waits for a word that all goes on.
 builtin trap 'builtin trap - DEBUG; disown -a; printf "\001end\003" >&9; read -rt 10 _ </dev/tty' EXIT
-builtin trap 'case ${FUNCNAME-} in trap | exit) ;; *) labkit_announce "$?" "$LINENO" "$BASH_COMMAND" ;; esac' DEBUG
+# The next command finds $_ as the one before has left it (`mkdir backend1 && cd $_`).
+builtin trap 'labkit_was=$? labkit_last=$_; case ${FUNCNAME-} in trap | exit) ;; *) labkit_announce "$labkit_was" "$LINENO" "$BASH_COMMAND" ;; esac; : "$labkit_last"' DEBUG
