@@ -7,12 +7,15 @@ import contextlib
 import http.client
 import queue
 import socket
+import struct
 import threading
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 PAGE_LIMIT = 65536
+NEAR = 0.02
+T = TypeVar("T")
 
 
 def left(deadline: float) -> float:
@@ -24,17 +27,30 @@ def left(deadline: float) -> float:
 
 
 class Connection(socket.socket):
-    """A TCP connection on which no wait lasts longer than until its `deadline`."""
+    """A TCP connection on which no wait lasts longer than until its `deadline`, give or take NEAR.
 
-    deadline = 0.0
+    The kernel sees to it (socket(7), SO_RCVTIMEO): Python's own limit takes two system calls more for each that it limits.
+    """
+
+    deadline, _limit = 0.0, -1.0
+
+    def _until(self, what: Callable[..., T], *args: Any) -> T:
+        seconds = left(self.deadline)
+        if abs(seconds - self._limit) > NEAR:
+            self._limit = seconds
+            for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+                # Nothing would be any time.
+                self.setsockopt(socket.SOL_SOCKET, option, struct.pack("@ll", int(seconds), max(1, int(seconds % 1 * 1e6))))
+        try:
+            return what(*args)
+        except BlockingIOError:
+            raise TimeoutError("timed out") from None
 
     def sendall(self, *args: Any) -> None:
-        self.settimeout(left(self.deadline))
-        super().sendall(*args)
+        self._until(super().sendall, *args)
 
     def recv_into(self, *args: Any) -> int:
-        self.settimeout(left(self.deadline))
-        return super().recv_into(*args)
+        return self._until(super().recv_into, *args)
 
 
 def connect(target: str, port: int, deadline: float) -> tuple[Connection, str]:
@@ -45,6 +61,7 @@ def connect(target: str, port: int, deadline: float) -> tuple[Connection, str]:
         try:
             connection.settimeout(left(deadline))
             connection.connect(place)
+            connection.settimeout(None)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return connection, "{}:{}".format(*connection.getpeername()[:2])
         except OSError as error:
