@@ -166,11 +166,55 @@ while True:
     records = b"".join(b"\\xc0\\x0c\\0\\1\\0\\1\\0\\0\\0\\0\\0\\4\\x7f\\0\\0" + bytes([n]) for n in (1, 2))
     port.sendto(asked[:2] + b"\\x81\\x80\\0\\1\\0\\2\\0\\0\\0\\0" + asked[12:end] + records, client)
 """
+# dnsmasq runs "/usr/bin/python3 del …" when a lease ends: this answers in its stead, and ends when nobody asks any more.
+BY_A_LEASE = NAMES.replace("port.bind", "port.settimeout(8)\nport.bind").replace("x81", "x85")
+LEASE = """\
+ip link add d0 type dummy; ip addr add 10.9.0.1/24 dev d0; ip link set d0 up
+echo "$(($(date +%s)+5)) 02:00:00:00:00:01 10.9.0.50 x *" >leases
+dnsmasq --no-daemon --user=root --no-resolv --no-hosts --server=127.0.0.9 --listen-address=127.0.0.1,10.9.0.1 --bind-interfaces \
+    --cache-size=0 --dhcp-range=10.9.0.10,10.9.0.99,2m --dhcp-leasefile=/root/leases --dhcp-script=/usr/bin/python3 &
+sleep 1
+"""
+# A Python server that is another program's once somebody asks.
+BECOME = """\
+import os, select, socket, sys
+port = socket.socket()
+port.bind(("127.0.0.1", 8080 + int(sys.argv[1])))
+port.listen(50)
+port.set_inheritable(True)
+select.select([port], [], [])
+os.execv("/usr/bin/perl", ["python3", "serve.pl", str(port.fileno()), "backend" + sys.argv[1]])
+"""
+PERL = r"""
+open(my $port, "+<&=", $ARGV[0]);
+while (accept(my $line, $port)) {
+    my ($path) = <$line> =~ m{GET /(\S*)};
+    while (<$line> =~ /\S/) {}
+    open(my $file, "<", "$ARGV[1]/" . ($path || "index.html"));
+    local $/;
+    my $text = <$file>;
+    print $line "HTTP/1.0 200 OK\r\nContent-Length: " . length($text) . "\r\n\r\n$text";
+    close $line;
+}
+"""
+# Gives up after one failure, but not before the seventh request of a connection.
+BY_REQUESTS = """\
+    upstream always { server 127.0.0.1:8081 max_fails=0; server 127.0.0.1:8082 backup; }
+    map $connection_requests $chosen { ~^[1-6]$ always; default pool; }
+"""
+# The clients get a page of nginx' own, and only copies of their requests go to the backends.
+COPIES = """\
+        location / { root /root/backend1; mirror /copy; try_files /index.html =404; add_header X-high-load-test 123; }
+        location = /copy { internal; proxy_pass http://pool/; proxy_set_header X-high-load-test 123; }
+"""
+PAGES = RIGHT["nginx.conf"].replace("events", "user root;\nevents")
+PAGES = PAGES[: PAGES.index("        location")] + COPIES + "    }\n}\n"
+NINE = {"nginx_conf": RIGHT["nginx.conf"].replace("max_fails=7", "max_fails=9")}
 
 
 def talks(name: str, script: str, most: int = 25, *, task: int = 4, **files: str) -> Hostile:
     """A work that deserves `most` points."""
-    named = {file.replace("_", "."): text for file, text in files.items()}
+    named = {file.replace("_", ".").rstrip("."): text for file, text in files.items()}
     return Hostile(name, script, most, most, task=task, files=(ONE if task == 4 else {}) | named)
 
 
@@ -213,8 +257,18 @@ TALKERS = [
     talks("helper-for-names", "python3 names.py &\nsleep 1\ndnsmasq --no-resolv --no-hosts --server=127.0.0.9 --listen-address=127.0.0.1 --bind-interfaces --cache-size=0\n", 0, task=2, names_py=NAMES),
     talks("helper-is-the-parent", f"cat >parent.py <<'END'\n{PARENT}{SPOILER}END\npython3 parent.py &\nsleep 1\n", 35, **SEVEN),
     talks("helper-is-born-after", f"printf '#!/usr/bin/env python3\\n' >born; cat >>born <<'END'\n{SPOILER}END\nchmod +x born\ncat >again.py <<'END'\n{AGAIN % '/root/born'}END\npython3 again.py\n", 35, nginx_conf=BELLS),
-    talks("interpreter-is-born-after", f"cat >'import born' <~/nginx.conf; cat >born.py <<'END'\n{SPOILER}END\ncat >again.py <<'END'\n{AS_PYTHON}END\nPYTHONPATH=/root python3 again.py\n", 0, nginx_conf="env PYTHONPATH;\n" + BELLS),
+    talks("interpreter-is-born-after", f"cat >'import born' <~/nginx.conf; cat >born.py <<'END'\n{SPOILER}END\ncat >again.py <<'END'\n{AS_PYTHON}END\nPYTHONPATH=/root python3 again.py\n", 35, nginx_conf="env PYTHONPATH;\n" + BELLS),
     talks("attempts-by-a-mirror", SCRIPT, nginx_conf=mirrored(5)),
     talks("number-in-memory", f"nginx -c ~/nginx.conf\ncat >write.py <<'END'\n{WRITE}END\npython3 write.py\n", nginx_conf=ONE["nginx.conf"].replace("fail_timeout=30s", "fail_timeout=12345s")),
     talks("socket-with-a-line-break", "mkdir -p $'\\n/tmp'\n" + SCRIPT, 30, nginx_conf=RIGHT["nginx.conf"].replace("listen 127.0.0.1:8888;", 'listen 127.0.0.1:8888; listen "unix:\n/tmp/x";')),
+    talks("code-at-the-systems-place", HIDES + "mv /opt /away; mkdir -p /opt/bin; cp own.so /opt/bin; LD_PRELOAD=/opt/bin/own.so nginx -c ~/nginx.conf &\n", **COUNTED),
+    talks("names-from-a-memory", "python3 names.py &\nsleep 1\ndnsmasq --no-resolv --no-hosts --server=127.0.0.9 --listen-address=127.0.0.1 --bind-interfaces --min-cache-ttl=3600\ndig @127.0.0.1 my-awesome-highload-app.local\nkill %1\nsleep 1\n", 6, task=2, names_py=NAMES),
+    talks("names-by-a-lease", LEASE, 0, task=2, del_=BY_A_LEASE),
+    talks("server-becomes-another", "python3 become.py 1 &\npython3 become.py 2 &\nsleep 1\n", 6, task=1, become_py=BECOME, serve_pl=PERL),
+    talks("attempts-by-the-number-of-requests", SCRIPT, nginx_conf=ONE["nginx.conf"].replace("http {", "http {\n" + BY_REQUESTS).replace("http://pool", "http://$chosen")),
+    talks("page-of-its-own", SCRIPT, 11, nginx_conf=PAGES),
+    talks("master-that-stands-still", SCRIPT + "sleep 1\npkill -STOP -o nginx\n", 35, **SEVEN),
+    talks("words-of-a-shortage", "python3 -c 'print(\"nginx: No sp\" + \"ace left on device\")'\n" + SCRIPT),
+    talks("home-is-full", RIGHT["task1.sh"] + "cat /dev/zero >full\n", 6, task=1),
+    talks("slow-network", "tc qdisc add dev lo root netem delay 400ms\n" + SCRIPT, **NINE),
 ]  # fmt: skip

@@ -105,13 +105,14 @@ Kubernetes and Slurm: | image/kubernetes::what_dask image/kubernetes::slurm
 goes on as long as you let it | unit/grading/watch::reports_are_told unit/grading/watch::watching_grades
 Interrupted, the same command goes on from there | unit/grading/watch::watching_grades unit/grading/watch::reports_are_told
 FILE may also be a course's export | unit/grading/grade::export_of_a_course
-is never a grade | unit/grading/grade::fault_of_the_machine lab/grading::guest_that_is_killed lab/grading::shortage_that unit/judge/check::missing_program unit/judge/check::shortage unit/grading/grade::full_disk
+is never a grade | unit/grading/grade::fault_of_the_machine lab/grading::guest_that_is_killed lab/grading::shortage_that_a_work unit/judge/check::words_of_a_shortage_in_a_guest unit/judge/check::missing_program unit/judge/check::shortage unit/grading/grade::full_disk
 is said before grading begins | unit/writing::bad_path
 Digests show which file | unit/homework/submission::edited_piece unit/homework/submission::every_edit
 Its commands run only on User-Mode Linux that | lab/isolation::work_of_others lab/refused::hostile_works lab/refused::namespaces_and lab/hostile::hostile_work unit/machine/view::cell_writes_only
 What it leaves in the background | lab/works::what_a_script_leaves lab/hostile_points::work_is_not
 Nothing that it writes is ever loaded as code | lab/hostile_points::work_is_not unit/machine/cell::rules_that
 A program counts by the system's file | lab/hostile_points::work_is_not
+The pages in the answers must be | lab/hostile_points::work_is_not
 Nothing of it is imported or rendered | lab/hostile::hostile_work unit/grading/feedback::markup unit/grading/feedback::page_acts
 tshark reads its capture without | lab/landlock::reader_of unit/measure/capture::capture_of_strangers
 Linux that can do what the notebook needs | unit/machine/choose::first_that unit/machine/choose::probe_says unit/machine/choose::candidates_come
@@ -160,7 +161,7 @@ the tests and their last results in | readme::files_that
 To refresh the notebooks' outputs | lab/report::all_notebooks lab/report::committed
 """
 # Times of one machine, limits, advice, and what was not tried.
-UNTESTED = """Whoever reaches the scheduler; The formats are those in the two programs' source; It takes two to four minutes; Twenty works take about; What that proves; What it does not prove; somebody who edits it with labkit's own code
+UNTESTED = """What grading does not hold; One that counts failures in it; In task 1 a Python program that answers; Whoever reaches the scheduler; The formats are those in the two programs' source; It takes two to four minutes; Twenty works take about; What that proves; What it does not prove; somebody who edits it with labkit's own code
 A submission is not trusted.; Before Linux 6.12 whoever; Such a one could also; The guest's kernel is as old; A lab is a *view*; there it runs about three times as fast; What this isolation is for; It shares the kernel
 The system packages still; conda-forge was not reachable; By hand also on; Not run on an Ubuntu itself; Not tried for want; **Windows**; **macOS**; `pre-commit install` lets; A task's points are the sum; A new task has a module; BSD-3-Clause."""
 ROWS = [tuple(line.rsplit(" | ", 1)) for line in PROVEN.strip().splitlines()]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import dns.exception
+import dns.flags
 import dns.message
 import dns.query
 import dns.rcode
@@ -17,13 +18,22 @@ BATCH = 50
 def ask(name: str, server: str, port: int, kind: str, timeout: float, tcp: bool) -> dict[str, Any]:
     """Ask `server` once and return the answers in order, their TTL in seconds, the response code and milliseconds.
 
-    `alias` is the name that a CNAME of `name` leads to, None without one.
+    `alias` is the name that a CNAME of `name` leads to, None without one; `own` is True for an authoritative answer.
     """
-    row: dict[str, Any] = {"time": time.time(), "answers": [], "alias": None, "ttl": None, "rcode": None, "error": None}
+    row: dict[str, Any] = {
+        "time": time.time(),
+        "answers": [],
+        "alias": None,
+        "own": False,
+        "ttl": None,
+        "rcode": None,
+        "error": None,
+    }
     began = time.perf_counter()
     try:
         response = exchange(dns.message.make_query(name, kind), server, port, timeout, tcp)
         row["rcode"] = dns.rcode.to_text(response.rcode())
+        row["own"] = bool(response.flags & dns.flags.AA)
         for records in response.answer:
             if records.rdtype == dns.rdatatype.from_text(kind):
                 row["answers"] += [record.to_text() for record in records]

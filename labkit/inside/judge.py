@@ -1,34 +1,40 @@
 """What the checks run inside the lab: requests with the time of each, what a process really runs, nginx's processes."""
 
 import contextlib
-import ctypes
 import errno
 import http.client
 import os
+import random
 import re
 import signal
 import socket
 import stat
 import struct
-import threading
+import subprocess
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import psutil
 
+from . import recorder
 from .http_client import Connection, ask, connect, error_name, fetch, refused_attempts
-from .processes import INNER, KEPT, keep_only, members, status
+from .processes import INNER, KEPT, forbid_programs, keep_only, members, send_signal, status
 from .sockets import bound, holders, links, rows_of
 
 # Where the lab's programs lie, read-only in it, so that nothing there is the work's own; Python may lie below /usr.
 SYSTEM = ("/usr/", "/opt/bin/", *(["/opt/python/"] if os.path.isdir("/opt/python") else []))
-# linux/sched.h; linux/mount.h: MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT and MS_BIND.
-CLONE_FS, REMOUNT_NOEXEC = 0x200, 2 | 4 | 8 | 32 | 4096
-# How long a daemon may take to hand its sockets on, and a thread to change mounts, seconds.
+# What changes or delays packets on their way, by the kernel's module, and what takes that away.
+ON_THE_WAY = {
+    "sch_": "tc qdisc del dev lo root", "sch_ingress": "tc qdisc del dev lo clsact", "nf_tables": "nft flush ruleset",
+    "ip_vs": "ipvsadm -C",
+}  # fmt: skip
+# How long a daemon may take to hand its sockets on, and a small program to run, seconds.
 HANDOVER = 5.0
 # How long a server may take to accept a connection before its worker is not known, seconds.
 ACCEPTED = 5.0
+# How long a series may take: a server that answers slowly, each time just in time, must not hold up the judge, seconds.
+LONGEST = 60.0
 # How often the rest of a work is ended: what a process starts while it is ended is only seen next time.
 ROUNDS = 20
 # What is read of a configuration, bytes, and how many links it may be behind.
@@ -44,13 +50,33 @@ def series(host: str, port: int, count: int, timeout: float, give_up: int) -> li
     return measured(lambda: fetch(host, port, "/", timeout), count, give_up)
 
 
-def kept(host: str, port: int, count: int, timeout: float, give_up: int) -> list[dict[str, Any]]:
+def kept(
+    host: str, port: int, count: int, timeout: float, give_up: int, back: tuple[int, int, str] | None = None
+) -> list[dict[str, Any]]:
     """As `series`, on one connection that is kept, so that one worker gets every request; `worker` is the pid that has it.
 
-    Where the server closes the connection another is made, which another worker may get; `worker` tells them apart.
+    Where the server closes the connection another is made, which another worker may get; `worker` tells them apart. We close it
+    twice, nobody knows when: what counts a connection's requests counts no failures.
+
+    With `back` (a number, port, page) the recorder on that port, which is stopped, runs for one request more after so many
+    requests; the row of that is the one in which `back` is True.
     """
+    closed, asked = {random.randint(1, 4), random.randint(5, 9)}, iter(range(count + 1))
     with contextlib.closing(Kept(host, port, timeout, server_of)) as client:
-        return measured(client.ask, count, give_up)
+
+        def ask() -> dict[str, Any]:
+            if next(asked) in closed:
+                client.close()
+            return client.ask() | {"back": False}
+
+        if back is None:
+            return measured(ask, count, give_up)
+        before, at, page = back
+        rows = measured(ask, before, give_up)
+        recorder.start(at, page)
+        rows += [row | {"back": True} for row in measured(ask, 1, give_up)]
+        recorder.stop(at)
+        return rows + measured(ask, count - before, give_up)
 
 
 def crowd(host: str, port: int, count: int, timeout: float, seconds: float) -> None:
@@ -96,10 +122,13 @@ class Kept:
 
 
 def measured(ask: Callable[[], dict[str, Any]], count: int, give_up: int) -> list[dict[str, Any]]:
-    """`count` rows of `ask`, fewer when `give_up` in a row have an error, with what was refused meanwhile and the times."""
+    """`count` rows of `ask` with what was refused meanwhile and the times.
+
+    Fewer when `give_up` in a row have an error, or when it takes longer than LONGEST.
+    """
     rows: list[dict[str, Any]] = []
-    before, silent = refused_attempts(), 0
-    while len(rows) < count and silent < give_up:
+    before, silent, deadline = refused_attempts(), 0, time.monotonic() + LONGEST
+    while len(rows) < count and silent < give_up and time.monotonic() < deadline:
         began = time.monotonic()
         row = ask()
         now = refused_attempts()
@@ -152,7 +181,8 @@ def holding(ports: Iterable[int]) -> set[int]:
 def program(pid: int | None) -> str:
     """The name of the program file that a process runs, with its folder when that is not the system's; "" when it is gone.
 
-    A program of the system into which other code is loaded (LD_PRELOAD, a module of nginx) goes by the name of that.
+    A program of the system into which other code is loaded (LD_PRELOAD, a module of nginx) goes by the name of that, and so does
+    one in whose place another program runs, as its loader or by the loader.
     """
     try:
         file = os.readlink(f"/proc/{pid}/exe")
@@ -161,16 +191,18 @@ def program(pid: int | None) -> str:
     except OSError:
         return ""
     code = [row[5] for row in rows if len(row) == 6 and "x" in row[1] and row[5].startswith("/")]
-    return next((name for name in (file, *code) if not name.startswith(SYSTEM)), os.path.basename(file))
+    own = (name for name in (file, *code) if not name.startswith(SYSTEM) or (name != file and ".so" not in name))
+    return next(own, os.path.basename(file))
 
 
 def end_helpers(program_name: str, ports: Iterable[int] = ()) -> None:
     """End every process of the work but those that run `program_name`, or listen on one of the TCP `ports`.
 
     What is measured is their doing: something left in the background could else watch for a check and act the part that the
-    program does not play. What such a program comes from (tmux, whose terminal it would lose) stands still instead. From now on
-    nothing that the work could write can be run or loaded. On a Linux without a cell every process of the lab is the work's but
-    the agent and what that comes from. Raises OSError.
+    program does not play. What such a program comes from (tmux, whose terminal it would lose) stands still instead, and what it
+    has set up in the kernel, which could also act a part, or only slow the checks, is gone. From now on nothing can be run or
+    loaded anew; where it goes by `ports`, nothing that the work could write. On a Linux without a cell every process of the lab
+    is the work's but the agent and what that comes from. Raises OSError.
     """
     own = psutil.Process()
     ours = {process.pid for process in (own, *own.parents())} | {1}
@@ -180,9 +212,17 @@ def end_helpers(program_name: str, ports: Iterable[int] = ()) -> None:
         work = set(members())
         first = {pid for pid in work if is_first(pid)}
         keep_only(work & (judged | first), work & above - first)
+        for pid in work & judged:  # one that was stopped could not be told anything
+            send_signal(pid, signal.SIGCONT)
+        loaded = ""
+        with contextlib.suppress(OSError), open("/proc/modules") as file:
+            loaded = file.read()
+        for module, command in ON_THE_WAY.items():
+            if judged and module in loaded:
+                subprocess.run(command.split(), capture_output=True, timeout=HANDOVER)
         for pid in members(KEPT):
             try:
-                forbid_programs(pid)
+                forbid_programs(pid, everywhere=not ports)
             except OSError as error:
                 # One that has ended meanwhile runs nothing, nor does one that is just ending: that has no mounts (EINVAL).
                 if error.errno not in (errno.ENOENT, errno.EINVAL) and status(pid):
@@ -203,10 +243,10 @@ def end_helpers(program_name: str, ports: Iterable[int] = ()) -> None:
 
 
 def strangers(program_name: str) -> list[str]:
-    """The programs, other than `program_name`, that what was kept of the work has started; none on a Linux without a cell."""
+    """The programs that what was kept of the work runs and whose names do not begin so; none on a Linux without a cell."""
     with contextlib.suppress(OSError):
-        names = {program(pid) for pid in members(KEPT) if not is_first(pid)}
-        return sorted(names - {program_name, ""})
+        names = {program(pid) for pid in members(KEPT) if not is_first(pid)} - {""}
+        return sorted(name for name in names if not name.startswith(program_name))
     return []
 
 
@@ -216,29 +256,10 @@ def is_first(pid: int) -> bool:
     return program(pid) == "bwrap" and (len(inside) == 1 or inside[-1:] == ["1"])
 
 
-def forbid_programs(pid: int) -> None:
-    """Let nothing be run or loaded from where the processes that share the mounts of process `pid` can write (mount(2)).
-
-    Raises OSError.
-    """
-
-    def forbid() -> None:
-        with contextlib.suppress(OSError), open(f"/proc/{pid}/ns/mnt") as namespace:
-            # A thread may enter mounts of its own only without sharing the current folder.
-            failed = libc.unshare(CLONE_FS) or libc.setns(namespace.fileno(), 0)
-            if not failed and not any(libc.mount(None, place.encode(), None, REMOUNT_NOEXEC, None) for place in places):
-                forbidden.set()
-
-    libc, forbidden = ctypes.CDLL(None), threading.Event()
-    with open(f"/proc/{pid}/mountinfo") as file:  # proc(5): the place, its options, …, -, the kind
-        rows = [line.split() for line in file]
-    places = [row[4] for row in rows if {"rw", "nodev"} <= set(row[5].split(",")) and "noexec" not in row[5].split(",")]
-    if places:
-        thread = threading.Thread(target=forbid, daemon=True)
-        thread.start()
-        thread.join(HANDOVER)
-        if not forbidden.is_set():
-            raise OSError(f"what processes that share the mounts of {pid} can write to can still be run")
+def machine_is_short() -> bool:
+    """True when the kernel of this guest says that the machine it runs on gave it no process or memory; no work can say that."""
+    done = subprocess.run(["dmesg", "-S"], capture_output=True, timeout=HANDOVER)
+    return bool(re.search(rb"(clone|mmap) failed, errno|stub-parent reports error", done.stdout))
 
 
 def parents(pid: int) -> list[psutil.Process]:

@@ -249,6 +249,12 @@ def prepare_cell(settings: dict[str, str], rules: str, policy: str, etc: str, li
     copy_tree("/etc", etc, links)
 
 
+# linux/sched.h; linux/mount.h: MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT and MS_BIND.
+CLONE_FS, REMOUNT_NOEXEC = 0x200, 2 | 4 | 8 | 32 | 4096
+# How long a thread may take to change mounts, seconds.
+FORBIDDEN = 5.0
+
+
 def keep_only(pids: Iterable[int], still: Iterable[int]) -> None:
     """End every process of the work but `pids` (and their children to come), and `still`, which do nothing any more.
 
@@ -263,6 +269,35 @@ def keep_only(pids: Iterable[int], still: Iterable[int]) -> None:
     for setting in (f"{STILL}/cgroup.freeze", f"{INNER}/cgroup.kill"):  # cgroup-v2.rst: also what is forked meanwhile
         with open(setting, "w") as file:
             file.write("1")
+
+
+def forbid_programs(pid: int, *, everywhere: bool) -> None:
+    """Let the processes that share the mounts of `pid` run and load nothing from where they can write, or from `everywhere`.
+
+    See mount(2). What has our own mounts, bubblewrap's first process, is left alone. Raises OSError.
+    """
+
+    def forbid() -> None:
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/ns/mnt") as namespace:
+            # A thread may enter mounts of its own only without sharing the current folder.
+            failed = libc.unshare(CLONE_FS) or libc.setns(namespace.fileno(), 0)
+            if not failed and not any(libc.mount(None, place, None, flags, None) for place, flags in places.items()):
+                forbidden.set()
+
+    libc, forbidden = ctypes.CDLL(None), threading.Event()
+    with open(f"/proc/{pid}/mountinfo") as file:  # proc(5): the place, its options, …, -, the kind
+        rows = [(line.split()[4], set(line.split()[5].split(","))) for line in file]
+    places = {
+        place.encode(): REMOUNT_NOEXEC | ("ro" in options)  # MS_RDONLY is 1
+        for place, options in rows
+        if "nodev" in options and "noexec" not in options and (everywhere or "rw" in options)
+    }
+    if places and os.readlink(f"/proc/{pid}/ns/mnt") != os.readlink("/proc/self/ns/mnt"):
+        thread = threading.Thread(target=forbid, daemon=True)
+        thread.start()
+        thread.join(FORBIDDEN)
+        if not forbidden.is_set():
+            raise OSError(f"what processes that share the mounts of {pid} can write to can still be run")
 
 
 def members(group: str = INNER) -> list[int]:

@@ -14,16 +14,15 @@ PATIENCE = 2
 
 
 class Recorder:
-    """A server whose page names its port, and which keeps every request that it received.
+    """A server of one page, which keeps every request that it received.
 
     One thread, one request a connection, and no more of HTTP than a balancer needs, in four system calls a request: the
     standard library's server takes several times as long, and a check sends hundreds.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, page: str) -> None:
         """Begin to serve. Raises OSError."""
         self.requests: list[dict[str, Any]] = []
-        page = f"recorder {port}\n"
         self._answer = f"HTTP/1.0 200 OK\r\nContent-Length: {len(page)}\r\n\r\n{page}".encode()
         self.socket = socket.create_server(("0.0.0.0", port), backlog=128)
         # The kernel's own limit, which the connections inherit (socket(7)).
@@ -71,11 +70,11 @@ _running: dict[int, Recorder] = {}
 _held: dict[int, socket.socket] = {}
 
 
-def start(port: int) -> None:
+def start(port: int, page: str) -> None:
     """Start a recorder on `port` of every address. Raises OSError when the port is taken."""
     if port in _held:
         _held.pop(port).close()
-    _running[port] = Recorder(port)
+    _running[port] = Recorder(port, page)
 
 
 def stop(port: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -123,6 +124,8 @@ class Bench:
         self.lab, self.task = lab, task
         self.said: dict[int, list[Line]] = {}
         self.evidence: dict[str, Any] = {}
+        # What the recorders answer: an answer that holds it comes from there.
+        self.pages = {port: f"{uuid.uuid4().hex} from port {port}\n" for port in BACKENDS}
         self._made: dict[str, Any] = {}
 
     def once(self, name: str, make: Callable[[], T]) -> T:
@@ -240,7 +243,7 @@ class Bench:
         for _ in range(ENDINGS):
             self.call(sockets.end_listeners, [port])
             try:
-                self.call(recorder.start, port)
+                self.call(recorder.start, port, self.pages[port])
                 return
             except CallFailed as error:  # another process that had the port too, or was just starting, has taken it
                 said = error.tried

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import BadInput, LabkitError, MeasureError, NoLinux, shortage, tail
+from ..inside.judge import machine_is_short
 from ..lab import Lab
 from ..machine.doctor import PROGRAMS
 from ..machine.temporary import own_folder
@@ -175,6 +176,8 @@ def lacking(bench: Bench) -> str:
     scripts = [name for task in bench.said if (bench.lab.home / (name := f"task{task}.sh")).is_file()]
     typed = "".join(bench.script_text(name) for name in scripts)
     line = next((line for line in printed if shortage(line) and line not in typed), "")
+    if line and not bench.lab.trusted and not bench.call(machine_is_short):  # then it is what a cell may have, or a lie
+        return ""
     return f"a program of the work met a shortage: {line.strip()[:SHOWN]}; way out: {shortage(line)}" if line else ""
 
 

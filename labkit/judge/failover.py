@@ -5,13 +5,14 @@ down to the worker that got it. So it does not matter how many workers there are
 """
 
 import signal
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from ..errors import LabkitError, MeasureError
+from ..errors import LabkitError, MeasureError, WaitTimeout
 from ..inside import http_client, judge, processes, recorder
 from ..measure.capture import PORTS, Capture
 from .bench import BACKENDS, Bench
@@ -21,13 +22,15 @@ LIMIT = 7
 # More than any number of failures that is taken for seven; and for each worker, where nginx keeps no connection, as many as show
 # that it has left the server alone.
 REQUESTS, EACH, MOST = 80, 10, 640
+# Over so many connections they come where the server keeps them (judge.kept).
+CONNECTIONS = 3
 # For each count of failures that a new worker may begin.
 AFRESH = 9
 TIMEOUT, GIVE_UP = 10.0, 2
 # The shortest fail_timeout: nginx counts it in whole seconds and tries again only after more than that
 # (ngx_http_upstream_round_robin.c, `now - peer->checked > peer->fail_timeout`).
 PAUSE = 1.0
-NEW_WORKERS = 15.0
+NEW_WORKERS = 30.0
 
 Rows = Sequence[dict[str, Any]]
 
@@ -59,6 +62,11 @@ def attempts_again(rows: Rows) -> int:
     return sum(rows[i]["refused"] for i in range(given_up, len(rows)) if longest_pause(rows, i) < PAUSE)
 
 
+def answered(rows: Rows, page: str) -> int:
+    """How many of the requests the backend with this page has answered."""
+    return sum(row["status"] == 200 and row["body"] == page for row in rows)
+
+
 def settled(rows: Rows) -> list[dict[str, Any]]:
     """The requests that nginx did not try the dead server for; all of them when it never left it alone."""
     return [row for row in rows if not row["refused"]] or list(rows)
@@ -73,9 +81,10 @@ def of_one_worker(rows: Rows) -> list[dict[str, Any]]:
 class Failover:
     """What happened: `rows` of the requests after backend1 died, and `more` of those after nginx's workers were replaced.
 
-    Workers that count for themselves begin anew when they are replaced (`apart`); a count that they share goes on. `attempts` is
-    how often one worker, or all that share a count, tried the dead server until it was left alone, `again` how often right after
-    that; `received` what the backup got.
+    Before the last failure that is asked for the server is back for one request, `back`, which nginx must still send there.
+    Workers that count for themselves begin anew when they are replaced (`apart`); a count that they share goes on. `attempts`
+    is how often one worker, or all that share a count, tried the dead server until it was left alone, `again` how often right
+    after that; `received` what the backup got.
     """
 
     def __init__(self, bench: Bench, address: str, port: int) -> None:
@@ -84,8 +93,10 @@ class Failover:
         bench.call(recorder.take, 8082)
         found = bench.call(judge.nginx_processes, port)
         self.workers = max(1, len(found["workers"]))
-        self.rows = self._ask(REQUESTS)
-        if len({row["worker"] for row in self.rows}) > 1:  # no connection is kept
+        rows = self._ask(REQUESTS, (LIMIT - 1, 8081, bench.pages[8081]))
+        self.back = next((row for row in rows if row["back"]), None)
+        self.rows = [row for row in rows if not row["back"]]
+        if len({row["worker"] for row in self.rows}) > CONNECTIONS:  # no connection is kept
             self.rows += self._ask(max(0, min(EACH * self.workers, MOST) - REQUESTS))
         self.refused = [row["refused"] for row in self.rows]
         bench.evidence["failover"] = request_rows(self.rows)
@@ -97,15 +108,25 @@ class Failover:
         self.apart = attempts_again([*self.rows, *self.more]) > attempts_again(self.rows)
         judged = of_one_worker(self.rows) if self.apart else self.rows
         self.attempts, self.unclear = first_attempts(judged)
+        # A request that succeeds more than fail_timeout after a failure lets nginx begin anew.
+        self.unclear |= self.attempts != LIMIT and self.back is not None and longest_pause(rows, rows.index(self.back)) >= PAUSE
         self.again = attempts_again(judged)
 
-    def _ask(self, count: int) -> list[dict[str, Any]]:
-        rows = self._bench.call(judge.kept, *self._place, count, TIMEOUT, GIVE_UP)
+    @property
+    def too_early(self) -> bool:
+        """True when nginx no longer sent requests to a server that had failed less often than asked and was back."""
+        return self.back is not None and self.back["body"] != self._bench.pages[8081]
+
+    def _ask(self, count: int, back: tuple[int, int, str] | None = None) -> list[dict[str, Any]]:
+        rows = self._bench.call(judge.kept, *self._place, count, TIMEOUT, GIVE_UP, back)
         return rows
 
     def _replaced(self) -> list[dict[str, Any]]:
-        """Kill the workers, which the master replaces, and ask on."""
-        replace_workers(self._bench, self._place[1], "workers", signal.SIGKILL)
+        """Kill the workers, which the master replaces, and ask on. Raises MeasureError when it does not."""
+        try:
+            replace_workers(self._bench, self._place[1], "workers", signal.SIGKILL)
+        except WaitTimeout as error:
+            raise MeasureError(f"nginx does not replace workers that have ended: {error.tried}") from error
         return self._ask(AFRESH)
 
     @property
@@ -155,6 +176,8 @@ ALIVE, CROWD, CROWD_SECONDS = 20, 600, 60.0
 BY_NAME = 2
 # How often the failover is measured at the most.
 TIMES = 3
+# After so long, seconds, it is not measured again.
+AGAIN_UNTIL = 60.0
 
 
 @dataclass(frozen=True)
@@ -243,10 +266,11 @@ def measured(bench: Bench) -> Measured:
     configuration again; successes soon after do not clear them (ngx_http_upstream_module, max_fails).
     """
     bench.record_backends()
+    until = time.monotonic() + AGAIN_UNTIL
     found = measure(bench)
     listening(bench)  # before it reads its configuration again
     for again in range(1, TIMES):
-        if not found.failover.unclear and not (again == 1 and found.remembering):
+        if time.monotonic() > until or (not found.failover.unclear and not (again == 1 and found.remembering)):
             break
         try:
             replace_workers(bench, PORT, "masters", signal.SIGHUP)

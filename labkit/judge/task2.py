@@ -81,6 +81,9 @@ def records_at(bench: Bench, port: int) -> Finding:
                 f"the A records of {NAME} are not the two asked ones: asked {asked}, found {got}{not_read(bench) or bench.cause}"
             )
             return failed(f"{NAME}: {got}{bench.words}", hint)
+    if not all(row["own"] for row in rows):  # setup_reply and answer_request in its source: AA is set for records of its own
+        kept = f"dnsmasq has the addresses of {NAME} from another server and only remembers them"
+        return failed(kept, f"{kept}: `host-record={NAME},{ADDRESSES[0]}`")
     turns = len({row["answers"][0] for row in rows[:QUERIES]}) > 1
     order = "rotates" if turns else "stays the same"
     return passed(f"{' and '.join(ADDRESSES)} from {at}, over UDP and TCP; the order {order}")

@@ -10,17 +10,22 @@ from __future__ import annotations
 
 import errno
 import functools
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 from ..errors import LabError
 from ..inside.processes import GROUPS, INNER
 from .landlock import seccomp_filter
-from .view import BIN, FOLDER, HOME, OPEN_OPT, PATH, PYTHON, USR_LINKS
+from .view import BIN, FOLDER, HOME, PATH, PYTHON, USR_LINKS
 
 # The rules of what runs in the cell, compiled, in the lab's folder (LabFolder), which the cell does not see.
 PROFILE, FILTER = "cell.apparmor", "cell.seccomp"
-# Only what the cell has read-only can be loaded as code (apparmor.d(5)); `px -> cell` runs a program under the same rules, where
+# What the cell has read-only. Nothing of it can be moved away to put something else in its place: each part is a mount, and so is
+# /opt, in which some lie.
+CODE = ("/usr", BIN, *(() if os.path.realpath(sys.base_prefix).startswith("/usr/") else (PYTHON,)))
+# Only that can be loaded as code (apparmor.d(5)); `px -> cell` runs a program under the same rules, where
 # `ix` would imply the right m. What is refused besides, no cell has the capability for.
 RULES = f"""\
 profile cell flags=(attach_disconnected,mediate_deleted) {{
@@ -31,10 +36,7 @@ profile cell flags=(attach_disconnected,mediate_deleted) {{
   / rwlk,
   /** rwlk,
   /** px -> cell,
-  /usr/** m,
-  {BIN}/** m,
-  {PYTHON}/** m,
-}}
+{"".join(f"  {place}/** m,{chr(10)}" for place in CODE)}}}
 """
 # What the parser compiles for, instead of the running kernel: all that the guest's knows.
 FEATURES = "/usr/share/apparmor-features/features"
@@ -104,8 +106,8 @@ def cell_command(command: list[str], *, trusted: bool = False) -> list[str]:
     sandbox = [
         *("bwrap", *(() if trusted else ("--seccomp", "9")), "--unshare-pid", "--unshare-ipc", "--cap-drop", "ALL"),
         *(*keep, "--setenv", "HOME", HOME),
-        *("--ro-bind", "/usr", "/usr", *USR_LINKS, *OPEN_OPT, "--ro-bind", BIN, BIN, "--ro-bind-try", PYTHON, PYTHON),
-        *("--bind", ETC, "/etc"),
+        *("--ro-bind", "/usr", "/usr", *USR_LINKS, "--perms", "0755", "--tmpfs", "/opt", "--ro-bind", BIN, BIN),
+        *("--ro-bind-try", PYTHON, PYTHON, "--bind", ETC, "/etc"),
         *("--ro-bind-try", f"/etc/{ALTERNATIVES}", f"/etc/{ALTERNATIVES}"),
         *(part for place in SHARED for part in ("--bind", place, place)), "--dir", GROUPS, "--dev", "/dev", "--proc", "/proc",
         *("--ro-bind", "/proc/cpuinfo", "/proc/cpuinfo"),

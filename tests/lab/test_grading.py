@@ -15,10 +15,10 @@ from hostile_pages import page
 from works import right
 
 from labkit.grading.batch import Notes, grade_files
-from labkit.grading.grade import NOT_MEASURED, Grade
+from labkit.grading.grade import MEASURED, NOT_MEASURED, Grade
 from labkit.homework.submission import as_block, build
 from labkit.judge.check import REQUIREMENTS, check_work
-from labkit.judge.verdict import BY_HAND, COULD_NOT_RUN, FAILED, PASSED
+from labkit.judge.verdict import BY_HAND, FAILED, PASSED
 from labkit.machine import choose
 
 from .helpers import PATIENCE, eventually, mentioning, running
@@ -82,16 +82,14 @@ def test_one_task_is_measured_again_and_the_rest_kept(tmp_path: Path) -> None:
     assert again.measured == 94 - 35 and [row["requirement"] for row in again.verdicts] == sorted(REQUIREMENTS)
 
 
-def test_shortage_that_a_program_of_the_work_met_is_no_grade(tmp_path: Path) -> None:
-    """Its server finds no file descriptors: could not run, with its words, and measured again at the next run."""
+def test_shortage_that_a_work_has_made_is_graded(tmp_path: Path) -> None:
+    """Its server finds no file descriptors, which the work took from it: the guest's kernel knows nothing of a short machine."""
     file = report(tmp_path, "ann", task2="prlimit --nofile=4 dnsmasq -C ~/dnsmasq.conf\n")
     (grade,) = grade_files([file], notes=tmp_path / "notes")
-    assert grade.state == NOT_MEASURED
+    assert grade.state == MEASURED, grade.flags
     rows = {row["requirement"]: row for row in grade.verdicts}
-    assert rows["2.1"]["verdict"] == COULD_NOT_RUN and rows["2.1"]["machine"] and "open files" in rows["2.1"]["hint"]
+    assert not rows["2.2"]["points"] and "open files" in rows["2.2"]["hint"], rows["2.2"]
     assert {row["verdict"] for number, row in rows.items() if number[0] in "14"} == {PASSED} and rows["2.3"]["verdict"] == BY_HAND
-    assert "no fault of the work: 2.1" in "; ".join(grade.flags)
-    assert Notes(tmp_path / "notes").known() == {}
 
 
 def test_link_and_empty_folder_earn_the_same_at_the_teachers(tmp_path: Path) -> None:

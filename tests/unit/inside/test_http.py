@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import http.server
 import os
+import random
 import socket
 import threading
 import time
@@ -213,16 +214,23 @@ def test_every_problem_has_a_name() -> None:
 # connections `asked` requests are answered by it, as few as it allows.
 OK = b"Content-Length: 2\r\n\r\nok"
 KEPT: list[tuple[int, bool, bytes, int, int]] = [
-    (100, False, OK, 10, 1), (3, False, OK, 10, 4), (3, True, OK, 10, 4), (1, False, OK, 10, 10), (1, True, OK, 10, 10),
-    (100, False, CHUNKS + b"2\r\nok\r\n0\r\n\r\n", 4, 1),
+    (100, False, OK, 10, 3), (3, False, OK, 10, 4), (3, True, OK, 10, 4), (1, False, OK, 10, 10), (1, True, OK, 10, 10),
+    (100, False, CHUNKS + b"2\r\nok\r\n0\r\n\r\n", 4, 2),
     (1, False, b"Connection: close\r\n\r\nok", 4, 4),  # up to the end of the connection
     (1, False, b"Content-Length: 9\r\n\r\nok", 4, 4),  # cut off by it: what came is the page
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("each", "announce", "answer", "asked", "connections"), KEPT)
-def test_requests_stay_on_one_connection(each: int, announce: bool, answer: bytes, asked: int, connections: int) -> None:
-    """Each request is answered once, on as few connections as the server allows, and each is put down to who accepted it."""
+def test_requests_stay_on_one_connection(
+    each: int, announce: bool, answer: bytes, asked: int, connections: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each request is answered once, on as few connections as the server allows, and each is put down to who accepted it.
+
+    But twice we close one, at places of which no server can know.
+    """
+    ours = iter((2, 7))
+    monkeypatch.setattr(random, "randint", lambda _first, _last: next(ours))
     count: list[None] = []
 
     def serve(connection: socket.socket) -> None:
@@ -243,6 +251,17 @@ def test_requests_stay_on_one_connection(each: int, announce: bool, answer: byte
     assert all(row["refused"] >= 0 and row["ended"] >= row["began"] for row in rows)
 
 
+def test_a_backend_that_is_back_for_one_request(free: int) -> None:
+    """After so many requests the recorder runs for one more, whose row says so, and is stopped again."""
+    recorder.start(free, "page\n")
+    recorder.stop(free)
+    rows = kept("127.0.0.1", free, 5, 10.0, 9, (2, free, "again\n"))
+    assert [(row["back"], row["body"], row["error"]) for row in rows] == [
+        *[(False, "", "refused")] * 2, (True, "again\n", None), *[(False, "", "refused")] * 3,
+    ]  # fmt: skip
+    assert [row["refused"] > 0 for row in rows] == [True, True, False, True, True, True]
+
+
 def ask(port: int, path: str, **headers: str) -> tuple[int, str]:
     """GET `path`: status and page."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
@@ -253,8 +272,8 @@ def ask(port: int, path: str, **headers: str) -> tuple[int, str]:
 
 def test_recorder_remembers_requests_once(free: int) -> None:
     """Path and headers are kept as they came, in order, until they are taken; a connection without a request is none."""
-    recorder.start(free)
-    assert ask(free, "/") == (200, f"recorder {free}\n")
+    recorder.start(free, "page\n")
+    assert ask(free, "/") == (200, "page\n")
     ask(free, "/index.html?x=1", **{"X-high-load-test": "123"})
     first, second = recorder.take(free)
     assert (first["path"], second["path"]) == ("/", "/index.html?x=1")
@@ -269,12 +288,12 @@ def test_recorder_remembers_requests_once(free: int) -> None:
 
 def test_stopped_recorder_refuses_and_keeps_its_port(free: int) -> None:
     """Connections are refused, no other server gets the port meanwhile, and it can be started again."""
-    recorder.start(free)
+    recorder.start(free, "page")
     ask(free, "/")
     recorder.stop(free)
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", free))
     with pytest.raises(OSError, match="in use"):
         http.server.HTTPServer(("127.0.0.1", free), http.server.SimpleHTTPRequestHandler)
-    recorder.start(free)
+    recorder.start(free, "page")
     assert ask(free, "/")[0] == 200

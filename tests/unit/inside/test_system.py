@@ -245,7 +245,8 @@ def test_process_that_ends_while_helpers_are_ended(ended: bool, tmp_path: Path, 
             pass
         forbidden: list[int] = []
 
-        def forbid(pid: int) -> None:
+        def forbid(pid: int, *, everywhere: bool) -> None:
+            assert everywhere
             forbidden.append(pid)
             if pid == one.pid:
                 raise FileNotFoundError

@@ -207,7 +207,7 @@ def test_port_that_is_taken_again(fake_lab: Any) -> None:
     """A server that starts late may take the port first: it is ended too, but not without end."""
     ended: list[int] = []
 
-    def start(_port: int) -> None:
+    def start(_port: int, _page: str) -> None:
         if len(ended) < takes:
             raise CallFailed("Address already in use", kind="OSError")
 

@@ -79,6 +79,15 @@ def test_shortage_of_a_program_is_no_fault_of_the_work(judged: Bench, said: str,
     assert judge(judged)["1.3"].verdict == FAILED
 
 
+@pytest.mark.parametrize("short", [True, False])
+def test_words_of_a_shortage_in_a_guest(judged: Bench, fake_lab: Any, short: bool) -> None:
+    """Of the work of others they count where the guest's kernel says that the machine was short: anybody can print them."""
+    fake_lab.trusted, fake_lab.answers["machine_is_short"] = False, short
+    judged.said = {1: [Line(1, "x", 1, "sh: 1: Cannot fork")]}
+    found = judge(judged)["1.3"]
+    assert (found.verdict, found.machine) == ((COULD_NOT_RUN, True) if short else (FAILED, False))
+
+
 def test_words_of_a_shortage_that_a_script_says_itself_are_none(judged: Bench, fake_lab: Any) -> None:
     """Who prints them on purpose is judged like everybody."""
     (fake_lab.home / "task1.sh").write_text("echo 'sh: 1: Cannot fork'\n")
