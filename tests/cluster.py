@@ -58,12 +58,14 @@ class Cluster:
 
 @contextmanager
 def cluster(folder: Path, workers: int, ttl: str = "1 minute") -> Iterator[Cluster]:
-    """A scheduler with workers, in a folder that is made for it. A log in its processes' homes says what they said."""
+    """A scheduler that knows its workers, in a folder that is made for it. A log in each home says what its process said."""
     folder.mkdir()
     made = Cluster(folder, ttl)
     try:
         for _ in range(workers):
             made.start_worker()
+        logs = [home / "log" for home in made.homes]
+        wait_until(lambda: all(b"Registered to" in log.read_bytes() for log in logs), reason="the workers", timeout=PATIENCE)
         yield made
     finally:
         made.close()

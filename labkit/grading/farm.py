@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
@@ -93,25 +93,23 @@ def taken(answer: object, name: str) -> Grade:
         words = ", ".join(map(str, said["lost"]))
         raise CourseError(f"Set aside: the {TRIES} workers that judged it ended, or did not answer.", words=words, way_out=LOST)
     grade = said["grade"]
-    rows = [
-        fits(row, dict[str, Any]) and all(fits(row.get(key), kind) for key, kind in get_type_hints(Verdict).items())
-        for row in grade["verdicts"]
-    ]
-    kinds = get_type_hints(Grade)
-    if grade.keys() != kinds.keys() or grade["hand"] or not all(rows) or not all(fits(grade[key], kinds[key]) for key in kinds):
-        raise ValueError("the answer is not of the form of a grade")
-    if grade["file"] != name or grade["state"] not in (MEASURED, NOT_MEASURED, UNREADABLE):
-        raise ValueError("the answer is to another work, or of an unknown state")
+    known = (
+        fits(grade, Grade) and fits(grade["verdicts"], list[Verdict]) and grade["state"] in (MEASURED, NOT_MEASURED, UNREADABLE)
+    )
+    if not known or grade["hand"] or grade["file"] != name:
+        raise ValueError("the answer is not of the form of a grade, or to another work")
     return Grade(**grade)
 
 
-def fits(value: object, kind: Any) -> bool:
-    """Return True when plain data is of a type: int, str, list[str], dict[str, Any] and the like."""
+def fits(value: Any, kind: Any) -> bool:
+    """Return True when plain data is of a type: int, list[str], dict[str, Any] and the like, or has the parts of a dataclass."""
+    if is_dataclass(kind):
+        kinds = get_type_hints(kind)
+        return type(value) is dict and value.keys() == kinds.keys() and all(fits(value[key], kinds[key]) for key in kinds)
     whole, parts = get_origin(kind) or kind, get_args(kind)
     if kind is Any or type(value) is not whole or not parts:
         return kind is Any or type(value) is whole
-    inside = value.values() if isinstance(value, dict) else value
-    return all(fits(each, parts[-1]) for each in inside)  # type: ignore[attr-defined]
+    return all(fits(each, parts[-1]) for each in (value.values() if whole is dict else value))
 
 
 @contextmanager
