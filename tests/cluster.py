@@ -26,7 +26,11 @@ class Cluster:
         # A worker that has not been heard of for so long is given up; Dask looks after as long again.
         env = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": ttl}
         self.scheduler = self._start(folder / "scheduler", env, "scheduler", "--port", "0", "--scheduler-file", str(said))
-        wait_until(lambda: said.is_file() and said.read_text().endswith("}"), reason="the scheduler", timeout=PATIENCE)
+        try:
+            wait_until(lambda: said.is_file() and said.read_text().endswith("}"), reason="the scheduler", timeout=PATIENCE)
+        except BaseException:
+            self.close()
+            raise
         self.address: str = json.loads(said.read_text())["address"]
 
     def _start(self, home: Path, env: dict[str, str], *command: str) -> subprocess.Popen[bytes]:
