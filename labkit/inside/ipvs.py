@@ -1,6 +1,7 @@
 """The IPVS table and its counters as `ipvsadm` shows them, and the dummy interface by pyroute2."""
 
 import subprocess
+import sys
 from typing import Any
 
 # What ipvsadm calls the ways to a real server, as numbers of include/uapi/linux/ip_vs.h (IP_VS_CONN_F_MASQ is 0).
@@ -81,11 +82,18 @@ def zero() -> None:
     ipvsadm("-Z")
 
 
+def netlink() -> Any:
+    """Return pyroute2's IPRoute. It is imported here, because on User-Mode Linux that takes up to two seconds."""
+    if sys.modules.get("ssl", sys) is None:  # it cannot do without what the agent keeps from others (machine/agent.py)
+        del sys.modules["ssl"]
+    from pyroute2 import IPRoute
+
+    return IPRoute()
+
+
 def add_dummy(name: str, address: str, prefix: int) -> None:
     """Make the dummy interface `name` with one IPv4 address, up."""
-    from pyroute2 import IPRoute  # here, because importing it on User-Mode Linux takes up to two seconds
-
-    with IPRoute() as route:
+    with netlink() as route:
         route.link("add", ifname=name, kind="dummy")
         index = route.link_lookup(ifname=name)[0]
         route.addr("add", index=index, address=address, prefixlen=prefix)
@@ -94,9 +102,7 @@ def add_dummy(name: str, address: str, prefix: int) -> None:
 
 def remove_dummy(name: str) -> bool:
     """Delete the interface `name`; False when there is none."""
-    from pyroute2 import IPRoute
-
-    with IPRoute() as route:
+    with netlink() as route:
         found = route.link_lookup(ifname=name)
         if found:
             route.link("del", index=found[0])

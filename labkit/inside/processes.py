@@ -277,14 +277,16 @@ def forbid_programs(pid: int, *, everywhere: bool) -> None:
     See mount(2). What has our own mounts, bubblewrap's first process, is left alone. Raises OSError.
     """
 
-    def forbid() -> None:
-        with contextlib.suppress(OSError), open(f"/proc/{pid}/ns/mnt") as namespace:
-            # A thread may enter mounts of its own only without sharing the current folder.
-            failed = libc.unshare(CLONE_FS) or libc.setns(namespace.fileno(), 0)
-            if not failed and not any(libc.mount(None, place, None, flags, None) for place, flags in places.items()):
-                forbidden.set()
+    def forbid(namespace: int) -> None:
+        # A thread may enter mounts of its own only without sharing the current folder.
+        if libc.unshare(CLONE_FS) or libc.setns(namespace, 0):
+            failed.append(f"not entered, {os.strerror(ctypes.get_errno())}")
+        for place, flags in places.items():
+            if not failed and libc.mount(None, place, None, flags, None):
+                failed.append(f"{os.fsdecode(place)}, {os.strerror(ctypes.get_errno())}")
+        done.set()
 
-    libc, forbidden = ctypes.CDLL(None), threading.Event()
+    libc, failed, done = ctypes.CDLL(None, use_errno=True), list[str](), threading.Event()
     with open(f"/proc/{pid}/mountinfo") as file:  # proc(5): the place, its options, …, -, the kind
         rows = [(line.split()[4], set(line.split()[5].split(","))) for line in file]
     places = {
@@ -292,12 +294,15 @@ def forbid_programs(pid: int, *, everywhere: bool) -> None:
         for place, options in rows
         if "nodev" in options and "noexec" not in options and (everywhere or "rw" in options)
     }
-    if places and os.readlink(f"/proc/{pid}/ns/mnt") != os.readlink("/proc/self/ns/mnt"):
-        thread = threading.Thread(target=forbid, daemon=True)
-        thread.start()
-        thread.join(FORBIDDEN)
-        if not forbidden.is_set():
-            raise OSError(f"what processes that share the mounts of {pid} can write to can still be run")
+    # Held open, the mounts are there also when the process ends meanwhile.
+    with open(f"/proc/{pid}/ns/mnt") as namespace:
+        if not places or os.fstat(namespace.fileno()).st_ino == os.stat("/proc/self/ns/mnt").st_ino:
+            return
+        threading.Thread(target=forbid, args=[namespace.fileno()], daemon=True).start()
+        if not done.wait(FORBIDDEN):
+            failed.append(f"not done within {FORBIDDEN:g} s")
+    if failed:
+        raise OSError(f"what processes that share the mounts of {pid} can write to can still be run: {failed[0]}")
 
 
 def members(group: str = INNER) -> list[int]:

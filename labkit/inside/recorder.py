@@ -50,13 +50,13 @@ class Recorder:
                 return
             text += part
         row = request(text[: text.index(END)].decode("latin-1"))
-        self.requests.append(row | {"time": time.time(), "client": client})
+        self.requests.append({**row, "time": time.time(), "client": client})
         connection.sendall(self._answer)
 
     def stop(self) -> None:
         """Stop listening; what was accepted is answered."""
         self.socket.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
+        self._thread.join(2 * PATIENCE)
 
 
 def request(head: str) -> dict[str, Any]:

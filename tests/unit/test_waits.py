@@ -10,11 +10,13 @@ TOP = Path(labkit.__file__).parent
 WAITS = {"result", "wait", "join", "acquire", "communicate", "exception", "poll"}
 PROCESSES = {"run", "check_call", "check_output", "call"}
 # A keeper lives as long as the notebook does, a stand-in as long as the server whose place it takes; a process's state is
-# asked for without waiting; pyshark's end is waited for by asyncio.wait_for; a terminal waits for who types in it.
+# asked for without waiting; pyshark's end is waited for by asyncio.wait_for, and a worker's answer in asyncio.timeout; a terminal
+# waits for who types in it.
 WITHOUT = {
     "machine/temporary.py: select.poll",
     "machine/temporary.py: keeper.poll",
     "measure/capture.py: process.wait",
+    "grading/farm.py: ended.wait",
     "machine/keeper.py: select.select",
     "inside/processes.py: process.poll",
     "inside/processes.py: _started[pid].poll",
