@@ -126,10 +126,10 @@ def work_of(options: Namespace) -> Path:
 )  # fmt: skip
 def check(options: Namespace) -> int:
     """Judge a work; 0 all passed, 1 something failed, 2 something could not run."""
-    from .homework.hand_in import check_as_graded
-    from .judge.check import check_work
-
-    judge = check_as_graded if options.as_graded else check_work
+    if options.as_graded:
+        from .homework.hand_in import check_as_graded as judge  # with nbformat, which takes a second to import
+    else:
+        from .judge.check import check_work as judge
     verdicts = judge(work_of(options), options.task or (1, 2, 3, 4))
     print(verdicts.json() if options.json else verdicts)
     return verdicts.exit_code
