@@ -131,8 +131,10 @@ def write_inner_view(folder: LabFolder, view: View) -> None:
     """Write the guest's bubblewrap command as a shell script that its first process goes on with."""
     command = shlex.join(["bwrap", *machine_arguments(view)])
     (folder.path / "view.sh").write_text(f"exec {command}\n", encoding="utf-8")
-    (folder.path / "modules/lib").mkdir(parents=True)
-    (folder.path / "modules/lib/modules").symlink_to(MODULES)
+    modules = folder.path / "modules/lib/modules"
+    if not modules.is_symlink():  # the candidate before this one may have been given the folder
+        modules.parent.mkdir(parents=True)
+        modules.symlink_to(MODULES)
     (folder.path / "modprobe").write_text('#!/bin/sh\nexec /usr/sbin/modprobe -d "${0%/*}/modules" "$@"\n')
     (folder.path / "modprobe").chmod(0o755)
     if view.copy_home:
