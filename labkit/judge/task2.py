@@ -120,6 +120,10 @@ def server(bench: Bench) -> Finding:
         return failed(f"dnsmasq listens on UDP port {ports}", hint)
     if not programs:
         return failed(f"nobody listens on UDP port {DNS}{bench.words}", f"no DNS server runs{bench.cause or START}")
+    places = {row["address"] for row in udp(bench) if (row["program"], row["port"]) == ("dnsmasq", DNS)}
+    if places.isdisjoint(REACHED) and places:  # whoever else is there
+        where = f"dnsmasq has UDP port {DNS} at {', '.join(sorted(places))}"
+        return failed(where, f"{where}, and not at {SERVER}")
     if programs != ["dnsmasq"]:
         return failed(f"{', '.join(programs)} has UDP port {DNS}", "the DNS server is not dnsmasq")
     if not status:
