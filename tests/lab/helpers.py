@@ -1,6 +1,7 @@
 """How the tests open labs, wait, and see that nothing is left of one."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -121,3 +122,18 @@ def python(script: str, *arguments: str, before: tuple[str, ...] = (), **options
     """Start a Python of its own on a script, its streams connected to the test."""
     command = [*before, sys.executable, "-c", script, *arguments]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **options)
+
+
+@contextmanager
+def interrupted(*arguments: Any, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """`labkit` with these arguments, interrupted as the block ends: it says so, with the code 130 and without a traceback."""
+    command = [sys.executable, "-m", "labkit", *map(str, arguments)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **options)
+    try:
+        yield process
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
+        process.wait(PATIENCE)
+    assert process.returncode == 130 and "interrupted" in said and "Traceback" not in said

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from hostile_pages import UNREADABLE
 from labkit.grading.batch import Notes, grade_files
 from labkit.grading.grade import Grade
 
-from .helpers import PATIENCE, eventually
+from .helpers import PATIENCE, eventually, interrupted
 from .test_grading import SLEEP, report
 
 pytestmark = pytest.mark.lab
@@ -62,16 +60,8 @@ def test_interrupt_ends_what_is_judged_elsewhere(tmp_path: Path) -> None:
     (tmp_path / "c.html").write_bytes(b"")
     with cluster(tmp_path / "cluster", 1) as made:
         (home,) = made.homes
-        command = [sys.executable, "-m", "labkit", "grade", "--on", made.address, "--csv", str(tmp_path / "out.csv")]
-        process = subprocess.Popen([*command, *map(str, pages)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        try:
+        with interrupted("grade", "--on", made.address, "--csv", tmp_path / "out.csv", *pages):
             eventually(lambda: len(labs(home)) == 2, "both labs")
-            process.send_signal(signal.SIGINT)
-            _, said = process.communicate(timeout=PATIENCE)
-        finally:
-            process.kill()
-            process.wait(PATIENCE)
-        assert process.returncode == 130 and "interrupted" in said and "Traceback" not in said
         eventually(lambda: not labs(home), "the end of the labs")
         assert not Notes(tmp_path / "out.csv.notes").known()
         (after,) = grade_files([tmp_path / "c.html"], on=made.address)

@@ -3,9 +3,6 @@
 import contextlib
 import json
 import os
-import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -21,7 +18,7 @@ from labkit.judge.check import REQUIREMENTS, check_work
 from labkit.judge.verdict import BY_HAND, FAILED, PASSED
 from labkit.machine import choose
 
-from .helpers import PATIENCE, eventually, mentioning, running
+from .helpers import eventually, interrupted, mentioning, running
 
 pytestmark = pytest.mark.lab
 # Longer than a script may take: an interrupt that does not end it is seen.
@@ -46,21 +43,12 @@ def test_interrupt_ends_a_judgement_at_once(tmp_path: Path, command: str) -> Non
     (tmp_path / "tmp").mkdir()
     what = ["check", "--work", tmp_path / "work-a"] if command == "check" else ["grade", *pages, "--csv", tmp_path / "out.csv"]
     env = os.environ | {"TMPDIR": str(tmp_path / "tmp")} | ({choose.FORCE: "host"} if command == "check" else {})
-    process = subprocess.Popen(
-        [sys.executable, "-m", "labkit", *map(str, what)], env=env, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        labs = tmp_path / "tmp"
+    labs = tmp_path / "tmp"
+    with interrupted(*what, env=env) as process:
         eventually(lambda: len(list(labs.glob("labkit-*/*check[34]*"))) == 2, "both labs")
         children = psutil.Process(process.pid).children(recursive=True)
         if command == "check":
             eventually(lambda: mentioning(SLEEP), "the script")
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=PATIENCE)
-    finally:
-        process.kill()
-        process.wait(PATIENCE)
-    assert process.returncode == 130 and "interrupted" in said and "Traceback" not in said
     eventually(lambda: not running(children), "the end of the labs")
     eventually(lambda: not list(labs.iterdir()), "the end of the labs' folders")
     if command == "grade":
