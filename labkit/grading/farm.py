@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -184,7 +184,12 @@ async def there(client: Client, judge: Callable[..., str], wanted: str, *work: A
 
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     task = client.submit(on_worker, judge, wanted, *work, pure=False)
-    task.add_done_callback(lambda _task: loop.call_soon_threadsafe(ended.set))
+
+    def done(_task: object) -> None:
+        with suppress(RuntimeError):  # after an interrupt the loop may be closed
+            loop.call_soon_threadsafe(ended.set)
+
+    task.add_done_callback(done)
     try:
         async with asyncio.timeout(LIMIT):  # gather alone leaves errors behind when it is cancelled
             await ended.wait()

@@ -73,7 +73,8 @@ def steps_of(test: str, name: str, who: str, part: int | None = None) -> list[St
         return [DOCTOR] if part is None else [lab_tests(selected()[part::2])]
     if who == "root" and name != ROOT_RUNS_ALL:
         return [DOCTOR, CHECK]
-    return [DOCTOR, CHECK, lab_tests(selected()), notebook("3_ipvs"), *([notebook("5_compare")] if name == "uml" else [])]
+    notebooks = ["3_ipvs", *(["4_nginx", "5_compare"] if name == "uml" else [])]
+    return [DOCTOR, CHECK, lab_tests(selected()), *map(notebook, notebooks)]
 
 
 @dataclass
