@@ -61,8 +61,7 @@ NAME = "as `labkit ps` lists it: NAME, or NAME:ID where several have that name"
 )  # fmt: skip
 def open_notebooks(options: Namespace) -> int:
     """Become JupyterLab on the notebooks; its terminals find the command `labkit`."""
-    from .author.jupyter import jupyter_command, surroundings
-    from .author.report import INSTALLED, folder_to_open, have_solutions, notebooks_in
+    from .author.notebooks import INSTALLED, folder_to_open, have_solutions, jupyter_command, notebooks_in, surroundings
 
     named = [Path(word) for word in options.words[:1] if not word.startswith("-")]
     here = Path.cwd()
@@ -86,7 +85,7 @@ def open_notebooks(options: Namespace) -> int:
     *WHO, arg("--save", action="store_true", help="also write the executed notebooks there"),
 )  # fmt: skip
 def report(options: Namespace) -> int:
-    from .author.report import report as run
+    from .author.notebooks import report as run
 
     runs = run(options.numbers, options.out, save=options.save)
     for done in runs:
@@ -277,7 +276,7 @@ def grade(options: Namespace) -> int:
     arg("--by-hand", type=Path, metavar="FILE", help="points that you give, as for grade"),
 )  # fmt: skip
 def watch(options: Namespace) -> int:
-    from .grading.watch import arrivals
+    from .grading.batch import arrivals
 
     if not options.csv and not options.html:
         raise BadInput("What is graded is kept nowhere.", way_out="name a folder with --html, or a file with --csv")

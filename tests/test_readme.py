@@ -38,7 +38,7 @@ Ubuntu has no `user-mode-linux` | lab_script::installs_what unit/machine/doctor:
 the first call also installs a profile | lab_script::ubuntu_gets lab_script::a_user_is_told_the_lines
 writes the learner's edition with a README | lab/release::tools_for_teachers lab/release::open_in_the_edition lab/release::edition_says_how
 and what would help: `./lab doctor` | unit/machine/doctor::what_would_help lab/refused::what_the_doctor_advises
-| `./lab open | readme::each_command unit/author/jupyter::open_becomes lab/release::open_never_serves
+| `./lab open | readme::each_command unit/author/notebooks::open_becomes lab/release::open_never_serves
 | `./lab report | readme::each_command lab/report::all_notebooks lab/report::failing_notebook
 | `./lab check | readme::each_command lab/works::work_is_judged unit/writing::check_as_graded
 | `./lab hand-in | readme::each_command unit/writing::page_has_points unit/writing::what_is_judged
@@ -83,8 +83,8 @@ says where the report claims something else | unit/grading/grade::claims_name la
 are shown as a pair, and | unit/grading/similar::white_space unit/grading/grade::copies_are_a_pair unit/grading/likeness::disguised_copy unit/grading/likeness::shared_parts
 That is a reason to look | unit/grading/likeness::honest_right unit/grading/likeness::disguised_copy unit/grading/likeness::what_most
 FILE may be a folder or a pattern | unit/grading/grade::folder_and_pattern
-writes a page for each work and `index.html` | unit/grading/summary::what_is_missed unit/grading/summary::points_are_spread unit/grading/feedback::list_leads unit/writing::batch_goes_on unit/grading/feedback::all_answers_stand
-Answers in nearly the same words | unit/grading/answers::answers_in_nearly unit/grading/answers::difference_of lab/report_page::points_of_a_group
+writes a page for each work and `index.html` | unit/grading/feedback::what_is_missed unit/grading/feedback::points_are_spread unit/grading/feedback::list_leads unit/writing::batch_goes_on unit/grading/feedback::all_answers_stand
+Answers in nearly the same words | unit/grading/likeness::answers_in_nearly unit/grading/likeness::difference_of lab/report_page::points_of_a_group
 `--moodle worksheet.csv` writes | unit/grading/gradebook::worksheet_of_moodle unit/grading/gradebook::gradebook_of_canvas unit/writing::gradebook_is_looked
 Learners are matched by the numbers | unit/grading/gradebook::worksheet_of_moodle unit/grading/gradebook::gradebook_of_canvas unit/grading/gradebook::export_of_moodles unit/grading/gradebook::without_an_export
 Who is not matched | unit/grading/gradebook::no_grade_that unit/grading/gradebook::worksheet_of_moodle

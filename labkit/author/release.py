@@ -15,7 +15,7 @@ from ..errors import BadInput
 from ..magics import NEEDS
 from ..magics import STUB as WORK
 from ..writing import TEMPLATES, prepare_folder, write_file, writing
-from .report import COURSE, INSTALLED, find
+from .notebooks import COURSE, INSTALLED, find
 
 STUB = "# write here"
 SOLUTION = re.compile(r"### BEGIN SOLUTION\n(.*?)### END SOLUTION", re.DOTALL)

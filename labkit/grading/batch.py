@@ -1,4 +1,4 @@
-"""Grades many reports: a progress bar, notes to go on from after an interruption, and no file that stops the others."""
+"""Grades many reports: which those are, also as they arrive in a folder; notes to go on from; no file that stops the others."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import AbstractContextManager
@@ -32,6 +33,8 @@ from .gradebook import FEEDBACK
 ENDS, ARCHIVES = (".html", ".htm", ".xhtml"), (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
 # A course, its groups, its learners, their attempts, a zip's own folder: an export is no deeper, and a home folder is.
 DEPTH = 6
+# How often the folder is looked at, and how long a file must have stayed as it is to count as whole, seconds: an upload pauses.
+EVERY, QUIET = 2.0, 5.0
 
 
 def reports_in(names: Iterable[Path]) -> list[Path]:
@@ -84,6 +87,32 @@ def is_feedback(page: Path) -> bool:
             text = page.read_bytes()
             return MARK.encode() in text[:2000] and BLOCK.encode() not in text
     return False
+
+
+def arrivals(folder: Path, *, every: float = EVERY, quiet: float = QUIET) -> Iterator[list[Path]]:
+    """Yield the whole reports below `folder`, without end: at first, and then when one has come, changed or gone.
+
+    One that still grows is left out until it does no more. Looking works on shares of other machines too, where the kernel tells
+    of no change. Raises BadInput where there is no folder.
+    """
+    if not folder.is_dir():
+        raise BadInput(f"{folder} is no folder.", way_out="name the folder into which the reports come")
+    seen: dict[Path, tuple[tuple[int, int], float]] = {}
+    told: dict[Path, tuple[int, int]] = {}
+    while True:
+        now, states = time.monotonic(), dict[Path, tuple[int, int]]()
+        for page in pages_below(folder, say=False):
+            try:
+                found = page.stat()
+            except OSError:  # gone meanwhile
+                continue
+            states[page] = found.st_size, found.st_mtime_ns
+        seen = {page: seen[page] if seen.get(page, (None,))[0] == state else (state, now) for page, state in states.items()}
+        whole = {page: state for page, (state, since) in seen.items() if now - since >= quiet}
+        if whole != told and whole:
+            told = whole
+            yield sorted(whole)
+        time.sleep(every)
 
 
 class Notes:

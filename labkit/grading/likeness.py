@@ -1,4 +1,6 @@
-"""How much two works share in their commands and configurations, and where. A likeness is a reason to look, and no verdict.
+"""How much two works share in their commands and configurations, and where; and which answers are alike.
+
+A likeness is a reason to look, and no verdict. Answers that are alike are read together.
 
 The assignment names every address, port, file and page, so that honest works have most of their words in common. What counts is
 therefore what a work has of its own: passages of PASSAGE words within a statement (the fingerprints of winnowing, Schleimer,
@@ -19,6 +21,10 @@ from functools import cache
 from itertools import combinations
 from typing import Any
 
+import numpy
+from rapidfuzz import fuzz, process, utils
+from rapidfuzz.distance import Indel
+
 from ..errors import plain
 from ..writing import TEMPLATES
 
@@ -33,6 +39,11 @@ OWN = 15
 MANY, MOST = 20, 60
 # So much of a work is compared: files, and characters of each.
 FILES, LONGEST = 20, 20_000
+# How alike two answers of a group are at the least, in percent (rapidfuzz's ratio of the sorted words). Of the answers in
+# tests/unit/grading/test_likeness.py those in nearly the same words have 86 and more, those in words of their own 56 at the most.
+NEARLY = 80
+# So much of an answer is compared, characters, and so many words are looked at for differences.
+COMPARED, WORDS = 500, 400
 
 Passage = tuple[str, ...]
 # Where a passage stands: its file, and from where to where in that.
@@ -141,4 +152,54 @@ def marked(texts: Mapping[str, str], shared: Iterable[Passage]) -> dict[str, lis
         ends = [at for at in range(1, len(text)) if inside[file][at] != inside[file][at - 1]]
         cuts = zip([0, *ends], [*ends, len(text)], strict=True)
         found[file] = [(bool(inside[file][begin]), text[begin:end]) for begin, end in cuts if text]
+    return found
+
+
+def alike(texts: Sequence[str]) -> list[list[int]]:
+    """Return the indices of `texts` in groups, the largest first: each is alike to the first of its group, the nearest first.
+
+    Capitals, punctuation and the order of words make no difference. An answer like no other is a group of its own.
+    """
+    compared = [" ".join(sorted(utils.default_process(text[:COMPARED]).split())) for text in texts]
+    scores = process.cdist(compared, compared, scorer=fuzz.ratio, score_cutoff=NEARLY, dtype=numpy.uint8)
+    numpy.fill_diagonal(scores, 100)
+    left = numpy.ones(len(texts), dtype=bool)
+    groups = []
+    # The one that most are alike to is the first of its group.
+    for first in sorted(range(len(texts)), key=lambda at: -int(numpy.count_nonzero(scores[at]))):
+        if left[first]:
+            others = [int(at) for at in numpy.flatnonzero(left & (scores[first] > 0)) if at != first]
+            groups.append([first, *sorted(others, key=lambda at: -int(scores[first, at]))])
+            left[groups[-1]] = False
+    return sorted(groups, key=lambda group: (-len(group), min(group)))
+
+
+def changes(first: str, text: str) -> list[tuple[str, str]]:
+    """Return `text` in pieces, each with what it is beside `first`: "same", "only here", or "missing" for words of `first` alone.
+
+    The pieces that are not missing make up `text`. A long one is a single piece, "same".
+    """
+    ours, theirs = pieces(first), pieces(text)
+    if max(len(ours), len(theirs)) > WORDS:
+        return [("same", text)]
+    found = []
+    bare = [[word.strip().casefold() for word in words] for words in (ours, theirs)]
+    for code in Indel.opcodes(*bare):
+        words = "".join(theirs[code.dest_start : code.dest_end])
+        if code.tag == "equal":
+            found.append(("same", words))
+        elif code.tag == "insert":
+            found.append(("only here", words))
+        else:
+            found.append(("missing", "".join(ours[code.src_start : code.src_end])))
+    return found
+
+
+def pieces(text: str) -> list[str]:
+    """Return the words of a text, each with the white space behind it; joined they are the text."""
+    found: list[str] = []
+    for piece in text.split(" "):
+        found += [f"{line}\n" for line in piece.split("\n")]
+        found[-1] = f"{found[-1][:-1]} "
+    found[-1] = found[-1][:-1]
     return found

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from ..inside import dns_load, judge
-from ..measure.dns import NAME
+from ..measure.traffic import NAME
 from .bench import Bench
 from .verdict import BY_HAND, COULD_NOT_RUN, PASSED, Finding, check, could_not_run, failed, needs, passed
 

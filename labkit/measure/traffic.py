@@ -1,4 +1,4 @@
-"""Requests to a lab's services, one row a request."""
+"""What clients in a lab ask its services, as tables: a row an HTTP request, a row a DNS query; also as curl and dig tell it."""
 
 import re
 import shlex
@@ -9,10 +9,12 @@ from urllib.parse import urlsplit
 import pandas as pd
 
 from ..errors import BadInput, MeasureError
-from ..inside import http_client
-from ..lab import Lab
+from ..inside import dns_load, http_client
+from ..lab import COMMAND_TIMEOUT, Lab, Result
 
 COLUMNS = ["n", "start", "address", "backend", "status", "ms", "error"]
+ANSWER_COLUMNS = ["n", "start", "name", "answers", "first", "ttl", "rcode", "ms", "error"]
+NAME = "my-awesome-highload-app.local"
 BACKEND = re.compile(r"Backend Server (\d+)")
 # Labels of letters, digits and hyphens, 63 at the most, as DNS has them (RFC 1123, 2.1); IPv4 addresses are such names too.
 HOST = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*\.?", re.I)
@@ -153,3 +155,34 @@ def parse_curl(text: str, target: str) -> list[tuple[Any, ...]]:
         error = None if code == "0" else CURL_ERRORS.get(int(code), f"curl {code}")
         rows.append((float(when), address, int(status) or None, float(seconds) * 1000, error, page))
     return rows
+
+
+def dig(lab: Lab, name: str = NAME, *, server: str = "127.0.0.1", options: str = "") -> Result:
+    """Ask `server` for `name` with the real dig and return its own output. Raises MeasureError when no server answers."""
+    done = lab.run(f"dig @{server} {name} {options}".strip(), check=False)
+    if done.code:
+        raise MeasureError(f"`{done.command}` had no answer.", words=str(done), way_out="is dnsmasq running in this lab?")
+    return done
+
+
+def dns(
+    lab: Lab, name: str = NAME, count: int = 200, *, server: str = "127.0.0.1", kind: str = "A", tcp: bool = False
+) -> pd.DataFrame:
+    """Ask `server` `count` times for the records `kind` of `name` from inside the lab, and return a row for each query.
+
+    Columns: n (1 …), start (s since the first), name, answers (tuple of addresses in the order of the answer), first (the
+    first of them, None without one), ttl (s), rcode, ms, error (None, timeout, refused, …). Raises BadInput.
+    """
+    if not 1 <= count <= 1_000_000 or len(name) > 253:
+        raise BadInput(f"dns cannot ask {count} times for {name[:60]!r}.", way_out="count from 1 to 1,000,000 and a DNS name")
+    batches = lab.stream(dns_load.queries, COMMAND_TIMEOUT, name, server, 53, kind, count, 5.0, tcp)
+    return frame_of_answers(gathered(batches, count, "query", name), name)
+
+
+def frame_of_answers(rows: list[dict[str, Any]], name: str) -> pd.DataFrame:
+    """Return rows of inside.dns_load as the DataFrame that `dns` describes."""
+    found = []
+    for n, row in enumerate(rows, 1):
+        answers = tuple(row["answers"])
+        found.append(row | {"n": n, "start": row["time"], "name": name, "answers": answers, "first": next(iter(answers), None)})
+    return tidy(found, ANSWER_COLUMNS, time="start", numbers=["ttl"], words=["first", "rcode", "error"])

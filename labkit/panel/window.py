@@ -12,8 +12,7 @@ from ..errors import BadInput, LabError, MeasureError
 from ..inside import dns_load, files
 from ..lab import Lab
 from ..measure.counters import counters, parse_attempts
-from ..measure.dns import NAME
-from ..measure.traffic import frame, split_url
+from ..measure.traffic import NAME, frame, split_url
 from ..services.base import Service, split_address
 from ..services.daemons import Dnsmasq, Nginx
 from ..services.http_server import BackendPool

@@ -25,7 +25,7 @@ KERNEL = """
 import sys, time
 from pathlib import Path
 from jupyter_client.manager import KernelManager
-from labkit.author.jupyter import Kernels
+from labkit.author.notebooks import Kernels
 manager = KernelManager(kernel_name="python3", kernel_spec_manager=Kernels())
 manager.start_kernel()
 client = manager.blocking_client()

@@ -17,7 +17,7 @@ import nbformat
 from jupyter_client.blocking.client import BlockingKernelClient
 from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
 
-from labkit.author.jupyter import jupyter_command, path_with_labkit
+from labkit.author.notebooks import jupyter_command, path_with_labkit
 from labkit.errors import WaitTimeout, wait_until
 
 TOP = Path(__file__).resolve().parents[2]

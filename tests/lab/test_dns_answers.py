@@ -6,7 +6,7 @@ import pytest
 
 from labkit.errors import LabkitError, MeasureError
 from labkit.lab import Lab
-from labkit.measure.dns import COLUMNS, NAME, dig, dns
+from labkit.measure.traffic import ANSWER_COLUMNS, NAME, dig, dns
 from labkit.services.daemons import Dnsmasq
 
 pytestmark = pytest.mark.lab
@@ -36,7 +36,7 @@ def served(lab: Lab) -> Iterator[Lab]:
 def test_two_hundred_queries_alternate(served: Lab) -> None:
     """2.1: both records in every answer, and each is first in exactly half of them, in turn."""
     table = dns(served)
-    assert (list(table.columns), len(table)) == (COLUMNS, 200)
+    assert (list(table.columns), len(table)) == (ANSWER_COLUMNS, 200)
     assert {tuple(sorted(answers)) for answers in table["answers"]} == {BOTH}
     assert table["first"].value_counts().to_dict() == dict.fromkeys(BOTH, 100)
     assert (table["first"] != table["first"].shift()).all()

@@ -16,8 +16,8 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 from works import RIGHT
 
+from labkit.author.notebooks import NOTEBOOKS
 from labkit.author.release import SOLUTION, release
-from labkit.author.report import NOTEBOOKS
 from labkit.errors import wait_until
 from labkit.grading.batch import grade_files
 from labkit.grading.feedback import INDEX, write_pages

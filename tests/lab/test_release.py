@@ -13,8 +13,8 @@ import pytest
 from nbclient import NotebookClient
 from playwright.sync_api import expect
 
+from labkit.author.notebooks import NOTEBOOKS
 from labkit.author.release import STUB, release
-from labkit.author.report import NOTEBOOKS
 from labkit.errors import BadInput
 from labkit.magics import NEEDS
 

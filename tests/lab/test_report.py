@@ -7,8 +7,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from labkit.author import report as module
-from labkit.author.report import NOTEBOOKS, find, report
+from labkit.author import notebooks as module
+from labkit.author.notebooks import NOTEBOOKS, find, report
 from labkit.cli import main, parser
 from labkit.errors import BadInput, CourseError
 from labkit.homework.submission import read

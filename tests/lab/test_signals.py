@@ -53,8 +53,8 @@ def test_notebooks_of_a_report_ignore_no_signal(tmp_path: Path) -> None:
     """The kernel in which `labkit report` runs a notebook, and the programs that it starts."""
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)]), tmp_path / "1_signals.ipynb")
     script = (
-        "import sys\nfrom pathlib import Path\nfrom labkit.author import report\nreport.NOTEBOOKS = Path(sys.argv[1])\n"
-        "print(report.report(out=Path(sys.argv[1], 'out'))[0].notebook.cells[0].outputs[0].text)"
+        "import sys\nfrom pathlib import Path\nfrom labkit.author import notebooks\nnotebooks.NOTEBOOKS = Path(sys.argv[1])\n"
+        "print(notebooks.report(out=Path(sys.argv[1], 'out'))[0].notebook.cells[0].outputs[0].text)"
     )
     done = subprocess.run([*IGNORING, sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == NONE

@@ -8,8 +8,7 @@ import pytest
 from labkit.compare import failover, throughput, wrk
 from labkit.errors import BadInput
 from labkit.measure.capture import Capture
-from labkit.measure.dns import dns
-from labkit.measure.traffic import curl, split_url, traffic
+from labkit.measure.traffic import curl, dns, split_url, traffic
 from labkit.services.base import split_address
 from labkit.services.faults import Faults, PacketDrop
 from labkit.services.http_server import Backend, BackendPool

@@ -16,7 +16,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from works import right
 
 from labkit import cli
-from labkit.author import report
+from labkit.author import notebooks
 from labkit.cli import main
 from labkit.errors import BadInput
 from labkit.grading import grade as grading
@@ -374,7 +374,7 @@ def test_wheel_without_notebooks_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """report, release and open name the place where they looked, and where notebooks are to be had."""
-    monkeypatch.setattr(report, "NOTEBOOKS", tmp_path / "notebooks")
+    monkeypatch.setattr(notebooks, "NOTEBOOKS", tmp_path / "notebooks")
     for command in (
         ["report", "--out", str(tmp_path / "a")],
         ["report", "1"],

@@ -5,8 +5,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from labkit.author.notebooks import NOTEBOOKS
 from labkit.author.release import NEEDS, STUB, WORK, learners_edition, stubs
-from labkit.author.report import NOTEBOOKS
 from labkit.judge.check import asked
 
 MARKED = "### BEGIN SOLUTION\n{}\n### END SOLUTION\n"

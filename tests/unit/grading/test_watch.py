@@ -10,8 +10,8 @@ from works import right
 
 from labkit.cli import main
 from labkit.errors import BadInput
+from labkit.grading import batch
 from labkit.grading import grade as grading
-from labkit.grading import watch
 from labkit.homework.submission import as_block, build
 from labkit.judge.verdict import Verdicts, passed, verdict
 
@@ -30,12 +30,12 @@ def test_reports_are_told_when_they_are_whole(tmp_path: Path, monkeypatch: pytes
         5: lambda: half.write_text("12"), 7: lambda: half.write_text("123"),
         12: lambda: one.write_text("another"), 20: other.unlink,
     }  # fmt: skip
-    monkeypatch.setattr(watch.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(watch.time, "sleep", sleep)
+    monkeypatch.setattr(batch.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(batch.time, "sleep", sleep)
     one.parent.mkdir()
     one.write_text("a")
     (tmp_path / "notes.txt").write_text("no report")
-    told = watch.arrivals(tmp_path, every=1.0, quiet=3.0)
+    told = batch.arrivals(tmp_path, every=1.0, quiet=3.0)
     assert [next(told) for _ in range(6)] == [
         [one],
         [one, other],
@@ -45,7 +45,7 @@ def test_reports_are_told_when_they_are_whole(tmp_path: Path, monkeypatch: pytes
         [one, half],
     ]
     with pytest.raises(BadInput, match="no folder"):
-        next(watch.arrivals(tmp_path / "none"))
+        next(batch.arrivals(tmp_path / "none"))
 
 
 def test_watching_grades_each_once_and_ends_at_an_interrupt(
@@ -72,7 +72,7 @@ def test_watching_grades_each_once_and_ends_at_an_interrupt(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(grading, "check_work", check_work)
-    monkeypatch.setattr(watch, "arrivals", arrivals)
+    monkeypatch.setattr(batch, "arrivals", arrivals)
     assert main(["watch", str(tmp_path / "in"), "--csv", str(tmp_path / "grades.csv")]) == 0
     assert len(works) == 2 and "goes on from here" in capsys.readouterr().err
     assert main(["watch", str(tmp_path / "in")]) == 3  # kept nowhere

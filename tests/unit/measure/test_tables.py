@@ -10,10 +10,21 @@ import pytest
 
 from labkit.errors import MeasureError, WaitTimeout
 from labkit.measure import counters as counting
-from labkit.measure import dns as asking
 from labkit.measure.counters import ATTEMPT_COLUMNS, LOG_FORMAT, attempts, counters, parse_attempts, settled
-from labkit.measure.dns import NAME, dig
-from labkit.measure.traffic import COLUMNS, CURL_ERRORS, backend_of, curl, curl_command, frame, parse_curl, split_url
+from labkit.measure.traffic import (
+    ANSWER_COLUMNS,
+    COLUMNS,
+    CURL_ERRORS,
+    NAME,
+    backend_of,
+    curl,
+    curl_command,
+    dig,
+    frame,
+    frame_of_answers,
+    parse_curl,
+    split_url,
+)
 
 # ---- requests: (time, address, status, ms, error, page), as inside.http_client sends them.
 GOOD = (1000.5, "127.0.0.1:8081", 200, 1.25, None, "<h1>Response from Backend Server 1</h1>\n")
@@ -114,8 +125,8 @@ LOST = {"time": 6.0, "answers": [], "ttl": None, "rcode": None, "ms": 5000.0, "e
 @pytest.mark.parametrize("rows", [[], [ANSWER], [LOST], [ANSWER, LOST], [ANSWER, REFUSED, LOST]])
 def test_frame_of_answers(rows: list[dict[str, Any]]) -> None:
     """The answers are a tuple in their order, the first its own column; a TTL of 0 is 0, without an answer there is none."""
-    table = asking.frame(rows, "x.local")
-    assert (list(table.columns), table["n"].tolist()) == (asking.COLUMNS, [n for n, _ in enumerate(rows, 1)])
+    table = frame_of_answers(rows, "x.local")
+    assert (list(table.columns), table["n"].tolist()) == (ANSWER_COLUMNS, [n for n, _ in enumerate(rows, 1)])
     assert table["answers"].tolist() == [tuple(row["answers"]) for row in rows]
     assert table["first"].tolist() == [(row["answers"] or [None])[0] for row in rows]
     assert [table[name].tolist() for name in ("rcode", "error")] == [[row[name] for row in rows] for name in ("rcode", "error")]

@@ -10,8 +10,7 @@ import pytest
 from jupyterlab_server.settings_utils import _get_overrides
 from traitlets.utils.importstring import import_item
 
-from labkit.author.jupyter import LEARNER, jupyter_command, path_with_labkit, surroundings
-from labkit.author.report import NOTEBOOKS
+from labkit.author.notebooks import LEARNER, NOTEBOOKS, jupyter_command, path_with_labkit, surroundings
 from labkit.cli import main
 
 

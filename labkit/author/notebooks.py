@@ -1,12 +1,16 @@
-"""Runs notebooks side by side, each in a kernel of its own, and writes an HTML report of each."""
+"""The course's notebooks: where they are, how JupyterLab is started on them, and reports of them, run side by side."""
 
 import asyncio
+import os
+import runpy
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import nbformat
+from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpec, KernelSpecManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbclient.exceptions import CellTimeoutError as CellTimeout
@@ -14,14 +18,17 @@ from tqdm import tqdm
 
 from ..errors import BadInput, CourseError, tail
 from ..homework.document import to_html
-from ..machine.temporary import ignore_here_only
-from ..writing import prepare_folder, write_file
+from ..machine.temporary import DEFAULT_SIGNALS, ignore_here_only
+from ..writing import TEMPLATES, prepare_folder, write_file
 
 # The notebooks lie in labkit where pip installed it (pyproject.toml), beside it in a checkout and in the learner's edition.
 INSTALLED = Path(__file__).resolve().parents[1] / "notebooks"
 COURSE = INSTALLED.parents[1]
 NOTEBOOKS = next((place for place in (INSTALLED, COURSE / "notebooks") if place.is_dir()), COURSE)
 CELL_TIMEOUT = 180
+# Settings of Jupyter for whoever works on the learner's edition, on a hub too: nbgrader's tools for teachers are not on the
+# screen, kernels are those below, and no news is asked for, which would need a network.
+LEARNER = TEMPLATES / "learner"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -78,6 +85,42 @@ def find(numbers: Sequence[str] = ()) -> list[Path]:
         known = ", ".join(path.stem for path in every)
         raise BadInput(f"There is no notebook {', '.join(unknown)}.", way_out=f"the notebooks are {known} in {NOTEBOOKS}")
     return [path for path in every if not numbers or path.name.split("_")[0] in numbers]
+
+
+class Kernels(KernelSpecManager):
+    """Kernels that know labkit before their first cell: one that was restarted says which cells to run (magics.py)."""
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        """Return how a kernel is started; this environment's own Python loads labkit."""
+        spec = super().get_kernel_spec(kernel_name)
+        if kernel_name == NATIVE_KERNEL_NAME:
+            spec.argv = [*spec.argv, "--ext=labkit"]
+        return spec
+
+
+def path_with_labkit() -> str:
+    """PATH with the folder of the command `labkit`."""
+    return f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
+
+
+def surroundings(*, learner: bool) -> dict[str, str]:
+    """Return the variables that JupyterLab is started with: PATH with `labkit`, and a learner's settings before the others."""
+    found = {"PATH": path_with_labkit()}
+    if learner:
+        others = os.environ.get("JUPYTER_CONFIG_PATH")
+        found["JUPYTER_CONFIG_PATH"] = f"{LEARNER}{os.pathsep}{others}" if others else str(LEARNER)
+    return found
+
+
+def jupyter_command(notebooks: Path, *options: str) -> list[str]:
+    """The command that starts JupyterLab on a folder.
+
+    Its terminals are no login shells, which they would be where the command's output is no terminal: in these, /etc/profile
+    begins PATH anew. What runs in JupyterLab ignores no signal that it was itself told to ignore.
+    """
+    terminals = {"shell_command": [*DEFAULT_SIGNALS, os.environ.get("SHELL") or "/bin/bash"]}
+    settings = f"--ServerApp.terminado_settings={terminals}"
+    return [sys.executable, "-P", "-m", "labkit.author.notebooks", str(notebooks), settings, *options]
 
 
 async def execute(notebook: Any, folder: Path, on_cell: Callable[[], object]) -> str:
@@ -150,3 +193,8 @@ def report(numbers: Sequence[str] = (), out: Path = Path("reports"), *, save: bo
         words = "\n".join([*problems, *(f"written: {run.report}" for run in runs)])
         raise CourseError(f"{len(problems)} of {len(runs)} notebooks failed.", words=words, way_out="its report shows where")
     return runs
+
+
+if __name__ == "__main__":
+    ignore_here_only()
+    runpy.run_module("jupyterlab", run_name="__main__", alter_sys=True)
