@@ -190,9 +190,10 @@ class NeverReady:
 
 def interrupted(lab: Lab) -> None:
     """Use the lab in a `with`, whose wait for the lab is interrupted."""
-    threading.Timer(0.2, signal.pthread_kill, [threading.get_ident(), signal.SIGINT]).start()
-    with pytest.raises(KeyboardInterrupt), lab:
-        raise AssertionError("it is never ready")
+    with pytest.raises(KeyboardInterrupt):
+        threading.Timer(0.2, signal.pthread_kill, [threading.get_ident(), signal.SIGINT]).start()
+        with lab:
+            raise AssertionError("it is never ready")
 
 
 @pytest.mark.parametrize("end", [Lab.close, interrupted])
