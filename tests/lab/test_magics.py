@@ -295,8 +295,9 @@ def test_interrupt_is_one_sentence(
 
         return run(command, **options | {"on_output": interrupt})
 
-    monkeypatch.setattr(current, "run", interrupted)
-    result = shell.run_cell("%lab echo begun; sleep 1234")
+    with monkeypatch.context() as patched:
+        patched.setattr(current, "run", interrupted)
+        result = shell.run_cell("%lab echo begun; sleep 1234")
     assert isinstance(result.error_in_exec, KeyboardInterrupt)
     assert capsys.readouterr() == ("Interrupted: what this cell ran in the lab was stopped.\n", "")
     eventually(lambda: not pids(current, "sleep 1234"), "the end of what was interrupted")
