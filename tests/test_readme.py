@@ -67,7 +67,7 @@ The answer to question 2.3 | unit/judge/verdict::only_what_passed
 Each notebook but the last has a live panel | readme::notebooks_are lab/panel_browser::other_faults lab/panel_browser::backend_is lab/panel::nginx_panel lab/panel::ipvs_panel lab/panel::dns_panel
 In code: `Faults(pool).freeze("backend2")` | lab/faults::client_sees lab/faults::lab_closes_with_a_frozen
 Every fault shows the native command | lab/faults::faults_are_shown lab/faults::shown_commands
-Sending ends with Stop | lab/panel::stop_and lab/panel_kernel::interrupt_between lab/panel::panel_ends_with_its_lab lab/jupyterlab::closed_tab lab/panel::panel_sleeps
+Sending ends with Stop | lab/panel::stop_and lab/panel::interrupt_between lab/panel::panel_ends_with_its_lab lab/jupyterlab::closed_tab lab/panel::panel_sleeps
 opens a root shell in it | lab/jupyterlab::terminal_of lab/shell::shell_is_in_the_lab lab/shell::size_follows lab/shell::jobs_go lab/shell::colours
 `exit` leaves it, and the lab runs on | lab/shell::shell_is_in_the_lab
 is kept with `--record` alone | lab/shell::shell_is_in_the_lab lab/shell_record::what_is_typed
@@ -95,7 +95,7 @@ Points that you give stand in `by_hand.csv` | unit/grading/by_hand::line_says un
 2.3 are added, those for another requirement | unit/grading/by_hand::what_is_given unit/grading/by_hand::bad_line_is
 Each run reads it | unit/writing::points_by_hand
 writes is UTF-8 with commas | unit/grading/grade::table_holds_no_formula
-An interrupted batch goes on | unit/grading/grade::interrupted_batch unit/writing::batch_goes_on unit/grading/grade::one_task_of_all lab/grading::one_task_is
+An interrupted batch goes on | unit/grading/grade::interrupted_batch unit/writing::batch_goes_on unit/grading/grade::one_task_of_all
 `--on tcp://HOST:8786` has the works judged | unit/grading/farm::works_of_lost lab/farm::works_of_workers unit/grading/farm::jobs_and unit/grading/farm::workers_may
 They have to be of the same image | unit/grading/farm::worker_that_judges
 The work of a worker that dies or freezes | unit/grading/farm::works_of_lost unit/grading/farm::work_that_ends lab/farm::works_of_workers
@@ -134,7 +134,7 @@ What only netlink can do is refused | lab/ipvs::ipv6_is_for
 A kernel without one of the schedulers | unit/machine/choose::kernel_without
 forces one | unit/machine/choose::candidates_come
 In the lab you are root | lab/candidates::candidate_opens lab/machine::home_is lab/lifecycle::ports_taken lab/machine::hosts_home
-When the notebook's kernel ends | lab/killed::ended_process lab/lifecycle::lab_of_the_same lab/panel_kernel::notebook_that_is_run_twice
+When the notebook's kernel ends | lab/killed::ended_process lab/lifecycle::lab_of_the_same lab/learner_browser::notebook_that_is_run_twice
 User-Mode Linux is kept on one processor | lab/candidates::user_mode_linux_is_kept
 need their line in `/etc/subuid` | lab/refused::ordinary_user_with_sub lab/refused::ordinary_user_without lab/refused::what_the_doctor
 `pip install .` brings | wheel::wheel_has_all

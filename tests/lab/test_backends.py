@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from labkit.errors import NotRunning, PortTaken, ServiceError
+from labkit.errors import NotRunning, ServiceError
 from labkit.lab import Lab
 from labkit.measure.counters import sockets
 from labkit.services.faults import Faults
@@ -67,20 +67,6 @@ def test_page_and_log_are_files(lab: Lab) -> None:
         eventually(lambda: "/one" in pool["backend1"].log and "/two" in pool["backend2"].log, "both requests")
         assert "/two" not in pool["backend1"].log
         assert "/one" in pool.log and "/two" in pool.log
-
-
-@pytest.mark.parametrize("port", [8081, 8082])
-def test_taken_port_names_the_other_process(lab: Lab, port: int) -> None:
-    """A port that another process in the lab has is PortTaken with that process, and nothing is left running, no first server."""
-    other = lab.start(f"exec python3 -c 'import socket, time; s = socket.create_server((\"0.0.0.0\", {port})); time.sleep(1000)'")
-    eventually(lambda: port in sockets(lab)["port"].tolist(), "the other process")
-    with pytest.raises(PortTaken) as caught:
-        BackendPool(lab).start()
-    assert (
-        f"(pid {other.pid})" in caught.value.words and "create_server" in caught.value.words and str(port) in caught.value.words
-    )
-    assert pids(lab, "http.server") == []
-    other.stop()
 
 
 def test_address_that_the_lab_has_not_is_a_service_error(lab: Lab) -> None:

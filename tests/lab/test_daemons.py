@@ -10,8 +10,9 @@ from labkit.machine import view
 from labkit.measure.counters import attempts, sockets
 from labkit.services.base import Daemon
 from labkit.services.daemons import Dnsmasq, Nginx
+from labkit.services.http_server import BackendPool
 
-from .helpers import ANSWER, DNSMASQ, NGINX, SERVICES, LabFactory, eventually, named
+from .helpers import ANSWER, DNSMASQ, NGINX, SERVICES, LabFactory, eventually, named, pids
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("no_daemon_is_left")]
 each_daemon = pytest.mark.parametrize(("kind", "config", "port"), SERVICES)
@@ -145,16 +146,20 @@ def test_two_nginx_side_by_side_and_a_reload(host_lab: Lab) -> None:
         host_lab.wait_until(lambda: "connect() failed" in first.log and "127.0.0.1:8081" in first.log, reason="nginx's error")
 
 
-@each_daemon
-def test_taken_port_names_the_other_process(host_lab: Lab, kind: type[Daemon], config: str, port: int) -> None:
-    """A port that another process in the lab has is PortTaken with that process, and nothing is left running."""
-    listen = f"import socket, time; s = socket.create_server(('127.0.0.1', {port})); time.sleep(1000)"
+@pytest.mark.parametrize(
+    ("make", "port"),
+    [(lambda lab: Dnsmasq(lab, DNSMASQ), 53), (lambda lab: Nginx(lab, NGINX), 8888), (BackendPool, 8081), (BackendPool, 8082)],
+    ids=["dnsmasq", "nginx", "backend1", "backend2"],
+)
+def test_taken_port_names_the_other_process(host_lab: Lab, make: Any, port: int) -> None:
+    """A port that another process in the lab has is PortTaken with that process, and nothing is left running, no first server."""
+    listen = f"import socket, time; s = socket.create_server(('0.0.0.0', {port})); time.sleep(1000)"
     other = host_lab.start(["python3", "-c", listen])
     eventually(lambda: port in sockets(host_lab)["port"].tolist(), "the other process")
     with pytest.raises(PortTaken) as caught:
-        kind(host_lab, config).start()
-    assert f":{port} " in caught.value.words and f"(pid {other.pid})" in caught.value.words
-    assert named(host_lab, kind.program) == []
+        make(host_lab).start()
+    assert f":{port} " in caught.value.words and f"(pid {other.pid})" in caught.value.words and caught.value.way_out
+    assert [*named(host_lab, "dnsmasq"), *named(host_lab, "nginx"), *pids(host_lab, "http.server")] == []
     other.stop()
 
 
@@ -176,7 +181,7 @@ def test_rejected_config_is_told_in_the_programs_words(host_lab: Lab, kind: type
     """A config with an error is ConfigRejected with the program's own line, and nothing is left running."""
     with pytest.raises(ConfigRejected) as caught:
         kind(host_lab, config).start()
-    assert words in caught.value.words
+    assert words in caught.value.words and caught.value.way_out
     assert named(host_lab, kind.program) == []
 
 

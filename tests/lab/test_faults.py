@@ -110,13 +110,7 @@ def test_nobody_is_refused_while_a_slow_server_comes_and_goes(lab: Lab, faults: 
 
 def test_new_fault_heals_the_old_one(lab: Lab, faults: Faults) -> None:
     """From stopped to frozen to unplugged to slow to flaky: each time only the last one is there."""
-    for method, word in (
-        ("stop", "stopped"),
-        ("freeze", "frozen"),
-        ("unplug", "unplugged"),
-        ("slow", "slow"),
-        ("flaky", "flaky"),
-    ):
+    for method, _, word, _ in (fault.values for fault in FAULTS):
         getattr(faults, method)("backend2")
         assert faults.state["backend2"] == word
     faults.flaky("backend2", share=1)

@@ -1,7 +1,6 @@
 """Judging in real labs: an interrupt ends it at once, and what this machine lacks is no fault of the work."""
 
 import contextlib
-import json
 import os
 import threading
 from pathlib import Path
@@ -14,8 +13,8 @@ from works import right
 from labkit.grading.batch import Notes, grade_files
 from labkit.grading.grade import MEASURED, NOT_MEASURED, Grade
 from labkit.homework.submission import as_block, build
-from labkit.judge.check import REQUIREMENTS, check_work
-from labkit.judge.verdict import BY_HAND, FAILED, PASSED
+from labkit.judge.check import check_work
+from labkit.judge.verdict import BY_HAND, PASSED
 from labkit.machine import choose
 
 from .helpers import eventually, interrupted, mentioning, running
@@ -53,21 +52,6 @@ def test_interrupt_ends_a_judgement_at_once(tmp_path: Path, command: str) -> Non
     eventually(lambda: not list(labs.iterdir()), "the end of the labs' folders")
     if command == "grade":
         assert not Notes(tmp_path / "out.csv.notes").known()
-
-
-def test_one_task_is_measured_again_and_the_rest_kept(tmp_path: Path) -> None:
-    """What is noted of the other tasks stays to the letter, what is noted of this one is gone, and the sum is that of both."""
-    file, notes = report(tmp_path, "ann"), tmp_path / "notes"
-    (whole,) = grade_files([file], notes=notes)
-    assert whole.measured == 94
-    note = json.loads(notes.read_text())
-    for row in note["grade"]["verdicts"]:
-        row.update({"verdict": FAILED, "points": 0, "evidence": "noted"} if row["task"] in (1, 3) else {"evidence": "noted"})
-    notes.write_text(json.dumps(note | {"edition": "of last year"}))
-    (again,) = grade_files([file], notes=notes, tasks=[1])
-    kept = {row["task"] for row in again.verdicts if row["evidence"] == "noted"}
-    assert kept == {2, 3, 4} and {row["verdict"] for row in again.verdicts if row["task"] == 1} == {PASSED}
-    assert again.measured == 94 - 35 and [row["requirement"] for row in again.verdicts] == sorted(REQUIREMENTS)
 
 
 def test_shortage_that_a_work_has_made_is_graded(tmp_path: Path) -> None:

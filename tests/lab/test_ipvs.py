@@ -1,5 +1,7 @@
 """Task 3: the dummy interface and the virtual service, by the helpers and as typed."""
 
+from typing import Any
+
 import pytest
 
 from labkit.errors import ServiceError
@@ -14,58 +16,39 @@ def saved(lab: Lab) -> list[str]:
     return sorted(lab.run("ipvsadm -Sn").stdout.splitlines())
 
 
-@pytest.mark.parametrize(
-    ("scheduler", "servers"),
-    [
-        ("rr", {"127.0.0.1:8081": 1, "127.0.0.1:8082": 1}),
-        ("wrr", {"127.0.0.1:8081": 3, "127.0.0.1:8082": 0, "10.0.0.1:80": 65535}),
-        ("lc", {}),
-    ],
-)
-def test_helper_and_typed_commands_give_the_same_table(ipvs_bare: Lab, scheduler: str, servers: dict[str, int]) -> None:
-    """`ipvsadm -Sn` shows the same after start() as after the commands that it shows."""
-    service = VirtualService(ipvs_bare, scheduler=scheduler, servers=servers)
-    service.start()
-    applied = saved(ipvs_bare)
-    service.stop()
-    assert saved(ipvs_bare) == []
-    for command in service.commands:
-        ipvs_bare.run(command)
-    assert saved(ipvs_bare) == applied
-    assert len(applied) == 1 + len(servers)
+def state(lab: Lab) -> list[str]:
+    """That, and what `ip` says of the dummy interface."""
+    rows = lab.run("ip -o addr show dev dummy1; ip -o link show dev dummy1 | cut -d' ' -f2-9", check=False).stdout.splitlines()
+    return saved(lab) + [row.split(": ", 1)[-1] for row in rows if "inet6" not in row]
 
 
-def test_changes_are_as_typed(ipvs_bare: Lab, capsys: pytest.CaptureFixture[str]) -> None:
-    """Another scheduler and another weight give the same table as the commands that are shown for them."""
-    service = VirtualService(ipvs_bare)
+THREE = {"127.0.0.1:8081": 3, "127.0.0.1:8082": 0, "10.0.0.1:80": 65535}
+# What is started and changed, how many lines tell of it, and words that they have.
+TYPED: dict[str, tuple[Any, dict[str, Any], Any, int, list[str]]] = {
+    "rr": (VirtualService, {}, id, 3, ["-s rr"]),
+    "wrr": (VirtualService, {"scheduler": "wrr", "servers": THREE}, id, 4, ["-s wrr", "-w 65535", "-w 0"]),
+    "lc": (VirtualService, {"scheduler": "lc", "servers": {}}, id, 1, ["-s lc"]),
+    "scheduler": (VirtualService, {}, lambda one: one.set_scheduler("wrr"), 3, ["-s wrr"]),
+    "weight": (VirtualService, {}, lambda one: one.set_weight("127.0.0.1:8082", 7), 3, ["-w 7"]),
+    "interface": (DummyInterface, {}, id, 2, ["192.168.100.1/32", "UP"]),
+}
+
+
+@pytest.mark.parametrize(("kind", "options", "change", "lines", "words"), TYPED.values(), ids=TYPED)
+def test_helper_and_typed_commands_give_the_same_table(
+    ipvs_bare: Lab, capsys: pytest.CaptureFixture[str], kind: Any, options: Any, change: Any, lines: int, words: list[str]
+) -> None:
+    """`ipvsadm -Sn` and `ip addr` say the same after the helper as after the commands that it shows; after stop() nothing."""
+    service = kind(ipvs_bare, **options)
     service.start()
-    service.set_scheduler("wrr")
-    service.set_weight("127.0.0.1:8082", 7)
-    applied = saved(ipvs_bare)
-    shown = [line[2:] for line in capsys.readouterr().out.splitlines() if line.startswith("$ ipvsadm")]
+    change(service)
+    applied = state(ipvs_bare)
+    shown = [line[2:] for line in capsys.readouterr().out.splitlines() if line.startswith("$ ip")]
     service.stop()
+    assert state(ipvs_bare) == [] and len(applied) == lines and all(word in "\n".join(applied) for word in words), applied
     for command in shown:
         ipvs_bare.run(command)
-    assert saved(ipvs_bare) == applied
-    assert any("-s wrr" in line for line in applied) and any("-w 7" in line for line in applied)
-
-
-def test_dummy_interface_is_as_typed(ipvs_bare: Lab) -> None:
-    """`ip addr` shows the same after start() as after the commands that it shows: up, with 192.168.100.1/32."""
-    interface = DummyInterface(ipvs_bare)
-
-    def shown() -> list[str]:
-        rows = ipvs_bare.run("ip -o addr show dev dummy1; ip -o link show dev dummy1 | cut -d' ' -f2-9").stdout.splitlines()
-        return [row.split(": ", 1)[-1] for row in rows if "inet6" not in row]
-
-    interface.start()
-    applied = shown()
-    assert "192.168.100.1/32" in applied[0] and "UP" in applied[-1]
-    interface.stop()
-    assert ipvs_bare.run("ip link show dev dummy1", check=False).code != 0
-    ipvs_bare.run(" && ".join(interface.commands))
-    assert shown() == applied
-    assert "192.168.100.1/32" in interface.log
+    assert state(ipvs_bare) == applied
 
 
 def test_generic_netlink_is_not_to_be_had_on_the_running_kernel(lab: Lab) -> None:
@@ -103,7 +86,7 @@ def test_what_is_refused_changes_nothing(service: VirtualService) -> None:
             again.start()
         assert "exists" in str(caught.value) and "stop() the old one" in caught.value.way_out
     assert saved(service.lab) == before
-    assert "192.168.100.1/32" in service.lab.run("ip addr show dummy1").stdout
+    assert "192.168.100.1/32" in DummyInterface(service.lab).log
 
 
 @pytest.mark.parametrize("kind", [VirtualService, DummyInterface])

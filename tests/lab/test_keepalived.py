@@ -111,23 +111,6 @@ def test_failover_shows_who_has_a_health_check(checked: Keepalived, ipvs_pool: B
     assert "refused" in set(run.requests.loc[there & (run.requests["balancer"] == "bare"), "error"])
 
 
-def test_fault_is_healed_also_when_the_cell_is_interrupted(ipvs_bare: Lab, ipvs_pool: BackendPool) -> None:
-    """An interrupt while a fault is there heals it, ends the load and comes through."""
-    healed: list[bool] = []
-
-    class Interrupt(BaseException):
-        """As of the stop button."""
-
-    def heal() -> None:
-        healed.append(True)
-        raise Interrupt
-
-    with pytest.raises(Interrupt):
-        failover(ipvs_bare, {"direct": "http://127.0.0.1:8081/"}, lambda: None, heal, broken=0.1)
-    assert healed == [True]
-    assert ipvs_bare.run("echo fine").stdout == "fine\n"
-
-
 def test_wrk_counts_what_it_sent(ipvs_bare: Lab, ipvs_pool: BackendPool) -> None:
     """The real wrk's words become one row; a page that is not there counts as an error each time; where nobody listens it is an
     error with wrk's own words, and not a row of zeros; each way is compared with the direct one."""

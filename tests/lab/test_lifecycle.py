@@ -126,8 +126,10 @@ def test_name_and_home_may_be_of_any_script(own_lab: LabFactory, tmp_path: Path,
 
 
 def test_lab_of_the_same_name_takes_the_place_of_the_older(own_lab: LabFactory, tmp_path: Path, linux: str) -> None:
-    """The magics use the lab that was opened last, and one of its name that was opened before ends, used or opening."""
-    labs = [own_lab(linux, name=name, home=tmp_path / name, wait=name == "same") for name in ("same", "other", "other", "same")]
-    assert [lab.closed for lab in labs] == [True, True, False, False]
-    assert Lab.current is labs[3]
+    """The magics use the lab that was opened last, and one of its name that was opened before ends, used or opening; not one that
+    is not the magics'."""
+    names = [("same", True), ("other", True), ("other", True), ("same", False), ("same", True)]
+    labs = [own_lab(linux, name=n, home=tmp_path / n, wait=n == "same" and now, current=now) for n, now in names]
+    assert [lab.closed for lab in labs] == [True, True, False, False, False]
+    assert Lab.current is labs[4]
     assert not any(lab.folder.path.exists() or lab.door.name in place.doors() for lab in labs[:2])

@@ -4,10 +4,13 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.manager import KernelManager, start_new_kernel
 from nbclient import NotebookClient
 
 from labkit.errors import BadInput
@@ -19,6 +22,7 @@ from labkit.services.http_server import BackendPool
 from labkit.services.ipvs import VirtualService
 
 from .helpers import DNSMASQ, LabFactory, eventually
+from .jupyter import PATIENCE, said
 
 pytestmark = pytest.mark.lab
 NGINX = """events {}
@@ -217,3 +221,44 @@ def test_headless_run_leaves_a_picture_and_no_loop(tmp_path: Any) -> None:
     pages = [output.data.get("text/html", "") for output in notebook.cells[1].outputs if "data" in output]
     assert sum(page.count("data:image/png;base64,") for page in pages) == 2
     assert notebook.cells[2].outputs[0].text == "[]\n"
+
+
+BEGIN = """from labkit import BackendPool, Lab, panel
+lab = Lab("in_a_kernel", home={home!r}); pool = BackendPool(lab); pool.start()
+one = panel(lab, pool); one.start()"""
+SENT = "print(sum(one.window.answered.values()))"
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Iterator[tuple[KernelManager, BlockingKernelClient]]:
+    """A kernel in which a panel sends."""
+    manager, client = start_new_kernel(cwd=str(tmp_path), startup_timeout=PATIENCE)
+    try:
+        said(client, BEGIN.format(home=str(tmp_path / "work")))
+        before = sent(client)
+        eventually(lambda: sent(client) > before + 5, "requests of the panel")
+        yield manager, client
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+def sent(client: BlockingKernelClient) -> int:
+    """How many requests the panel has sent."""
+    return int(said(client, SENT))
+
+
+def test_interrupt_between_cells_ends_the_sending(kernel: tuple[KernelManager, BlockingKernelClient]) -> None:
+    """The square button of Jupyter stops the panel also while no cell runs; the kernel lives, and Start starts it again."""
+    manager, client = kernel
+    manager.interrupt_kernel()
+    eventually(lambda: said(client, "print(one.sending)") == "False\n", "the end of the sending")
+    time.sleep(2)  # what is under way is still counted
+    before = sent(client)
+    time.sleep(1)
+    assert sent(client) == before
+    said(client, "one.start()")
+    eventually(lambda: sent(client) > before, "requests again")
+    said(client, "one.close(); lab.close()")
+    manager.interrupt_kernel()
+    assert said(client, "print(6 * 7)") == "42\n"

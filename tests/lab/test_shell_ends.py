@@ -89,6 +89,8 @@ def test_command_runs_without_a_terminal(lab: Lab) -> None:
     """-c gives the command's own output, errors and code, and needs no terminal; without one a shell's error names -c."""
     done = run(lab, "-c", "echo out; echo err >&2; pwd; exit 4")
     assert (done.returncode, done.stdout, done.stderr) == (4, "out\n/root\n", "err\n")
+    done = run(lab, "-c", "seq 1 30000; kill -TERM $$")
+    assert (done.returncode, done.stdout.split()) == (128 + signal.SIGTERM, [str(n) for n in range(1, 30001)])
     done = run(lab)
     assert (done.returncode, done.stdout) == (3, "")
     assert "A shell needs a terminal" in done.stderr and "-c" in done.stderr
@@ -96,7 +98,7 @@ def test_command_runs_without_a_terminal(lab: Lab) -> None:
 
 def test_command_ends_with_its_caller(lab: Lab) -> None:
     """Ctrl-C at a silent command ends the command in the lab too."""
-    with subprocess.Popen([*LABKIT, "shell", address(lab), "-c", "sleep 1006"], stdin=subprocess.DEVNULL) as client:
+    with subprocess.Popen([*LABKIT, "shell", address(lab), "-c", "exec 2>&-; sleep 1006"], stdin=subprocess.DEVNULL) as client:
         eventually(lambda: pids(lab, "sleep 1006"), "the command")
         client.send_signal(signal.SIGINT)
     assert client.returncode == 130

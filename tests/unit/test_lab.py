@@ -104,14 +104,6 @@ def test_call_that_fails_because_the_lab_closes_says_so(machines: list[Machine],
             next(stream)
 
 
-def test_lab_of_the_same_name_takes_the_place_of_the_older(machines: list[Machine], tmp_path: Path) -> None:
-    """So a notebook that is run twice leaves one lab; others, and labs that are not the magics', stay open."""
-    labs = [Lab(name, home=tmp_path, current=current) for name, current in [("a", True), ("b", True), ("a", False), ("a", True)]]
-    assert [lab.closed for lab in labs] == [True, False, False, False]
-    assert Lab.current is labs[3]
-    assert not labs[0].folder.path.exists()
-
-
 def test_two_that_close_at_once_end_it_once(machines: list[Machine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`labkit stop` and the notebook may close the same lab: one of them does, and both see its end."""
     lab = Lab("own", home=tmp_path / "home")

@@ -165,29 +165,6 @@ def test_terminal_type_is_one_that_is_known() -> None:
         assert sessions.environment({"TERM": term})["TERM"] == taken
 
 
-@pytest.mark.parametrize(
-    ("script", "hangs_up", "wanted"),
-    [
-        ("echo out; echo err >&2; kill -TERM $$", False, (b"out\n", b"err\n", 128 + signal.SIGTERM)),
-        ("seq 1 30000; exit 4", False, ("".join(f"{n}\n" for n in range(1, 30001)).encode(), b"", 4)),
-        ("exec 2>&-; echo out; exec sleep 1000", True, (b"out\n", b"", 128 + signal.SIGKILL)),
-    ],
-)
-def test_command_without_a_terminal(script: str, hangs_up: bool, wanted: tuple[bytes, bytes, int]) -> None:
-    """Both streams come whole, and the code is a shell's. Who goes away from a silent command ends it."""
-    number, code, text = next(_numbers), None, [b"", b""]
-    sessions.command(number, ["/bin/sh", "-c", script])
-    sessions.resize(number, 24, 80)
-    assert sessions.write(number, b"abc") == 3
-    while code is None:
-        *parts, code = sessions.read(number)
-        text = [before + part for before, part in zip(text, parts, strict=True)]
-        if hangs_up and text[0]:
-            sessions.hang_up(number)
-    assert (*text, code) == wanted
-    assert number not in sessions.sessions
-
-
 def test_server_that_a_command_leaves_can_go_on_printing(tmp_path: Path) -> None:
     """It does not die of writing to a pipe that nobody reads any more."""
     number = next(_numbers)

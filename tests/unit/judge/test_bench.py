@@ -187,22 +187,6 @@ def test_once(fake_lab: Any) -> None:
     assert made == [0, 1]
 
 
-def test_what_a_check_raises_could_not_run(fake_lab: Any) -> None:
-    """An error of the lab or a crash of the check: its reason, no points."""
-
-    def late(_bench: Bench) -> Any:
-        raise WaitTimeout("Waited 3 s for it.", words="words")
-
-    def crash(_bench: Bench) -> Any:
-        raise KeyError("x")
-
-    judged = Bench(fake_lab, 1)
-    assert run_check(judged, late).verdict == run_check(judged, crash).verdict == COULD_NOT_RUN
-    assert run_check(judged, late).hint == "Waited 3 s for it. (words)"
-    assert "KeyError" in run_check(judged, crash).hint
-    assert run_check(judged, lambda _bench: passed("e")) == passed("e")
-
-
 def test_port_that_is_taken_again(fake_lab: Any) -> None:
     """A server that starts late may take the port first: it is ended too, but not without end."""
     ended: list[int] = []

@@ -25,7 +25,7 @@ RAISED: list[tuple[Exception, bool, str]] = [
     (MeasureError("nobody answers at 127.0.0.1:8888"), False, "nobody answers"),
     (MeasureError("tshark could not read it.", words="write: No space left on device"), True, "`df`"),
     (LabClosed("The lab's Linux ended."), True, "ended"),
-    (WaitTimeout("Waited 3 s for it."), True, "Waited"),
+    (WaitTimeout("Waited 3 s for it.", words="words"), True, "Waited 3 s for it. (words)"),
     (MissingProgram("There is no dig.", way_out="apt-get install dig"), True, "apt-get install dig"),
     (CallFailed("f failed.", kind="OSError", words="[Errno 24] Too many open files"), True, "ulimit -n"),
     (OSError(28, "No space left on device"), True, "`df`"),

@@ -1,7 +1,6 @@
 """The panel's window, its layers and its drawing, without a lab or a browser."""
 
 import time
-from collections import Counter
 from typing import Any
 
 import pandas as pd
@@ -10,7 +9,7 @@ import pytest
 from labkit.errors import BadInput, MeasureError
 from labkit.panel.drawing import WORDS, draw, still, titled, went_to
 from labkit.panel.panel import METHODS
-from labkit.panel.window import NOBODY, SPAN, Layer, NginxAttempts, Window, layer_of
+from labkit.panel.window import NOBODY, SPAN, Layer, Window, layer_of
 from labkit.services.daemons import Nginx
 from labkit.services.http_server import Backend, BackendPool
 from labkit.services.ipvs import DummyInterface, VirtualService
@@ -58,16 +57,6 @@ def test_layer_asks_what_stands_before_the_pool(fake_lab: Any) -> None:
     assert layer_of(fake_lab, pool, Nginx(fake_lab), "http://127.0.0.1:81/x").targets == [("127.0.0.1", 81)]
     with pytest.raises(BadInput, match="cannot show"):
         layer_of(fake_lab, pool, DummyInterface(fake_lab), None)
-
-
-def test_nginx_attempts_are_added_up(fake_lab: Any) -> None:
-    """Each look reads what the log has grown by, and counts tries and failures of each upstream."""
-    lines = iter(["", f"1.5|200|{FIRST}, {SECOND}|502, 200\n", f"1.6|200|{SECOND}|200\n"])
-    fake_lab.answers["grown"] = lambda _path, _offset: (next(lines), 7)
-    read = NginxAttempts(fake_lab)
-    read(Counter())
-    read(Counter())
-    assert read(Counter()).values.tolist() == [[FIRST, 1, 1], [SECOND, 2, 0]]
 
 
 def nothing(_connected: object) -> pd.DataFrame:
