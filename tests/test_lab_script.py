@@ -136,20 +136,9 @@ class Machine:
             view += ["--bind", str(self.folder / place), target]
         for place in ("/etc/alternatives", "/etc/ld.so.cache"):
             view += ["--ro-bind", place, place]
-        values = [
-            "--clearenv",
-            "--setenv",
-            "PATH",
-            "/usr/sbin:/usr/bin:/sbin:/bin",
-            "--setenv",
-            "HOME",
-            "/tmp",
-            "--chdir",
-            "/course",
-        ]
-        done = subprocess.run(
-            [*view, *values, *command], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=300
-        )
+        view += ["--clearenv", "--setenv", "PATH", "/usr/sbin:/usr/bin:/sbin:/bin", "--setenv", "HOME", "/tmp"]
+        view += ["--chdir", "/course", *command]
+        done = subprocess.run(view, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=300)
         print(done.stdout + done.stderr)
         return done
 

@@ -46,7 +46,7 @@ and what would help: `./lab doctor` | unit/machine/doctor::what_would_help lab/r
 | `./lab watch | readme::each_command unit/grading/watch::watching_grades
 | `./lab unpack | readme::each_command unit/homework/submission::work_comes_back unit/judge/evidence::evidence_is_written
 | `./lab release --to DIR` | | readme::each_command lab/release::solutions_and_outputs unit/author/release::edition_does_not_answer
-| `./lab shell NAME | readme::each_command lab/shell::shell_is_in_the_lab lab/shell_ends::command_runs_without lab/shell_record::what_is_typed
+| `./lab shell NAME | readme::each_command lab/shell::shell_is_in_the_lab lab/shell::command_runs_without lab/shell_record::what_is_typed
 | `./lab shell --task N | readme::each_command lab/shell_record::task_is_worked_on
 | `./lab ps | readme::each_command lab/door::open_lab_is_listed
 | `./lab doctor | readme::each_command unit/machine/choose::full_attempt lab/surroundings::read_only_checkout
@@ -76,7 +76,7 @@ Servers may stay in the foreground | lab/shell_record::task_typed_in_two unit/re
 An editor's line becomes a comment | lab/shell_record::what_an_editor unit/recording::entries
 A line that begins with a space | lab/shell_record::what_is_typed unit/recording::entries
 `terminal_button()` in a notebook opens | lab/jupyterlab::terminal_of_jupyterlab lab/shell_record::task_is_worked_on
-Only the user who opened a lab can enter it | lab/door::door_is_this_users unit/door/place::door_of_another_user lab/shell_ends::lab_for_the
+Only the user who opened a lab can enter it | lab/door::door_is_this_users unit/door/place::door_of_another_user lab/shell::lab_for_the
 `submission.html` opens anywhere | lab/report_page::page_asks_nobody unit/writing::page_has_points
 Inside it is the work itself as JSON | unit/homework/submission::work_comes_back unit/writing::what_is_judged
 says where the report claims something else | unit/grading/grade::claims_name lab/hostile::right_report
@@ -108,9 +108,9 @@ FILE may also be a course's export | unit/grading/grade::export_of_a_course
 is never a grade | unit/grading/grade::fault_of_the_machine lab/grading::guest_that_is_killed lab/grading::shortage_that_a_work unit/judge/check::words_of_a_shortage_in_a_guest unit/judge/check::missing_program unit/judge/check::shortage unit/grading/grade::full_disk
 is said before grading begins | unit/writing::bad_path
 Digests show which file | unit/homework/submission::edited_piece unit/homework/submission::every_edit
-Its commands run only on User-Mode Linux that | lab/isolation::work_of_others lab/refused::hostile_works lab/refused::namespaces_and lab/hostile::hostile_work unit/machine/view::cell_writes_only
+Its commands run only on User-Mode Linux that | lab/machine::work_of_others lab/refused::hostile_works lab/refused::namespaces_and lab/hostile::hostile_work unit/machine/view::cell_writes_only
 What it leaves in the background | lab/works::what_a_script_leaves lab/hostile_points::work_is_not
-Nothing that it writes is ever loaded as code | lab/hostile_points::work_is_not unit/machine/cell::rules_that
+Nothing that it writes is ever loaded as code | lab/hostile_points::work_is_not unit/machine/view::rules_that
 A program counts by the system's file | lab/hostile_points::work_is_not
 The pages in the answers must be | lab/hostile_points::work_is_not
 Nothing of it is imported or rendered | lab/hostile::hostile_work unit/grading/feedback::markup unit/grading/feedback::page_acts

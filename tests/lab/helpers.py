@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 import pytest
+from works import NGINX as ASSIGNED
 
 from labkit.errors import wait_until
 from labkit.inside import processes
@@ -18,6 +19,7 @@ from labkit.lab import Lab
 from labkit.machine import choose
 from labkit.machine.bwrap import HostLinux
 from labkit.machine.uml import BareUmlLinux, LandlockUmlLinux, UmlLinux
+from labkit.measure.counters import LOG_FORMAT
 from labkit.services.daemons import Dnsmasq, Nginx
 
 CANDIDATES = {"host": HostLinux, "uml": UmlLinux, "landlock": LandlockUmlLinux, "bare": BareUmlLinux}
@@ -30,6 +32,9 @@ LabFactory = Callable[..., Lab]
 DNSMASQ = "no-resolv\nno-hosts\n" + "".join(f"host-record=my-awesome-highload-app.local,127.0.0.{n}\n" for n in (1, 2))
 ANSWER = "return 200 'alive\\n'"
 NGINX = f"events {{}}\nhttp {{ server {{ listen 127.0.0.1:8888; location / {{ {ANSWER}; }} }} }}\n"
+# The assignment's nginx, which tells its attempts in its log, and leaves a dead backend alone for long.
+BALANCER = ASSIGNED.replace("http {", f"http {{\n    {LOG_FORMAT}\n    access_log {Nginx.access_log} attempts;", 1)
+BALANCER = BALANCER.replace("30s", "600s")
 SERVICES = [pytest.param(Dnsmasq, DNSMASQ, 53, id="dnsmasq"), pytest.param(Nginx, NGINX, 8888, id="nginx")]
 
 

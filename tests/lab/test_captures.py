@@ -10,35 +10,15 @@ import pytest
 from labkit.errors import LabClosed, MeasureError
 from labkit.lab import Lab
 from labkit.measure.capture import Capture
-from labkit.measure.counters import LOG_FORMAT, attempts
+from labkit.measure.counters import attempts
 from labkit.measure.exchanges import EXCHANGES, SYNS
 from labkit.measure.traffic import traffic
 from labkit.services.daemons import Nginx
 from labkit.services.http_server import BackendPool
 
-from .helpers import LabFactory, eventually, named, pids
+from .helpers import BALANCER, LabFactory, eventually, named, pids
 
 pytestmark = pytest.mark.lab
-CONFIG = f"""
-worker_processes 1;
-events {{}}
-http {{
-  {LOG_FORMAT}
-  access_log /var/log/nginx/access.log attempts;
-  upstream pool {{
-    server 127.0.0.1:8081 max_fails=7 fail_timeout=600s;
-    server 127.0.0.1:8082 backup;
-  }}
-  server {{
-    listen 127.0.0.1:8888;
-    location / {{
-      proxy_pass http://pool;
-      proxy_set_header X-high-load-test 123;
-      add_header X-high-load-test 123;
-    }}
-  }}
-}}
-"""
 URL = "http://127.0.0.1:8888"
 
 
@@ -53,14 +33,14 @@ def pool(lab: Lab) -> Iterator[BackendPool]:
 def nginx(lab: Lab, pool: BackendPool) -> Iterator[Nginx]:
     """The assignment's nginx in front of them, with an empty log."""
     lab.run("rm -f /var/log/nginx/access.log")
-    with Nginx(lab, CONFIG) as nginx:
+    with Nginx(lab, BALANCER) as nginx:
         yield nginx
 
 
 @pytest.fixture(scope="module")
 def recorded(lab: Lab, pool: BackendPool) -> Capture:
     """A capture of five requests through nginx."""
-    with Nginx(lab, CONFIG), Capture(lab) as capture:
+    with Nginx(lab, BALANCER), Capture(lab) as capture:
         traffic(lab, URL, 5)
     return capture
 
@@ -97,17 +77,6 @@ def test_exactly_seven_attempts_and_then_none(nginx: Nginx, pool: BackendPool) -
     assert syns.groupby(["target", "answer"]).size().to_dict() == {
         ("127.0.0.1:8081", "refused"): 7, ("127.0.0.1:8082", "accepted"): 12, ("127.0.0.1:8888", "accepted"): 12,
     }  # fmt: skip
-
-
-def test_log_of_another_format_is_an_error(lab: Lab, pool: BackendPool) -> None:
-    """nginx's usual log does not tell the attempts, and the error shows the format that does."""
-    lab.run("rm -f /var/log/nginx/access.log")
-    with Nginx(lab, CONFIG.replace("access.log attempts", "access.log combined")):
-        traffic(lab, URL, 1)
-        eventually(lambda: lab.read(Nginx.access_log), "the log's line, which nginx writes after its answer")
-        with pytest.raises(MeasureError) as caught:
-            attempts(lab)
-    assert "GET / HTTP/1.1" in caught.value.words and "log_format attempts" in caught.value.way_out
 
 
 def test_every_exchange_is_there_on_both_hops(recorded: Capture) -> None:

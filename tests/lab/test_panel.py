@@ -21,18 +21,10 @@ from labkit.services.daemons import Dnsmasq, Nginx
 from labkit.services.http_server import BackendPool
 from labkit.services.ipvs import VirtualService
 
-from .helpers import DNSMASQ, LabFactory, eventually
+from .helpers import BALANCER, DNSMASQ, LabFactory, eventually
 from .jupyter import PATIENCE, said
 
 pytestmark = pytest.mark.lab
-NGINX = """events {}
-http {
-    log_format attempts '$msec|$status|$upstream_addr|$upstream_status';
-    access_log /var/log/nginx/access.log attempts;
-    upstream pool { server 127.0.0.1:8081 max_fails=7 fail_timeout=60s; server 127.0.0.1:8082 backup; }
-    server { listen 127.0.0.1:8888; location / { proxy_pass http://pool; } }
-}
-"""
 CELLS = """from labkit import BackendPool, Lab, panel
 lab = Lab("headless", home={home!r}); pool = BackendPool(lab); pool.start()
 ===
@@ -196,7 +188,7 @@ def test_dns_panel_shows_the_records(make: Callable[..., Panel], lab: Lab) -> No
 
 def test_nginx_panel_counts_attempts(make: Callable[..., Panel], lab: Lab, pool: BackendPool) -> None:
     """Behind nginx backend2 answers when backend1 is stopped; its seven failed attempts are in the table."""
-    with Nginx(lab, NGINX) as nginx:
+    with Nginx(lab, BALANCER) as nginx:
         panel = make(pool, nginx)
         panel.controls.switches["backend1"].value = "stopped"
         panel.start()

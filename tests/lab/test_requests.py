@@ -10,7 +10,6 @@ from labkit.inside import http_client, processes
 from labkit.lab import Lab
 from labkit.measure.traffic import COLUMNS, curl, split_url, traffic
 from labkit.services.daemons import Dnsmasq
-from labkit.services.faults import PacketDrop
 from labkit.services.http_server import BackendPool
 
 pytestmark = pytest.mark.lab
@@ -54,14 +53,6 @@ def test_server_that_hangs_is_a_timeout(lab: Lab, pool: BackendPool) -> None:
         lab.call(processes.send_signal, pid, int(signal.SIGCONT))
     assert [table["error"].tolist() for table in tables] == [["timeout"] * 2] * 2
     assert (tables[0]["ms"] >= 299).all()
-
-
-def test_dropped_packets_are_a_timeout_until_they_are_let_through(lab: Lab, pool: BackendPool) -> None:
-    """Packets to one backend that are dropped, not refused, let its clients wait; the other one's do not notice."""
-    with PacketDrop(lab, "127.0.0.1:8082"):
-        assert traffic(lab, "http://127.0.0.1:8082", 1, timeout=0.3)["error"].tolist() == ["timeout"]
-        assert traffic(lab, URL, 1)["error"].isna().all()
-    assert traffic(lab, "http://127.0.0.1:8082", 1)["error"].isna().all()
 
 
 def test_pace_is_kept(lab: Lab, pool: BackendPool) -> None:

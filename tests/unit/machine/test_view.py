@@ -1,6 +1,6 @@
 """What keeps a lab in, read from argument lists: what it sees and may write of the host. That labs work so, lab/ shows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pytest
 
 from labkit.errors import LabError
 from labkit.judge import bench
-from labkit.machine import uml
+from labkit.machine import cell, uml
 from labkit.machine.bwrap import SHARED_KERNEL, host_arguments
 from labkit.machine.cell import CAPABILITIES, ETC, PREPARATION, SHARED, cell_command
 from labkit.machine.choose import READY_TIMEOUT
@@ -108,3 +108,31 @@ def test_missing_modules_of_user_mode_linux_are_named_with_their_package(monkeyp
     with pytest.raises(LabError, match=r"linux\.uml") as caught:
         require_uml()
     assert caught.value.way_out == way_to_uml()
+
+
+@pytest.fixture(autouse=True)
+def _compiled_anew() -> Iterator[None]:
+    cell.rules.cache_clear()
+    yield
+    cell.rules.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("", "No such file"),
+        ("#!/bin/sh\necho 'AppArmor parser error' >&2; exit 1\n", "AppArmor parser error"),
+        ("#!/bin/sh\nkill -9 $$\n", "SIGKILL"),
+    ],
+)
+def test_rules_that_cannot_be_compiled_are_this_machines_fault(
+    program: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the parser is not there, refuses the rules or is killed, no lab for the work of others opens, with its words."""
+    if program:
+        (tmp_path / "apparmor_parser").write_text(program)
+        (tmp_path / "apparmor_parser").chmod(0o755)
+    monkeypatch.setattr(cell, "PATH", f"{tmp_path}")
+    with pytest.raises(LabError) as caught:
+        cell.rules()
+    assert words in caught.value.words and "apt-get install apparmor" in caught.value.way_out
