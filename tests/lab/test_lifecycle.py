@@ -128,8 +128,8 @@ def test_name_and_home_may_be_of_any_script(own_lab: LabFactory, tmp_path: Path,
 def test_lab_of_the_same_name_takes_the_place_of_the_older(own_lab: LabFactory, tmp_path: Path, linux: str) -> None:
     """The magics use the lab that was opened last, and one of its name that was opened before ends, used or opening; not one that
     is not the magics'."""
-    names = [("same", True), ("other", True), ("other", True), ("same", False), ("same", True)]
+    names = [("same", True), ("other", True), ("other", True), ("same", False), ("same", True), ("other", False)]
     labs = [own_lab(linux, name=n, home=tmp_path / n, wait=n == "same" and now, current=now) for n, now in names]
-    assert [lab.closed for lab in labs] == [True, True, False, False, False]
+    assert [lab.closed for lab in labs] == [True, True, False, False, False, False]
     assert Lab.current is labs[4]
     assert not any(lab.folder.path.exists() or lab.door.name in place.doors() for lab in labs[:2])

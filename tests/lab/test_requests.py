@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from labkit.errors import BadInput, MeasureError
-from labkit.inside import http_client, processes
+from labkit.errors import MeasureError
+from labkit.inside import processes
 from labkit.lab import Lab
-from labkit.measure.traffic import COLUMNS, curl, split_url, traffic
+from labkit.measure.traffic import COLUMNS, curl, traffic
 from labkit.services.daemons import Dnsmasq
 from labkit.services.http_server import BackendPool
 
@@ -101,17 +101,3 @@ def test_large_pages_are_measured_too(lab: Lab, pool: BackendPool) -> None:
     assert traffic(lab, f"{URL}/large", 6)["status"].tolist() == [200] * 6
     with pytest.raises(MeasureError, match="Of 6 runs of curl only"):
         curl(lab, f"{URL}/large", 6)
-
-
-@pytest.mark.parametrize("url", ["http://a..b/", f"{URL}/é", f"{URL}/a b"])
-def test_measurement_of_an_odd_url_ends(lab: Lab, url: str) -> None:
-    """A URL that Python cannot send is refused, or its request has a row with an error; it is not waited for without end."""
-    try:
-        host, port, path = split_url(url)
-    except BadInput:
-        return
-    stream = lab.stream(http_client.requests, 30, [(host, port)], path, 1, 1, 2.0, 0.0, False)
-    # A batch comes every second, with or without rows.
-    rows = [row for _, batch in zip(range(5), stream, strict=False) for row in batch]
-    stream.close()  # type: ignore[attr-defined]
-    assert len(rows) == 1 and rows[0][4]

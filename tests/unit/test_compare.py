@@ -21,7 +21,6 @@ from labkit.compare import (
     row,
     spread,
     throughput,
-    wrk,
     wrk_command,
 )
 from labkit.errors import MeasureError
@@ -166,7 +165,8 @@ QUICK = WRK.format(p50="129.00us", p99="174.69ms", requests=3628, errors="  Non-
 
 def test_numbers_of_wrk() -> None:
     """Requests, requests a second, latencies in milliseconds whatever their unit; broken connections, time-outs and bad answers
-    are added up, and no line of errors means none; what is not the whole output is refused, with itself as the words."""
+    are added up, and no line of errors means none; what is not the whole output is refused, as it is."""
+    assert wrk_command("http://127.0.0.1/", 2, 8) == "wrk -t1 -c8 -d2s --latency http://127.0.0.1:80/"
     assert parse_wrk(FINE) == {"requests": 6161, "per_second": 3079.13, "p50": 1.59, "p99": 4.71, "errors": 0}
     assert parse_wrk(TROUBLED) == {"requests": 190, "per_second": 31.65, "p50": 44.02, "p99": 1150.0, "errors": 72}
     assert parse_wrk(QUICK) == {"requests": 3628, "per_second": 3608.56, "p50": 0.129, "p99": 174.69, "errors": 3628}
@@ -174,17 +174,6 @@ def test_numbers_of_wrk() -> None:
         with pytest.raises(MeasureError) as caught:
             parse_wrk(text)
         assert caught.value.words == "\n".join(text.strip().splitlines()[-15:])
-
-
-def test_wrk_is_run_as_typed(fake_lab: Any) -> None:
-    """One thread, so many connections and seconds; another code than 0 is an error with wrk's own words, a good run a row."""
-    assert wrk_command("http://127.0.0.1/", 2, 8) == "wrk -t1 -c8 -d2s --latency http://127.0.0.1:80/"
-    fake_lab.results["wrk"] = (1, "unable to connect to 127.0.0.1:99 Connection refused\n")
-    with pytest.raises(MeasureError, match="could not send") as caught:
-        wrk(fake_lab, "http://127.0.0.1:99/")
-    assert "Connection refused" in caught.value.words
-    fake_lab.results["wrk"] = (0, FINE)
-    assert wrk(fake_lab, "http://127.0.0.1/").to_dict("records") == [{"url": "http://127.0.0.1/", **parse_wrk(FINE)}]
 
 
 def test_best_round_of_each_counts_against_the_best_of_the_first() -> None:

@@ -30,6 +30,7 @@ def test_stub_names_what_the_cells_below_use(code: list[str], texts: list[str]) 
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
 def test_edition_is_python_and_says_where_to_write(path: Path) -> None:
     """Each solution has its stub, none is left without; a cell without magics can be compiled; no words that nobody explains.
+    No output is left, and the cell that judges is there and locked.
 
     What the task asks stands at the top, exactly as the checks have it; right above the cell for the solution stands the button
     that opens a terminal, and a sentence about it above that.
@@ -42,8 +43,12 @@ def test_edition_is_python_and_says_where_to_write(path: Path) -> None:
             compile(cell.source, path.name, "exec")
     solutions = sum("BEGIN SOLUTION" in source for source in cells(path))
     assert sum(STUB in cell.source for cell in code) == solutions
-    if path.stem[0] == "5":
+    assert [cell for cell in code if cell.outputs] == code[: path.stem[0] != "5"]
+    if path.stem[0] == "5":  # nothing is asked for in it: it is released as it is
+        assert [cell.source for cell in edition] == [cell.source for cell in nbformat.read(path, as_version=4).cells]
         return
+    (judging,) = (cell for cell in code if cell.source.startswith("verdicts = check("))
+    assert (judging.metadata["editable"], judging.metadata["tags"]) == (False, ["nbval-check-output"])
     question = asked(int(path.stem[0]))
     assert solutions > 0 and code[0].source.endswith(f"asked({path.stem[0]})")
     (output,) = code[0].outputs

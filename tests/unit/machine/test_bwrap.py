@@ -83,6 +83,14 @@ def test_other_refusals_lead_to_the_doctor(words: str) -> None:
     assert "doctor" in way_out(words)
 
 
+def test_missing_bubblewrap_is_named_with_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without bwrap on PATH the package to install is told."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(LabError, match="bwrap") as caught:
+        start_bwrap([], IdMaps("single"), log=tmp_path / "log")
+    assert caught.value.way_out == "apt-get install bubblewrap"
+
+
 def test_failed_start_leaves_no_process_and_no_open_file(tmp_path: Path) -> None:
     """bubblewrap's own words are in the error; neither a process nor a file descriptor is left."""
     program = tmp_path / "bwrap"

@@ -15,11 +15,9 @@ from labkit.measure.traffic import (
     ANSWER_COLUMNS,
     COLUMNS,
     CURL_ERRORS,
-    NAME,
     backend_of,
     curl,
     curl_command,
-    dig,
     frame,
     frame_of_answers,
     parse_curl,
@@ -134,16 +132,6 @@ def test_frame_of_answers(rows: list[dict[str, Any]]) -> None:
     if rows:
         assert table["start"].tolist() == [row["time"] - rows[0]["time"] for row in rows]
         assert set(table["name"]) == {"x.local"} and table.attrs["epoch"] == rows[0]["time"]
-
-
-def test_dig_is_what_one_types(fake_lab: Any) -> None:
-    """The command that ran is in the result, for the name of requirement 2.1; without an answer dig's own words are told."""
-    assert dig(fake_lab).command == f"dig @127.0.0.1 {NAME}" == "dig @127.0.0.1 my-awesome-highload-app.local"
-    assert dig(fake_lab, server="127.0.0.2", options="+short AAAA").command == f"dig @127.0.0.2 {NAME} +short AAAA"
-    fake_lab.results["dig"] = (9, ";; connection refused\n")
-    with pytest.raises(MeasureError, match="had no answer") as caught:
-        dig(fake_lab)
-    assert "connection refused" in caught.value.words and "dnsmasq" in caught.value.way_out
 
 
 # ---- nginx's attempts. Recorded from nginx 1.22: two attempts, one attempt, all upstreams down, an answer of nginx's own.
