@@ -48,6 +48,17 @@ class Terminal(pexpect.spawn):
         self.expect_exact("PROMPT ")
         return self.before.partition("\r\n")[2]
 
+    def cancel(self) -> None:
+        """Type Ctrl-C at bash's own prompt until there is another: readline can overlook one.
+
+        Debian 13's bash 5.2.37 alone, without labkit, did so in 2 of 3,000.
+        """
+        for _ in range(5):
+            self.sendcontrol("c")
+            if not self.expect_exact(["PROMPT ", pexpect.TIMEOUT], timeout=PATIENCE / 5):
+                return
+        raise AssertionError("bash stays where it was")
+
     def modes(self) -> list[object]:
         """The terminal's modes, as termios has them."""
         return termios.tcgetattr(self.child_fd)
