@@ -197,7 +197,7 @@ def test_command_runs_without_a_terminal(lab: Lab) -> None:
 
 def test_command_ends_with_its_caller(lab: Lab) -> None:
     """Ctrl-C at a silent command ends the command in the lab too."""
-    with subprocess.Popen([*LABKIT, "shell", address(lab), "-c", "exec 2>&-; sleep 1006"], stdin=subprocess.DEVNULL) as client:
+    with subprocess.Popen([*LABKIT, "shell", address(lab), "-c", "sleep 1006"], stdin=subprocess.DEVNULL) as client:
         eventually(lambda: pids(lab, "sleep 1006"), "the command")
         client.send_signal(signal.SIGINT)
     assert client.returncode == 130

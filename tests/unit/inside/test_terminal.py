@@ -165,6 +165,20 @@ def test_terminal_type_is_one_that_is_known() -> None:
         assert sessions.environment({"TERM": term})["TERM"] == taken
 
 
+def test_who_goes_away_from_a_silent_command_ends_it() -> None:
+    """It is killed, also where it has closed one of its streams; what is typed to it, and a window's size, are dropped."""
+    number, code, text = next(_numbers), None, b""
+    sessions.command(number, ["/bin/sh", "-c", "exec 2>&-; echo out; exec sleep 1000"])
+    sessions.resize(number, 24, 80)
+    assert sessions.write(number, b"abc") == 3
+    while code is None:
+        out, _, code = sessions.read(number)
+        text += out
+        if text:
+            sessions.hang_up(number)
+    assert (text, code, number in sessions.sessions) == (b"out\n", 128 + signal.SIGKILL, False)
+
+
 def test_server_that_a_command_leaves_can_go_on_printing(tmp_path: Path) -> None:
     """It does not die of writing to a pipe that nobody reads any more."""
     number = next(_numbers)
