@@ -23,17 +23,10 @@ WORKERS = "3"  # on 2 cores: some tests wait, for a time-out or a page
 FEW = 10
 # What takes long and seldom breaks, of the machine that works are judged on and of the installation: run with the works.
 GUARDS = [
-    "tests/lab/test_hostile_points.py",
-    "tests/lab/test_landlock.py",
-    "tests/lab/test_typed.py",
-    "tests/lab/test_known_machine.py",
-    "tests/lab/test_jupyterlab.py",
-    "tests/lab/test_panel_browser.py",
-    "tests/lab/test_refused.py",
-    "tests/lab/test_farm.py",
-    "tests/test_lab_script.py",
-    "tests/test_wheel.py",
-]
+    "tests/lab/test_hostile_points.py", "tests/lab/test_landlock.py", "tests/lab/test_typed.py",
+    "tests/lab/test_known_machine.py", "tests/lab/test_jupyterlab.py", "tests/lab/test_panel_browser.py",
+    "tests/lab/test_refused.py", "tests/lab/test_farm.py", "tests/test_lab_script.py", "tests/test_wheel.py",
+]  # fmt: skip
 # Where a test runs that is skipped here, by how the reason begins. Any other skip is a failure: it may run nowhere.
 ELSEWHERE = {
     "the probe says: ": "./lab test --kernels smoke: on a kernel with IPVS, where a skip is a failure",

@@ -131,19 +131,11 @@ PROCESSES = {"run", "check_call", "check_output", "call"}
 # asked for without waiting; pyshark's end is waited for by asyncio.wait_for, and a worker's answer in asyncio.timeout; a terminal
 # waits for who types in it.
 WITHOUT = {
-    "machine/temporary.py: select.poll",
-    "machine/temporary.py: keeper.poll",
-    "measure/capture.py: process.wait",
-    "grading/farm.py: ended.wait",
-    "machine/keeper.py: select.select",
-    "inside/processes.py: process.poll",
-    "inside/processes.py: _started[pid].poll",
-    "inside/stand_in.py: select.select",
-    "inside/terminal.py: process.poll",
-    "inside/typed.py: self.process.poll",
-    "inside/processes.py: select.poll",
-    "door/terminal.py: select.select",
-}
+    "machine/temporary.py: select.poll", "machine/temporary.py: keeper.poll", "measure/capture.py: process.wait",
+    "grading/farm.py: ended.wait", "machine/keeper.py: select.select", "inside/processes.py: process.poll",
+    "inside/processes.py: _started[pid].poll", "inside/stand_in.py: select.select", "inside/terminal.py: process.poll",
+    "inside/typed.py: self.process.poll", "inside/processes.py: select.poll", "door/terminal.py: select.select",
+}  # fmt: skip
 
 
 def waits_for_ever(where: str, call: ast.Call) -> bool:
