@@ -4,7 +4,6 @@ What this machine needs to reach packages (apt's sources and settings, pip's set
 it at run time and given to the fresh one; nothing else is.
 """
 
-import json
 import os
 import re
 import shlex
@@ -153,8 +152,3 @@ class FreshMachine:
     def files(self, pattern: str) -> list[Path]:
         """What matches `pattern` in its checkout."""
         return sorted((self._folder / str(self.home)[1:] / "course").glob(pattern))
-
-
-def described() -> str:
-    """This machine in a line, for the record."""
-    return json.dumps({"kernel": os.uname().release, "cpus": os.cpu_count()})

@@ -114,9 +114,7 @@ def test_cell_that_no_shell_can_read_is_not_kept(
     assert not (solving.home / "page").exists() and not (solving.home / "task1.sh").exists()
 
 
-def test_notebook_that_is_run_again_leaves_one_script(
-    shell: InteractiveShell, own_lab: LabFactory, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_notebook_that_is_run_again_leaves_one_script(shell: InteractiveShell, own_lab: LabFactory) -> None:
     """A solution that is run in a new lab gives the script that it gave before; a first command alone replaces nothing."""
     scripts = []
     for cells in (("echo a", "echo b"), ("echo a", "echo b"), ("echo a",)):

@@ -251,7 +251,7 @@ def test_list_of_grades_sorts_and_filters_without_a_network(browser: Browser, pa
     context.close()
 
 
-def test_points_of_answers_are_kept_and_saved_as_a_table(browser: Browser, pages: dict[str, Path], tmp_path: Path) -> None:
+def test_points_of_answers_are_kept_and_saved_as_a_table(browser: Browser, tmp_path: Path) -> None:
     """Points and comments given on the page of answers are there when it is opened again, and are saved as a by_hand.csv.
 
     The next batch reads that, and the lines for other requirements are still in it.

@@ -322,7 +322,7 @@ def test_notes_that_cannot_be_written_lose_no_grade(
     assert capsys.readouterr().err.count("/dev/full cannot be written") == 1
 
 
-def test_answer_is_shown_whole(report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answer_is_shown_whole(report: Report, tmp_path: Path) -> None:
     """An answer of many pages reaches the teacher to its last word."""
     text = "## 2.3\n" + "word " * 5000 + "the end"
     report["work"]["answers.md"] = {"data": base64.b64encode(text.encode()).decode()}

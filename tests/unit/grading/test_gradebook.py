@@ -148,7 +148,7 @@ def test_zip_has_the_names_by_which_the_course_knows_whose_it_is(tmp_path: Path)
         assert file.namelist() == NAMES["canvas"]
 
 
-def test_no_grade_that_is_not_final_goes_out(tmp_path: Path) -> None:
+def test_no_grade_that_is_not_final_goes_out() -> None:
     """One that waits for points, was not measured or cannot be read, a second work, and a file of nobody: each is named."""
     works = {
         "A_1_assignsubmission_file_/s.html": {"by_hand": 6}, "B_2_assignsubmission_file_/s.html": {"state": NOT_MEASURED},

@@ -95,7 +95,7 @@ def test_words_of_a_shortage_that_a_script_says_itself_are_none(judged: Bench, f
     assert judge(judged)["1.3"].verdict == FAILED
 
 
-def test_a_task_without_the_script_of_an_earlier_one_is_judged(judged: Bench, fake_lab: Any) -> None:
+def test_a_task_without_the_script_of_an_earlier_one_is_judged(judged: Bench) -> None:
     """What ran for it may have no script (task 3 alone, without task1.sh): the verdicts stand."""
     judged.said = {3: [Line(1, "x", 0, "")], 1: [Line(1, "x", 1, "words")]}
     assert judge(judged)["1.3"].verdict == FAILED
