@@ -22,7 +22,7 @@ in a private machine | lab/lifecycle::closed_lab_leaves lab/killed::ended_proces
 Then you break it on purpose | lab/faults::client_sees lab/works::work_is_judged lab/panel::stopped_backend_fails
 | `1_backends` | readme::notebooks_are lab/backends::both_answer lab/requests::curl_agrees
 | `2_dns` | readme::notebooks_are lab/dns_answers::two_hundred lab/dns_answers::digs_own_output
-| `3_ipvs` | readme::notebooks_are lab/ipvs_traffic::hundred_requests lab/ipvs::helper_and_typed
+| `3_ipvs` | readme::notebooks_are lab/ipvs::hundred_requests lab/ipvs::helper_and_typed
 | `4_nginx` | readme::notebooks_are lab/captures::exactly_seven lab/captures::every_exchange
 | `5_compare` | readme::notebooks_are lab/keepalived::failover_shows lab/keepalived::wrk_counts show/marks::seconds_are_bars
 On Debian 12 or later | fresh/fresh::the_two_commands lab_script::installs_what
