@@ -60,6 +60,8 @@ EPHEMERAL = 32768
 IN_TERMINAL = ("/bin/sh", "-c", ': <"$0" && exec "$@"')
 # How long a shell may take to have its terminal back, seconds.
 GRACE = 2.0
+# The names of shells that run scripts here; another program in their place is one that the script became (`exec`).
+SHELLS = {"bash", "sh", "dash"}
 # The code that a shell gives a program that was stopped (128 + the number of the signal).
 STOPPED = 128 + signal.SIGSTOP
 
@@ -139,7 +141,8 @@ class Terminal(Child):
         self._now = Foreground(process.pid, time.monotonic())
         self._glanced, self._next_glance = 0.0, GLANCE
         self._rounds: dict[str, tuple[int, float]] = {}
-        self._given_up, self._tail = False, ""
+        self._given_up = self._became = False
+        self._tail = ""
 
     def over(self, cancel_fd: int) -> bool:
         """Wait for output, or until it is time to look again. Return True when the shell has ended or nobody waits for it."""
@@ -198,7 +201,7 @@ class Terminal(Child):
             with contextlib.suppress(OSError):
                 members += [pid] if os.getpgid(pid) == group else []
         if any(map(stays, members)):
-            self._stop_and_go_on(group)
+            self._stop_and_go_on(group, processes())
             return True
         sockets = any(name.startswith("socket:") for pid in members for name in links(pid))
         self._glanced, self._next_glance = clock, max(GLANCE, SPARING_GLANCES * (time.monotonic() - clock))
@@ -219,7 +222,7 @@ class Terminal(Child):
         if seen != now.seen or busy:
             now.seen, now.quiet = seen, clock
         idle, brief = clock - now.quiet > IDLE, clock - now.quiet > BRIEF - SLACK
-        if shell in members or not members:
+        if not members or (shell in members and members[shell].name in SHELLS):
             if not members or not idle:
                 return False
             self._now = Foreground(group, clock)
@@ -232,11 +235,17 @@ class Terminal(Child):
             idle = True
         for_another = not names & FINITE and (idle or (names & REPEATING and kept > SHOWN))
         if for_another or kept > LONGEST:
-            self._stop_and_go_on(group)
+            self._stop_and_go_on(group, every)
         return bool(for_another or kept > LONGEST)
 
-    def _stop_and_go_on(self, group: int) -> None:
-        """Stop the program as ^Z does, wait until the shell has its terminal back, and let the program go on."""
+    def _stop_and_go_on(self, group: int, every: dict[int, Process]) -> None:
+        """Stop the program as ^Z does, wait until the shell has its terminal back, and let the program go on.
+
+        One that the script has become is left alone, with its terminal.
+        """
+        if (shell := every.get(self._shell(every))) and shell.group == group and shell.name not in SHELLS:
+            self._given_up = self._became = True
+            return
         send(os.killpg, group, signal.SIGSTOP)
         deadline = time.monotonic() + GRACE
         while os.tcgetpgrp(self._master) == group and time.monotonic() < deadline:
@@ -253,6 +262,9 @@ class Terminal(Child):
 
     def close(self) -> None:
         """End the shell if it still runs, with what has its terminal; what runs in the background goes on."""
+        if self._became:  # its terminal stays open: one that closes ends what it belongs to
+            self.let_go()
+            return
         if self.process.poll() is None:
             group = os.tcgetpgrp(self._master)
             send(os.kill, self._shell(processes()), signal.SIGKILL)

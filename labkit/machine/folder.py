@@ -16,9 +16,12 @@ from .temporary import no_folder, own_folder
 CALLS, LOG = "calls", "linux.log"
 # The lab's /etc, the same on every machine whatever its own holds: what the packages nginx and dnsmasq of Debian 12 lay there,
 # byte for byte, and a few files of ours. The learner's own dnsmasq answers by resolv.conf; as on a Debian with systemd, the
-# scripts of init.d hand on to it. And its empty folders; a unit file of the learner's own belongs into the last one.
+# scripts of init.d hand on to it. And its empty folders.
 FILES = Path(__file__).with_name("etc")
-EMPTY = ("nginx/conf.d", "nginx/modules-available", "nginx/modules-enabled", "nginx/sites-enabled", "systemd/system")
+EMPTY = (
+    "nginx/conf.d", "nginx/modules-available", "nginx/modules-enabled", "nginx/sites-enabled", "keepalived",
+    "network/interfaces.d", "systemd/network", "systemd/system",
+)  # fmt: skip
 DEFAULT_SITE = ("nginx/sites-enabled/default", "/etc/nginx/sites-available/default")
 
 

@@ -49,6 +49,12 @@ TYPED = [
     ("printf '[Service]\\nWorkingDirectory=/tmp\\nEnvironment=A=b\\nExecStart=/usr/bin/python3 -m http.server 8181\\n' "
      ">/etc/systemd/system/own.service; systemctl start own; curl -s -o /dev/null -w '%{http_code}' --retry 20 --retry-connrefused --retry-delay 1 localhost:8181; "
      "systemctl stop own; pgrep -fc '[h]ttp.server 8181'", 1, "2000"),
+    ("printf '[Service]\\nExecStart=\\nExecStart=/usr/sbin/nginx -c /etc/own.conf\\n' | install -D /dev/stdin /etc/systemd/system/nginx.service.d/o.conf; "
+     "systemctl restart nginx || systemctl cat nginx; journalctl -u nginx | grep own.conf", 0, "/etc/own.conf"),
+    ("printf '[Service]\\nType=oneshot\\nExecStart=echo %%i of %%p\\n' >/etc/systemd/system/a@.service; systemctl start a@7; journalctl -u a@7", 0, "7 of a"),
+    ("systemd-run -u own -E A=b sh -c 'echo \"$A 100% it'\\''s\"'; sleep 0.3; journalctl -u own", 0, "b 100% it's"), ("systemd-run --wait echo here", 0, "here"),
+    ("printf 'iface dummy7 inet static\\n address 10.0.7.1\\n netmask 24\\n pre-up ip link add $IFACE type veth\\n' >/etc/network/interfaces.d/d; "
+     "ifup dummy7; ip -br a show dummy7; ip link del dummy7; rm /etc/network/interfaces.d/d", 0, "10.0.7.1/24"), ("ifup nosuch", 1, "unknown interface nosuch"),
     ("sudo id -un", 0, "root"), ("sudo -nu nobody id -un", 0, "nobody"), ("sudo -u root -E id -un", 0, "root"),
     ("sudo --user=nobody id -un", 0, "nobody"), ("sudo -u www-data nginx -v", 0, "nginx version"), ("sudo nosuch -x", 1, "sudo: nosuch: command not found"), ("sudo --user nobody id -un", 0, "nobody"), ("sudo -h", 0, "usage: sudo"),
     ("sudo X=7 printenv X", 0, "7"), ("sudo -u nosuch id", 1, "unknown user"), ("echo 1 | sudo tee /etc/x", 0, "1"),

@@ -14,10 +14,26 @@ labkit_announce() {
     case $3 in
         su | bash | 'sudo -s' | 'sudo su' | 'sudo bash') labkit_shells=$((labkit_shells + 1)) ;;
         'su -' | 'sudo -i' | 'sudo su -' | 'su - root' | 'su root' | 'sudo su root') labkit_shells=$((labkit_shells + 1)) && cd ;;
+        *python*[!0-9]8081*) labkit_again "$2" 8081 ;;
+        *python*[!0-9]8082*) labkit_again "$2" 8082 ;;
         'set +e'* | 'set +o errexit'*) builtin trap - ERR ;;
         # The service that its package has started is spoken to; in a lab nobody has yet.
         *kill*HUP*nginx* | *kill*nginx*HUP*) pgrep -x nginx >/dev/null || systemctl is-active nginx >/dev/null ;;
     esac
+}
+# Who types a server's line again, because the first was wrong, does so seconds later: the first one has the port by then, and
+# keeps it. Here it is given the time that it takes to start.
+mapfile -t labkit_lines <"$0"
+labkit_again() {
+    local line
+    for line in "${labkit_lines[@]:0:$1-1}"; do
+        case $line in '#'*) ;; *python*"$2"*) line=found && break ;; esac
+    done
+    for _ in {1..60}; do
+        [ "$line" = found ] && ! (: <"/dev/tcp/127.0.0.1/$2") 2>/dev/null || return
+        command sleep 0.1
+        pgrep -f "python.*$2" >/dev/null || return
+    done
 }
 exit() {
     if [ $labkit_shells -gt 0 ]; then labkit_shells=$((labkit_shells - 1)); else builtin exit "$@"; fi

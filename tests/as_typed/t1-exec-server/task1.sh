@@ -1,0 +1,9 @@
+mkdir -p ~/backend1 ~/backend2
+echo '<h1>Response from Backend Server 1</h1>' > ~/backend1/index.html
+echo '<h2>*** Response from Backend Server 2 ***</h2>' > ~/backend2/index.html
+cd ~/backend1
+python3 -m http.server 8081 > /dev/null 2>&1 &
+PID1=$!
+echo $PID1 > /tmp/backend1.pid
+cd ~/backend2
+exec python3 -m http.server 8082
