@@ -19,6 +19,14 @@ LOOK = 0.25
 # Tables of sockets, and the state of one that waits there (include/net/tcp_states.h: TCP_LISTEN, TCP_CLOSE).
 TABLES = {"tcp": "0A", "tcp6": "0A", "udp": "07", "udp6": "07"}
 
+# Of netlink (linux/netlink.h, sock_diag.h, inet_diag.h): how the kernel is asked who listens, and where it says the inode.
+SOCK_DIAG, BY_FAMILY, DUMP, NLMSG_ERROR, NLMSG_DONE, TCP_LISTEN = 4, 20, 0x301, 2, 3, 10
+NETLINK, INODE = struct.Struct("=IHHII"), 68
+# The first port of clients' UDP sockets (ip(7), ip_local_port_range).
+EPHEMERAL = 32768
+# How long the kernel may take to say it, and how much it says at once, seconds and bytes.
+GRACE, CHUNK = 2.0, 65536
+
 
 def rows_of(table: str) -> list[list[str]]:
     """The cells of the rows of a table of /proc/net; none where there is no such table."""
@@ -33,6 +41,41 @@ def waiting_sockets(*tables: str) -> Iterator[tuple[str, int, list[str]]]:
         for cells in rows_of(table):
             if cells[3] == TABLES[table]:
                 yield table, int(cells[1].rpartition(":")[2], 16), cells
+
+
+def waiting() -> Iterator[str]:
+    """Yield the inodes of the sockets that wait for others."""
+    tables = ["udp", "udp6"]
+    try:
+        yield from listening()
+    except OSError:  # a kernel without sock_diag
+        tables = []  # all
+    for table, port, cells in waiting_sockets(*tables):
+        if table.startswith("tcp") or port < EPHEMERAL:
+            yield cells[9]
+    yield from (cells[8] for cells in rows_of("packet"))
+
+
+def listening() -> Iterator[str]:
+    """Yield the inodes of the TCP sockets that listen (sock_diag(7)); /proc/net/tcp goes through all the host's connections.
+
+    Raises OSError.
+    """
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, SOCK_DIAG) as kernel:
+        kernel.settimeout(GRACE)
+        for family in (socket.AF_INET, socket.AF_INET6):
+            question = struct.pack("=BBBBI48x", family, socket.IPPROTO_TCP, 0, 0, 1 << TCP_LISTEN)
+            kernel.send(NETLINK.pack(NETLINK.size + len(question), BY_FAMILY, DUMP, 0, 0) + question)
+            kind = 0
+            while kind != NLMSG_DONE:
+                said = kernel.recv(CHUNK)
+                while said and kind != NLMSG_DONE:
+                    length, kind, *_ = NETLINK.unpack_from(said)
+                    if kind == NLMSG_ERROR:
+                        raise OSError(-struct.unpack_from("=i", said, NETLINK.size)[0], "sock_diag")
+                    if kind == BY_FAMILY:
+                        yield str(struct.unpack_from("=I", said, NETLINK.size + INODE)[0])
+                    said = said[length + -length % 4 :]
 
 
 def open_ports() -> set[int]:

@@ -10,15 +10,13 @@ import contextlib
 import os
 import re
 import signal
-import socket
-import struct
 import subprocess
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import NamedTuple
 
 from .processes import CHUNK, DRAIN_PAUSE, KILL_TIMEOUT, Child
-from .sockets import links, rows_of, waiting_sockets
+from .sockets import links, waiting
 
 # Around what bash announces in the stream of what is printed (machine/bin/typed.bashrc): the code of the command before, the line
 # of the one that comes, and its text.
@@ -50,11 +48,6 @@ PACED = re.compile(r"\bwhile +(sleep +[\w.]+)")
 ROUNDS, ROUNDS_SECONDS, MOST_LOOPS = 3, 3.0, 1000
 # How much of a script is looked through for such loops, characters.
 READ = 1_000_000
-# Of netlink (linux/netlink.h, sock_diag.h, inet_diag.h): how the kernel is asked who listens, and where it says the inode.
-SOCK_DIAG, BY_FAMILY, DUMP, NLMSG_ERROR, NLMSG_DONE, TCP_LISTEN = 4, 20, 0x301, 2, 3, 10
-NETLINK, INODE = struct.Struct("=IHHII"), 68
-# The first port of clients' UDP sockets (ip(7), ip_local_port_range).
-EPHEMERAL = 32768
 # Runs a command as the leader of a session whose terminal is the first one that it opens (tty_ioctl(4)). To let the agent's own
 # child do that would copy the agent, which takes User-Mode Linux longer than this shell.
 IN_TERMINAL = ("/bin/sh", "-c", ': <"$0" && exec "$@"')
@@ -323,38 +316,3 @@ def serve(pids: Iterable[int]) -> bool:
     """True when one of the processes has a socket that waits for others: TCP listening, a UDP server's, or a recorder's."""
     held = {name for pid in pids for name in links(pid) if name.startswith("socket:")}
     return bool(held) and any(f"socket:[{inode}]" in held for inode in waiting())
-
-
-def waiting() -> Iterator[str]:
-    """Yield the inodes of the sockets that wait for others."""
-    tables = ["udp", "udp6"]
-    try:
-        yield from listening()
-    except OSError:  # a kernel without sock_diag
-        tables = []  # all
-    for table, port, cells in waiting_sockets(*tables):
-        if table.startswith("tcp") or port < EPHEMERAL:
-            yield cells[9]
-    yield from (cells[8] for cells in rows_of("packet"))
-
-
-def listening() -> Iterator[str]:
-    """Yield the inodes of the TCP sockets that listen (sock_diag(7)); /proc/net/tcp goes through all the host's connections.
-
-    Raises OSError.
-    """
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, SOCK_DIAG) as kernel:
-        kernel.settimeout(GRACE)
-        for family in (socket.AF_INET, socket.AF_INET6):
-            question = struct.pack("=BBBBI48x", family, socket.IPPROTO_TCP, 0, 0, 1 << TCP_LISTEN)
-            kernel.send(NETLINK.pack(NETLINK.size + len(question), BY_FAMILY, DUMP, 0, 0) + question)
-            kind = 0
-            while kind != NLMSG_DONE:
-                said = kernel.recv(CHUNK)
-                while said and kind != NLMSG_DONE:
-                    length, kind, *_ = NETLINK.unpack_from(said)
-                    if kind == NLMSG_ERROR:
-                        raise OSError(-struct.unpack_from("=i", said, NETLINK.size)[0], "sock_diag")
-                    if kind == BY_FAMILY:
-                        yield str(struct.unpack_from("=I", said, NETLINK.size + INODE)[0])
-                    said = said[length + -length % 4 :]

@@ -45,7 +45,7 @@ def interface_fault(rows: list[dict[str, Any]]) -> str:
     if not vips["dummy1"]:
         return f"dummy1 does not carry {VIP} (`ip addr add {VIP}/32 dev dummy1`)"
     if vips["dummy1"] == [f"{VIP}/0"]:  # it shifts by 32 bits, which a processor does not do
-        return f"dummy1 carries {VIP}/0, for that is what `ifconfig` makes of /32: `ifconfig dummy1 {VIP} netmask 255.255.255.255`"
+        return f"dummy1 carries {VIP}/0, as `ifconfig` reads /32: `ifconfig dummy1 {VIP} netmask 255.255.255.255`"
     if vips["dummy1"] != [f"{VIP}/32"]:
         return f"dummy1 carries {' and '.join(vips['dummy1'])}: not the asked prefix length, {VIP}/32"
     if others:

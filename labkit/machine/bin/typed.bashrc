@@ -2,18 +2,24 @@
 # before and its line, in the stream of what is printed, so that all of it stays in its order.
 set -T
 exec 9>&1
-labkit_shells=0
+labkit_shells=0 labkit_before=''
 labkit_announce() {
     # `set -e` would end the script at what was left running (147: stopped) and at a `wait` that was ended (138): ERR can tell.
     case $- in *e*)
         set +e -E
         builtin trap 'labkit_code=$?; case $labkit_code in 138 | 147) ;; *) builtin exit "$labkit_code" ;; esac' ERR
     esac
+    # Who stops dnsmasq and starts it again does so seconds later: by then it has gone.
+    case $labkit_before:$3 in
+        *kill*:*dnsmasq*) for _ in {1..20}; do pgrep -x dnsmasq >/dev/null && command sleep 0.05 || break; done ;;
+    esac
+    labkit_before=$3
     printf '\001%s\002%s\002%s\003' "$1" "$2" "$3" >&9
     # A shell of root's that is typed into, until its `exit`: here one is root already.
     case $3 in
         su | bash | 'sudo -s' | 'sudo su' | 'sudo bash') labkit_shells=$((labkit_shells + 1)) ;;
-        'su -' | 'sudo -i' | 'sudo su -' | 'su - root' | 'su root' | 'sudo su root') labkit_shells=$((labkit_shells + 1)) && cd ;;
+        *' -c '* | *' -c'[!\ ]*) ;;
+        'su -'* | 'sudo -i' | 'sudo su -'* | 'su root' | 'sudo su root' | 'sudo -u '*' -i' | 'sudo -iu '*) labkit_shells=$((labkit_shells + 1)) && cd ;;
         *python*[!0-9]8081*) labkit_again "$2" 8081 ;;
         *python*[!0-9]8082*) labkit_again "$2" 8082 ;;
         'set +e'* | 'set +o errexit'*) builtin trap - ERR ;;
@@ -30,9 +36,9 @@ labkit_again() {
         case $line in '#'*) ;; *python*"$2"*) line=found && break ;; esac
     done
     for _ in {1..60}; do
-        [ "$line" = found ] && ! (: <"/dev/tcp/127.0.0.1/$2") 2>/dev/null || return
+        [ "$line" = found ] && ! (: <"/dev/tcp/127.0.0.1/$2") 2>/dev/null || return 0
         command sleep 0.1
-        pgrep -f "python.*$2" >/dev/null || return
+        pgrep -f "python.*$2" >/dev/null || return 0
     done
 }
 exit() {
