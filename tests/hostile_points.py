@@ -209,6 +209,19 @@ COPIES = """\
 """
 PAGES = RIGHT["nginx.conf"].replace("events", "user root;\nevents")
 PAGES = PAGES[: PAGES.index("        location")] + COPIES + "    }\n}\n"
+# Names that are bytes and no text: of a process, a file that it maps, and what lies in a folder.
+BYTES = r"""
+touch ~/backend1/$'\xff'
+(printf 'a\377b' >/proc/self/comm; while :; do sleep 1; done) &
+python3 - <<'END' &
+import mmap, os, socket, time
+file = os.open(b"/tmp/\xff", os.O_RDWR | os.O_CREAT)
+os.truncate(file, 4096)
+mapped, port = mmap.mmap(file, 4096), socket.create_server(("", 8090))
+time.sleep(1000)
+END
+sleep 3
+"""
 NINE = {"nginx_conf": RIGHT["nginx.conf"].replace("max_fails=7", "max_fails=9")}
 
 
@@ -270,5 +283,10 @@ TALKERS = [
     talks("master-that-stands-still", SCRIPT + "sleep 1\npkill -STOP -o nginx\n", 35, **SEVEN),
     talks("words-of-a-shortage", "python3 -c 'print(\"nginx: No sp\" + \"ace left on device\")'\n" + SCRIPT),
     talks("home-is-full", RIGHT["task1.sh"] + "cat /dev/zero >full\n", 6, task=1),
+    talks("line-without-a-number", "printf '\\001²\\002²\\002x\\003'\n" + RIGHT["task1.sh"], 10, task=1),
+    talks("names-of-bytes", BYTES + RIGHT["task1.sh"], 10, task=1),
+    talks("arguments-of-bytes", "touch /etc/dnsmasq.d/$'\\xff'\ndnsmasq --no-resolv --no-hosts --host-record=my-awesome-highload-app.local,127.0.0.9 --pid-file=$'/tmp/\\xff'\n", 6, task=2),
+    talks("interface-of-bytes", RIGHT["task3.sh"] + "ip link add $'d\\xff' type dummy\nip link set dummy1 alias $'\\xff\\e'\n", 35, task=3),
+    talks("socket-of-bytes", "sed \"s|listen.*|& listen unix:/tmp/$(printf '\\377');|\" nginx.conf >/tmp/$'\\xff.conf'\nnginx -c /tmp/$'\\xff.conf'\n", 30, **SEVEN),
     talks("slow-network", "tc qdisc add dev lo root netem delay 400ms\n" + SCRIPT, **NINE),
 ]  # fmt: skip

@@ -14,9 +14,10 @@ def read(path: str) -> str | None:
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 return None
+            # (And there may be nothing to be read from one of those without waiting.)
             size = os.fstat(file.fileno()).st_size  # 0 for files of /proc, which cannot be read from their end
             file.seek(max(0, size - LIMIT))
-            return file.read(LIMIT).decode(errors="replace")
+            return (file.read(LIMIT) or b"").decode(errors="replace")
     except OSError:
         return None
 

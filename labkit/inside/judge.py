@@ -186,7 +186,7 @@ def program(pid: int | None) -> str:
     """
     try:
         file = os.readlink(f"/proc/{pid}/exe")
-        with open(f"/proc/{pid}/maps") as maps:
+        with open(f"/proc/{pid}/maps", errors="surrogateescape") as maps:
             rows = [line.rstrip("\n").split(maxsplit=5) for line in maps]
     except OSError:
         return ""
@@ -273,7 +273,7 @@ def parents(pid: int) -> list[psutil.Process]:
 
 def unix_sockets(name: str) -> list[str]:
     """The files of the listening unix sockets that processes of `name` hold."""
-    with open("/proc/net/unix") as file:
+    with open("/proc/net/unix", errors="surrogateescape") as file:
         rows = [line.split(maxsplit=7) for line in list(file)[1:]]
     # include/linux/net.h: __SO_ACCEPTCON
     # A name may hold line breaks: what comes behind one is no row, and none may be left before it.

@@ -214,7 +214,7 @@ def exists(pid: int, program: str) -> bool:
 def status(pid: int) -> dict[str, str]:
     """What proc(5) says of a process in /proc/pid/status; nothing when it is gone, or a zombie."""
     try:
-        with open(f"/proc/{pid}/status") as file:
+        with open(f"/proc/{pid}/status", errors="replace") as file:
             lines = dict(line.split(":\t", 1) for line in file.read().splitlines() if ":\t" in line)
     except OSError:
         return {}

@@ -225,7 +225,8 @@ def interfaces() -> list[dict[str, Any]]:
     By `ip -json`: importing pyroute2 on User-Mode Linux takes two seconds. Raises CalledProcessError.
     """
     done = subprocess.run(["ip", "-json", "-details", "address", "show"], capture_output=True, check=True, timeout=20)
-    return [row_of(link) for link in json.loads(done.stdout)]
+    # A name may be any bytes, which `ip` writes as they are.
+    return [row_of(link) for link in json.loads(done.stdout.decode(errors="replace"), strict=False)]
 
 
 def row_of(link: dict[str, Any]) -> dict[str, Any]:

@@ -289,7 +289,7 @@ def processes() -> dict[int, Process]:
     """Every process in the lab."""
     found = {}
     for pid in filter(str.isdigit, os.listdir("/proc")):
-        with contextlib.suppress(OSError), open(f"/proc/{pid}/stat") as file:
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", errors="replace") as file:
             head, _, rest = file.read().rpartition(")")
             state, parent, group, session = rest.split()[:4]
             found[int(pid)] = Process(head.partition("(")[2], state, int(parent), int(group), int(session))
@@ -298,7 +298,7 @@ def processes() -> dict[int, Process]:
 
 def switches(pid: int) -> str:
     """How often a process has given up a processor or lost it; as long as that stays the same, it has done nothing."""
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/status") as file:
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/status", errors="replace") as file:
         return "".join(line for line in file if "ctxt_switches" in line)
     return ""
 

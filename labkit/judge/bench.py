@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import uuid
 from collections.abc import Callable, Sequence
@@ -103,7 +104,7 @@ def lines_of(said: str, script: Sequence[str]) -> list[Line]:
             if found:
                 found[-1] = replace(found[-1], code=None, printed=found[-1].printed + printed, left=True)
             continue
-        code, number = (int(field) if field.isdigit() else 0 for field in fields[:2])
+        code, number = (int(field) if re.fullmatch("[0-9]{1,9}", field) else 0 for field in fields[:2])
         if found and found[-1].number and not found[-1].left:
             found[-1] = replace(found[-1], code=code)
         if part is parts[-1] and fields[1:] == ["1", command]:  # what bash announces as it ends (EXIT) is the command before

@@ -90,7 +90,7 @@ def answer(channel: Any, name: str, arguments: bytes | str) -> None:
         result = function(*args, **kwargs)
         if hasattr(result, "send"):  # a generator
             result = send_items(channel, result)
-        channel.send(("result", result))
+        send(channel, ("result", result))
     except Exception as error:  # whatever it is, it travels to the caller
         send_error(channel, error)
     finally:
@@ -103,18 +103,35 @@ def send_items(channel: Any, items: Any) -> object:
     """Send what the generator yields and return what it returns; close it when nobody listens any more."""
     try:
         while True:
-            channel.send(("item", next(items)))
+            send(channel, ("item", next(items)))
     except StopIteration as stop:
         return stop.value
     finally:
         items.close()
 
 
+def send(channel: Any, message: object) -> None:
+    """Send a message. The names of files and processes may be bytes that are no text: those are sent as question marks."""
+    try:
+        channel.send(message)
+    except sys.modules["execnet.gateway_base"].DumpError:
+        channel.send(as_text(message))
+
+
+def as_text(value: Any) -> Any:
+    """What a call returned, with nothing in it that is no text."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {as_text(key): as_text(one) for key, one in value.items()}
+    return type(value)(map(as_text, value)) if isinstance(value, (list, tuple, set)) else value
+
+
 def send_error(channel: Any, error: Exception) -> None:
     """Send the error, unless the channel is closed."""
     words = "".join(traceback.format_exception(error))
     with contextlib.suppress(OSError):
-        channel.send(("error", (type(error).__name__, str(error), words)))
+        send(channel, ("error", (type(error).__name__, str(error), words)))
 
 
 def main() -> None:
