@@ -204,7 +204,10 @@ def connect(machine: Kept, folder: LabFolder) -> Link:
 
 
 def renew(opened: Opened, folder: LabFolder) -> Opened:
-    """End all that is in a machine of its own Linux and begin it anew without a boot. Raises LabError, with nothing left running."""
+    """End all that is in a machine with its own Linux and begin it anew without a boot.
+
+    Raises LabError, with nothing left running.
+    """
     try:
         folder.empty()
         opened.link.leave()
