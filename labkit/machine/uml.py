@@ -128,7 +128,7 @@ def require_uml() -> None:
 
 
 def write_inner_view(folder: LabFolder, view: View) -> None:
-    """Write the guest's bubblewrap command as a shell script that its first process goes on with."""
+    """Write the guest's bubblewrap command as a shell script, which its first process runs for each room (uml_init.sh)."""
     command = shlex.join(["bwrap", *machine_arguments(view)])
     (folder.path / "view.sh").write_text(f"{command}\n", encoding="utf-8")
     modules = folder.path / "modules/lib/modules"

@@ -8,8 +8,8 @@ import pytest
 
 from labkit.errors import LabError
 from labkit.judge import bench
-from labkit.machine import cell, uml
 from labkit.judge.check import RENEWABLE
+from labkit.machine import cell, uml
 from labkit.machine.bwrap import SHARED_KERNEL, host_arguments
 from labkit.machine.cell import CAPABILITIES, ETC, PREPARATION, SHARED, cell_command
 from labkit.machine.choose import READY_TIMEOUT
