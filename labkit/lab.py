@@ -12,14 +12,13 @@ from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from .door.server import Door
 from .errors import BadInput, CallFailed, CommandFailed, CommandTimeout, LabClosed, LabError, WaitTimeout, shortage, wait_until
 from .inside import files, processes
-from .machine.choose import Opened, choose, renew
+from .machine.choose import Opened, choose
 from .machine.folder import LabFolder, write_below
 from .machine.link import COMMAND_TIMEOUT, SLACK, P, T, finish
 from .machine.temporary import held_back
@@ -117,7 +116,7 @@ class Lab:
                 self.typed = Record(self)
                 self.door = Door(self, shell=trusted)
                 try:
-                    self._in_thread("open", self._open, partial(choose, tuple(needs), self.folder, trusted=trusted))
+                    self._in_thread("open", self._open, tuple(needs), trusted)
                 except RuntimeError as error:  # no more threads
                     self.folder.remove()
                     words = str(error)
@@ -134,11 +133,11 @@ class Lab:
     def _in_thread(self, what: str, function: Callable[..., None], *args: object) -> None:
         threading.Thread(target=function, args=args, name=f"labkit-{what}-{self.name}", daemon=True).start()
 
-    def _open(self, make: Callable[[], Opened]) -> None:
+    def _open(self, needs: tuple[str, ...], trusted: bool) -> None:
         try:
-            opened = make()
+            opened = choose(needs, self.folder, trusted=trusted)
             try:
-                if not self.trusted:
+                if not trusted:
                     copy_work(opened)
             except BaseException:
                 opened.stop()
@@ -159,19 +158,6 @@ class Lab:
         except Exception:
             self.close()
             raise
-
-    def renew(self) -> None:
-        """End all that is in the lab and begin it anew without a boot: it is then as one that has just been opened.
-
-        Its home stays, of which one that is not trusted gets a new copy. Only on a Linux of its own. Raises LabError where that
-        does not go well; the lab is then closed.
-        """
-        with self._closing:
-            if self.closed:
-                raise self._is_closed()
-            opened, self._machine = self._machine.result(0), Future()
-        self._open(partial(renew, opened, self.folder))
-        self._opened()
 
     def _is_closed(self) -> LabClosed:
         return LabClosed(f"The lab {self.name} is closed.", way_out="open it again: run the cell with `Lab(…)` again")

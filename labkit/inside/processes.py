@@ -223,8 +223,6 @@ def status(pid: int) -> dict[str, str]:
 
 # Where the guest's groups are (machine/view.py); here, because importing the view costs a guest 0.05 s.
 GROUPS = "/sys"
-# syslog(2): from here on the kernel tells only what it has said since (judge.machine_is_short).
-FORGET = 5
 INNER, KEPT, STILL = f"{GROUPS}/cell/inner", f"{GROUPS}/cell/kept", f"{GROUPS}/cell/still"
 
 
@@ -236,15 +234,11 @@ def prepare_cell(settings: dict[str, str], rules: str, policy: str, etc: str, li
     """
     if os.path.isdir(etc):
         return
-    libc = ctypes.CDLL(None, use_errno=True)
+    mount = ctypes.CDLL(None, use_errno=True).mount
     for place, kind in ((GROUPS, b"cgroup2"), *([(policy, b"securityfs")] if os.path.exists(rules) else [])):
         os.makedirs(place)
-        if libc.mount(b"cell", place.encode(), kind, 0, None):
+        if mount(b"cell", place.encode(), kind, 0, None):
             raise OSError(ctypes.get_errno(), f"{place} cannot be mounted")
-    if os.path.isdir(INNER):  # another cell was in this guest before (Lab.renew): nothing of it runs, or is counted, any more
-        for group in filter(os.path.isdir, (INNER, KEPT, STILL, os.path.dirname(INNER))):
-            os.rmdir(group)
-        libc.klogctl(FORGET, None, 0)
     os.makedirs(INNER)
     for file, text in settings.items():
         write(file, text)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -66,8 +65,6 @@ TASKS = sorted({one.task for one in REQUIREMENTS.values()})
 AT_ONCE = 2
 # So that neither core is idle at the end.
 LONGEST_FIRST = (4, 3, 1, 2)
-# How old a guest may be that begins anew, seconds: it is left as long to live (machine/uml.py) as one task may need.
-RENEWABLE = 60.0
 # The programs that the assignment asks for.
 ASKED = {1: ("python3", "curl"), 2: ("dnsmasq", "dig"), 3: ("ip", "ipvsadm", "curl"), 4: ("nginx", "tshark", "curl")}
 # How long an interrupt may be overheard, seconds.
@@ -184,80 +181,36 @@ def lacking(bench: Bench) -> str:
     return f"a program of the work met a shortage: {line.strip()[:SHOWN]}; way out: {shortage(line)}" if line else ""
 
 
-class Labs:
-    """Labs for one task of a work after another, each as it is when it has just been opened.
-
-    For the work of others they are one guest that begins anew without a boot, unless it has not what the next task needs, was at
-    fault, or is old. Where that does not go well another is opened, so that no task pays for the one before.
-    """
-
-    def __init__(self) -> None:
-        self._last: Lab | None = None
-        self._needs, self._opened = set[str](), 0.0
-
-    @contextmanager
-    def fresh(self, home: Path, task: int, needs: Iterable[str], trusted: bool) -> Iterator[Lab]:
-        """Give a lab, which the next one may follow unless it is closed meanwhile. Raises NoLinux."""
-        lab, self._last = self._last, None
-        if lab and self._needs >= set(needs) and time.monotonic() - self._opened < RENEWABLE:
-            with suppress(Exception):  # it is closed
-                lab.renew()
-        elif lab:
-            lab.close()
-        if lab is None or lab.closed:
-            lab = Lab(f"check{task}", needs=list(needs), home=home, current=False, trusted=trusted)
-            self._needs, self._opened = set(needs), time.monotonic()
-        with ExitStack() as end:
-            yield end.enter_context(lab)
-            if not trusted and not lab.closed:
-                self._last = lab
-                end.pop_all()
-
-    def close(self) -> None:
-        """Close what is still open."""
-        if self._last:
-            self._last.close()
-
-
 def judge_in_lab(
-    home: Path, task: int, needs: Iterable[str], trusted: bool, stop: Stop, labs: Labs
+    home: Path, task: int, needs: Iterable[str], trusted: bool, stop: Stop
 ) -> tuple[str, dict[str, Finding], dict[str, Any]]:
-    """Judge one task in a fresh lab; return the name of its Linux ("none" when none opened), the findings and the evidence."""
+    """Open a lab and judge one task; return the name of its Linux ("none" when none opened), the findings and the evidence."""
     linux = "none"
     try:
-        with labs.fresh(home, task, needs, trusted) as lab, stop.watching(lab):
+        lab = Lab(f"check{task}", needs=list(needs), home=home, current=False, trusted=trusted)
+        with lab, stop.watching(lab):
             linux, bench = lab.linux, Bench(lab, task)
-            findings = judge(bench)
-            if any(found.machine for found in findings.values()):
-                lab.close()
-            return linux, findings, bench.evidence
+            return linux, judge(bench), bench.evidence
     except CancelledError:
         raise
     except NoLinux as error:
         if set(needs) > set(NEEDS[task]):  # what another task needs is not to be had here: this one can do without
-            return judge_in_lab(home, task, NEEDS[task], trusted, stop, labs)
+            return judge_in_lab(home, task, NEEDS[task], trusted, stop)
         fault = could_not_run(str(error), machine=True)
     except Exception as error:
         fault = machines_fault(error)
     return linux, {one.number: fault for one in of_task(task)}, {}
 
 
-def check_tasks(work: Path, tasks: Iterator[int], needs: dict[int, list[str]], trusted: bool, stop: Stop) -> dict[int, Verdicts]:
-    """Judge `tasks` of `work`, which others take from too, each in a fresh lab; its Linux is "none" when no lab opened."""
-    found = {}
-    with (
-        tempfile.TemporaryDirectory(prefix="work-", dir=own_folder(), ignore_cleanup_errors=True) as folder,
-        closing(Labs()) as labs,
-    ):
-        for task in tasks:
-            stop.look()
-            home = Path(folder) / f"home{task}"
-            copy_work(work, home)
-            linux, findings, evidence = judge_in_lab(home, task, needs[task], trusted, stop, labs)
-            stop.look()  # a lab that was closed meanwhile could not run, which says nothing
-            rows = [verdict(number, finding) for number, finding in findings.items()]
-            found[task] = Verdicts(rows, linux, evidence)
-    return found
+def check_task(work: Path, task: int, needs: Iterable[str], trusted: bool, stop: Stop) -> Verdicts:
+    """Judge one task of `work` in a fresh lab; the Linux of its verdicts is "none" when no lab opened."""
+    stop.look()
+    with tempfile.TemporaryDirectory(prefix="work-", dir=own_folder(), ignore_cleanup_errors=True) as folder:
+        home = Path(folder) / "home"
+        copy_work(work, home)
+        linux, findings, evidence = judge_in_lab(home, task, needs, trusted, stop)
+    stop.look()  # a lab that was closed meanwhile could not run, which says nothing
+    return Verdicts([verdict(number, finding) for number, finding in findings.items()], linux, evidence)
 
 
 def check_work(
@@ -279,9 +232,12 @@ def check_work(
     stop = stop or Stop()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         try:
-            left = iter([task for task in LONGEST_FIRST if task in tasks])
-            waiting = [pool.submit(check_tasks, Path(work), left, needs, trusted, stop) for _ in range(AT_ONCE)]
-            found = {task: part for done in finished(waiting) for task, part in done.result(0).items()}
+            waiting = {
+                pool.submit(check_task, Path(work), task, needs[task], trusted, stop): task
+                for task in LONGEST_FIRST
+                if task in tasks
+            }
+            found = {waiting[done]: done.result(0) for done in finished(waiting)}
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             stop.now()

@@ -15,8 +15,6 @@ import traceback
 from typing import Any
 
 READY = b"LABKIT AGENT READY\n"
-# The exit code by which the agent has a room made anew for the next one (uml_init.sh).
-ANEW = 42
 
 
 def load_execnet() -> Any:
@@ -48,15 +46,8 @@ def take_stream(base: Any) -> Any:
 
 
 def serve_calls(control: Any) -> None:
-    """Answer every call that arrives on the channel `control`, each in a thread and on a channel of its own.
-
-    None instead of a call is the last: the agent says good-bye, after which nothing comes of it, and ends.
-    """
-    for call in control:
-        if call is None:
-            control.gateway._send(sys.modules["execnet.gateway_base"].Message.GATEWAY_TERMINATE)
-            os._exit(ANEW)
-        number, channel, name, arguments = call
+    """Answer every call that arrives on the channel `control`, each in a thread and on a channel of its own."""
+    for number, channel, name, arguments in control:
         control.send(number)
         try:
             threading.Thread(target=answer, args=(channel, name, arguments), daemon=True).start()

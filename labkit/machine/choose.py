@@ -189,32 +189,14 @@ def open_machine(linux: Linux, folder: LabFolder) -> Opened:
     """Start `linux` and connect to its agent. Raises LabError, with nothing left running."""
     machine = linux.start(folder)
     try:
-        return Opened(linux, machine, connect(machine, folder))
+        link = Link(
+            machine.stdin, machine.stdout, timeout=READY_TIMEOUT, log=lambda: folder.read(LOG),
+            folder=folder.path / CALLS, seen_as=f"{FOLDER}/{CALLS}", given_up=folder.given_up.is_set,
+        )  # fmt: skip
     except BaseException:
         machine.close()
         raise
-
-
-def connect(machine: Kept, folder: LabFolder) -> Link:
-    """Wait for the machine's agent. Raises LabError."""
-    return Link(
-        machine.stdin, machine.stdout, timeout=READY_TIMEOUT, log=lambda: folder.read(LOG),
-        folder=folder.path / CALLS, seen_as=f"{FOLDER}/{CALLS}", given_up=folder.given_up.is_set,
-    )  # fmt: skip
-
-
-def renew(opened: Opened, folder: LabFolder) -> Opened:
-    """End all that is in a machine with its own Linux and begin it anew without a boot.
-
-    Raises LabError, with nothing left running.
-    """
-    try:
-        folder.empty()
-        opened.link.leave()
-        return Opened(opened.linux, opened.machine, connect(opened.machine, folder))
-    except BaseException:
-        opened.stop()
-        raise
+    return Opened(linux, machine, link)
 
 
 def probe(link: Link, need: str, linux: str) -> Check:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
 import tempfile
@@ -15,8 +14,6 @@ from .temporary import no_folder, own_folder
 
 # Where large arguments of calls into the lab travel; and where the words of its Linux go.
 CALLS, LOG = "calls", "linux.log"
-# Where a lab's programs write.
-KEPT = ("logs", "captures", CALLS)
 # The lab's /etc, the same on every machine whatever its own holds: what the packages nginx and dnsmasq of Debian 12 lay there,
 # byte for byte, and a few files of ours. The learner's own dnsmasq answers by resolv.conf; as on a Debian with systemd, the
 # scripts of init.d hand on to it. And its empty folders.
@@ -61,7 +58,7 @@ class LabFolder:
     def _fill(self) -> None:
         try:
             self.path.chmod(0o755)
-            for part in ("etc", *KEPT):
+            for part in ("etc", "logs", "captures", CALLS):
                 (self.path / part).mkdir()
             # dumpcap gives up root's right to write everywhere, and on User-Mode Linux alone root does not own the folder.
             (self.path / "captures").chmod(0o777)
@@ -84,16 +81,6 @@ class LabFolder:
             return place.read_text(encoding="utf-8", errors="replace")
         except OSError:
             return ""
-
-    def empty(self) -> None:
-        """Delete what a machine has left here, which begins anew. Raises LabError."""
-        try:
-            for part in KEPT:
-                for file in (self.path / part).iterdir():
-                    file.unlink()
-            os.truncate(self.path / LOG, 0)
-        except OSError as error:
-            raise no_folder(error) from error
 
     def remove(self) -> None:
         """Delete the folder; a home given by the caller stays."""

@@ -58,11 +58,6 @@ class BoundedIO(Popen2IO):
             raise TimeoutError(f"waited {WRITE_TIMEOUT:g} s")
         super().write(data)
 
-    def close_read(self) -> None:
-        """Leave the stream open: another agent may speak on it (`Link.leave`)."""
-
-    close_write = close_read
-
 
 def finish(stream: Generator[Any, None, T], on_item: Callable[[Any], object] = lambda item: None) -> T:
     """Run an iterator of `Link.stream` to its end, giving its items to `on_item`, and return its result."""
@@ -206,18 +201,6 @@ class Link:
         if self._folder >= 0:
             os.close(self._folder)
             self._folder = -1
-
-    def leave(self) -> None:
-        """Have the agent end for another one, which a new link will wait for on the same streams. Raises LabError."""
-        try:
-            self._control.send(None)
-        except OSError as error:
-            raise self._closed() from error
-        self._gateway.join(CLOSE_TIMEOUT)
-        if self._gateway.hasreceiver():
-            raise WaitTimeout(f"Waited {CLOSE_TIMEOUT:g} s for the end of the lab's agent.", way_out=SILENT_LAB)
-        os.close(self._folder)
-        self._folder = -1
 
     def _send(self, channel: Channel, name: str, data: bytes) -> None:
         number = next(self._numbers)

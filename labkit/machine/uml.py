@@ -100,7 +100,7 @@ QUICK = "initcall_blacklist=raid6_select_algo,calibrate_xor_blocks pty.legacy_co
 # How long a lab for the work of others may live, seconds: more than all that a slow right task may take (two scripts, the
 # wait for what they start, a long measurement), though each usually takes a hundredth of it. And how large a file it may
 # write, blocks of 512 bytes (ulimit -f): its memory is a file too.
-LIFETIME, FILE_BLOCKS = 660, 1536 * 2048
+LIFETIME, FILE_BLOCKS = 600, 1536 * 2048
 
 
 class UmlLinux:
@@ -128,9 +128,9 @@ def require_uml() -> None:
 
 
 def write_inner_view(folder: LabFolder, view: View) -> None:
-    """Write the guest's bubblewrap command as a shell script, which its first process runs for each room (uml_init.sh)."""
+    """Write the guest's bubblewrap command as a shell script that its first process goes on with."""
     command = shlex.join(["bwrap", *machine_arguments(view)])
-    (folder.path / "view.sh").write_text(f"{command}\n", encoding="utf-8")
+    (folder.path / "view.sh").write_text(f"exec {command}\n", encoding="utf-8")
     modules = folder.path / "modules/lib/modules"
     if not modules.is_symlink():  # the candidate before this one may have been given the folder
         modules.parent.mkdir(parents=True)

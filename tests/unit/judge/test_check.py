@@ -4,7 +4,7 @@ from concurrent.futures import CancelledError
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import pandas as pd
 import pytest
@@ -247,64 +247,3 @@ def test_long_answer_is_not_cut_without_a_word(fake_lab: Any) -> None:
     assert answer(Bench(fake_lab, 2)).evidence.endswith("… 3,000 more characters stand in answers.md")
     fake_lab.files["~/answers.md"] = "## 2.3\n" + "x" * 2000
     assert answer(Bench(fake_lab, 2)).evidence == "x" * 2000
-
-
-class LabForOthers:
-    """A lab that can be begun anew, unless it is said to fail; `made` are all that were opened."""
-
-    made: ClassVar[list[Any]] = []
-    fails = False
-
-    def __init__(self, name: str, **_options: Any) -> None:
-        self.name, self.closed, self.renewed, self.linux = name, False, 0, "uml"
-        self.made.append(self)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self.closed = True
-
-    def renew(self) -> None:
-        if self.fails:
-            self.close()
-            raise LabError("It has ended.")
-        self.renewed += 1
-
-
-# What is the case, and the labs that are then opened one after another, each with how often it begins anew.
-GUESTS: dict[str, tuple[bool, dict[str, Any], list[tuple[str, int]]]] = {
-    "what the next task needs was not tried in it": (False, {}, [("check4", 0), ("check3", 2)]),
-    "one's own has a lab for each task": (True, {}, [("check4", 0), ("check3", 0), ("check1", 0), ("check2", 0)]),
-    "what cannot begin anew is replaced": (False, {"fails": True}, [("check4", 0), ("check3", 0), ("check1", 0), ("check2", 0)]),
-    "a fault of the machine's ends it": (False, {"fault": 3}, [("check4", 0), ("check3", 0), ("check1", 1)]),
-    "an error ends it": (False, {"error": 1}, [("check4", 0), ("check3", 1), ("check2", 0)]),
-    "an old one is replaced": (False, {"old": 0.0}, [("check4", 0), ("check3", 0), ("check1", 0), ("check2", 0)]),
-}
-
-
-@pytest.mark.parametrize("case", GUESTS)
-def test_tasks_of_a_work_of_others_share_a_guest(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And only its own tasks do, as long as it is well; all labs are closed in the end, and no task is judged twice."""
-    trusted, options, labs = GUESTS[case]
-    judged: list[int] = []
-
-    def judge(bench: Bench) -> dict[str, Finding]:
-        judged.append(bench.task)
-        if bench.task == options.get("error"):
-            raise ZeroDivisionError
-        fault = Finding(COULD_NOT_RUN, "", "x", True) if bench.task == options.get("fault") else passed("judged")
-        return {one.number: fault for one in of_task(bench.task)}
-
-    monkeypatch.setattr(LabForOthers, "made", [])
-    monkeypatch.setattr(LabForOthers, "fails", options.get("fails", False))
-    monkeypatch.setattr(check, "RENEWABLE", options.get("old", 60.0))
-    monkeypatch.setattr(check, "AT_ONCE", 1)
-    monkeypatch.setattr(check, "Lab", LabForOthers)
-    monkeypatch.setattr(check, "judge", judge)
-    check_work(tmp_path, trusted=trusted)
-    assert [(lab.name, lab.renewed) for lab in LabForOthers.made] == labs and all(lab.closed for lab in LabForOthers.made)
-    assert judged == [4, 3, 1, 2]

@@ -236,19 +236,3 @@ def test_message_of_impossible_size_ends_the_stream(size: int) -> None:
     with pytest.raises(EOFError, match="not one of the agent's"):
         stream.read(size)
     assert stream.read(3) == b"abc"
-
-
-def test_an_agent_that_leaves_ends_and_its_streams_serve_the_next_one(
-    process: subprocess.Popen[bytes], link: Link, folder: Path
-) -> None:
-    """Its exit code asks for the next one; not a byte of it is left on the streams, which stay open, and the link is no more."""
-    assert process.stdin and process.stdout
-    slow = link.stream(processes.run, 30, ["/bin/sh", "-c", "while echo on; do :; done"], 1000.0)
-    assert next(slow)[0] == "stdout"
-    link.leave()
-    assert process.wait(30) == agent.ANEW
-    assert process.stdout.read() == b"" and not process.stdin.closed
-    with pytest.raises(LabClosed):
-        call(link, shlex.quote, "x")
-    with pytest.raises(LabClosed):
-        link.leave()
