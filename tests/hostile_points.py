@@ -222,6 +222,14 @@ time.sleep(1000)
 END
 sleep 3
 """
+# The kernel counts how often the active server has refused, and then leads nginx, which never gives up, to the other one. (The
+# first line loads what the older iptables needs.)
+COUNTING = """\
+iptables -A OUTPUT -p icmp -m icmp --icmp-type 8
+iptables-legacy -t nat -A OUTPUT -p tcp --dport 8081 -m recent --name dead --rcheck --hitcount 7 -j DNAT --to 127.0.0.1:8082
+iptables-legacy -A INPUT -p tcp --sport 8081 --tcp-flags RST RST -m recent --name dead --set
+"""
+RENAMED = "ip link set lo down; ip link set lo name other; ip link set other up\ntc qdisc add dev other root netem delay 400ms\n"
 NINE = {"nginx_conf": RIGHT["nginx.conf"].replace("max_fails=7", "max_fails=9")}
 
 
@@ -289,4 +297,6 @@ TALKERS = [
     talks("interface-of-bytes", RIGHT["task3.sh"] + "ip link add $'d\\xff' type dummy\nip link set dummy1 alias $'\\xff\\e'\n", 35, task=3),
     talks("socket-of-bytes", "sed \"s|listen.*|& listen unix:/tmp/$(printf '\\377');|\" nginx.conf >/tmp/$'\\xff.conf'\nnginx -c /tmp/$'\\xff.conf'\n", 30, **SEVEN),
     talks("slow-network", "tc qdisc add dev lo root netem delay 400ms\n" + SCRIPT, **NINE),
+    talks("slow-network-of-another-name", RENAMED + SCRIPT, **NINE),
+    talks("failures-counted-by-the-kernel", COUNTING + SCRIPT, nginx_conf=RIGHT["nginx.conf"].replace("max_fails=7", "max_fails=0")),
 ]  # fmt: skip

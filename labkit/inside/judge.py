@@ -20,15 +20,12 @@ import psutil
 from . import recorder
 from .http_client import Connection, ask, connect, error_name, fetch, refused_attempts
 from .processes import INNER, KEPT, forbid_programs, keep_only, members, send_signal, status
-from .sockets import bound, holders, links, rows_of
+from .sockets import bound, clear_queues, holders, links, rows_of
 
 # Where the lab's programs lie, read-only in it, so that nothing there is the work's own; Python may lie below /usr.
 SYSTEM = ("/usr/", "/opt/bin/", *(["/opt/python/"] if os.path.isdir("/opt/python") else []))
-# What changes or delays packets on their way, by the kernel's module, and what takes that away.
-ON_THE_WAY = {
-    "sch_": "tc qdisc del dev lo root", "sch_ingress": "tc qdisc del dev lo clsact", "nf_tables": "nft flush ruleset",
-    "ip_vs": "ipvsadm -C",
-}  # fmt: skip
+# What changes packets on their way, by the kernel's module, and what takes that away (see `clear_queues` too).
+ON_THE_WAY = {"nf_tables": "nft flush ruleset", "ip_vs": "ipvsadm -C"}
 # How long a daemon may take to hand its sockets on, and a small program to run, seconds.
 HANDOVER = 5.0
 # How long a server may take to accept a connection before its worker is not known, seconds.
@@ -220,6 +217,8 @@ def end_helpers(program_name: str, ports: Iterable[int] = ()) -> None:
         for module, command in ON_THE_WAY.items():
             if judged and module in loaded:
                 subprocess.run(command.split(), capture_output=True, timeout=HANDOVER)
+        if judged and "sch_" in loaded:
+            clear_queues()
         for pid in members(KEPT):
             try:
                 forbid_programs(pid, everywhere=not ports)

@@ -219,6 +219,20 @@ def wait_for_listener(pid: int, port: int, timeout: float) -> str:
     return "timeout"
 
 
+# Of rtnetlink (linux/rtnetlink.h, struct tcmsg): the message that deletes a queue, and where one lies at an interface: on the way
+# out, and on the way in.
+DELETE_QUEUE, REQUEST, TCMSG, PLACES = 37, 1, struct.Struct("=B3xiIII"), (0xFFFFFFFF, 0xFFFFFFF1)
+
+
+def clear_queues() -> None:
+    """Delete what delays or changes packets at any interface (tc(8)), by its number: the name may be anything. Raises OSError."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as kernel:
+        for index, _ in socket.if_nameindex():
+            for place in PLACES:  # where there is none the kernel says so, and nobody listens
+                head = NETLINK.pack(NETLINK.size + TCMSG.size, DELETE_QUEUE, REQUEST, 0, 0)
+                kernel.send(head + TCMSG.pack(0, index, 0, place, 0))
+
+
 def interfaces() -> list[dict[str, Any]]:
     """Every interface: name, kind ("dummy", "" for loopback), up, addresses ("address/prefix", IPv4).
 

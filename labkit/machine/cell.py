@@ -40,7 +40,14 @@ profile cell flags=(attach_disconnected,mediate_deleted) {{
 """
 # What the parser compiles for, instead of the running kernel: all that the guest's knows.
 FEATURES = "/usr/share/apparmor-features/features"
-MEMFD_CREATE = 319  # arch/x86/entry/syscalls/syscall_64.tbl
+# Calls that the cell has not (arch/x86/entry/syscalls/syscall_64.tbl). iptables' older rules are set by setsockopt(2) of IP or
+# IPv6, and could count and lead packets while a work is judged; io_uring could set them too, and acts behind its caller's back.
+SETSOCKOPT, MEMFD_CREATE, IO_URING_SETUP = 54, 319, 425
+IPT_SO_SET_REPLACE, SOL_IP, SOL_IPV6 = 64, 0, 41
+REFUSED = [
+    (MEMFD_CREATE, {}, errno.ENOSYS), (IO_URING_SETUP, {}, errno.ENOSYS),
+    *((SETSOCKOPT, {1: level, 2: IPT_SO_SET_REPLACE}, errno.EPERM) for level in (SOL_IP, SOL_IPV6)),
+]  # fmt: skip
 # In the lab's root folder, which the cell does not see.
 ETC, POLICY = "/cell-etc", "/cell-policy"
 # Of /etc all but this, hundreds of links, is copied.
@@ -94,7 +101,7 @@ def rules() -> bytes:
 def write_rules(folder: Path) -> None:
     """Write into the lab's folder what `cell_command` goes by. Raises LabError (see `rules`)."""
     (folder / PROFILE).write_bytes(rules())
-    (folder / FILTER).write_bytes(seccomp_filter("x86_64", [(MEMFD_CREATE, {}, errno.ENOSYS)], only_known=True))
+    (folder / FILTER).write_bytes(seccomp_filter("x86_64", REFUSED, only_known=True))
 
 
 def cell_command(command: list[str], *, trusted: bool = False) -> list[str]:
