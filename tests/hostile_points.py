@@ -230,6 +230,17 @@ iptables-legacy -t nat -A OUTPUT -p tcp --dport 8081 -m recent --name dead --rch
 iptables-legacy -A INPUT -p tcp --sport 8081 --tcp-flags RST RST -m recent --name dead --set
 """
 RENAMED = "ip link set lo down; ip link set lo name other; ip link set other up\ntc qdisc add dev other root netem delay 400ms\n"
+# Uses up the memory of what judges: 31 requests for one, each with a header of 30,000 characters; and more configuration for a hint
+# than memory.
+BIG = 'set $a "%s"; set $b $a$a$a$a$a; set $c $b$b$b; proxy_set_header Big $c;' % (2000 * "x")
+MANY = RIGHT["nginx.conf"].replace("        location / {", f"location = /m {{ internal; proxy_pass http://pool/; {BIG} }}\nlocation / {{ {30 * 'mirror /m; '}")
+MANY = MANY.replace("events {}", "events { worker_connections 4000; }")
+FLOOD = """\
+cd /etc/nginx/conf.d
+head -c 99000 /dev/zero | tr '\\0' '\\n' >a
+python3 -c "import os; [os.link('a', f'a{i}') for i in range(6000)]"
+"""
+TWO = RIGHT["nginx.conf"].replace("listen 127.0.0.1:8888;", "listen 127.0.0.1:8888; listen 127.0.0.1:9999;")
 NINE = {"nginx_conf": RIGHT["nginx.conf"].replace("max_fails=7", "max_fails=9")}
 
 
@@ -299,4 +310,6 @@ TALKERS = [
     talks("slow-network", "tc qdisc add dev lo root netem delay 400ms\n" + SCRIPT, **NINE),
     talks("slow-network-of-another-name", RENAMED + SCRIPT, **NINE),
     talks("failures-counted-by-the-kernel", COUNTING + SCRIPT, nginx_conf=RIGHT["nginx.conf"].replace("max_fails=7", "max_fails=0")),
+    talks("requests-that-fill-the-memory", SCRIPT, 16, nginx_conf=MANY),
+    talks("configuration-that-fills-the-memory", FLOOD + SCRIPT, 30, nginx_conf=TWO),
 ]  # fmt: skip

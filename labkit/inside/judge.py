@@ -34,8 +34,9 @@ ACCEPTED = 5.0
 LONGEST = 60.0
 # How often the rest of a work is ended: what a process starts while it is ended is only seen next time.
 ROUNDS = 20
-# What is read of a configuration, bytes, and how many links it may be behind.
-CONFIG_BYTES, LINKS = 100_000, 10
+# What is read of a file of a configuration and of all its files, bytes (each file counts for so many more), and how many links
+# one may be behind.
+CONFIG_BYTES, ALL_BYTES, EACH, LINKS = 100_000, 200_000, 500, 10
 
 
 def series(host: str, port: int, count: int, timeout: float, give_up: int) -> list[dict[str, Any]]:
@@ -306,13 +307,18 @@ def lines_of(folder_or_file: str, pid: int) -> dict[str, list[str]]:
         names = [f"{folder_or_file}/{name}" for name in sorted(os.listdir(seen_at(root, folder_or_file)))]
     except OSError:
         names = [folder_or_file]
-    found = {}
+    found, left = {}, ALL_BYTES
     for name in names:
+        left -= EACH
+        if left <= 0:
+            break
         with contextlib.suppress(OSError):
             descriptor = os.open(seen_at(root, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             with open(descriptor, "rb") as file:
                 if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                    found[name] = file.read(CONFIG_BYTES).decode(errors="replace").splitlines()
+                    text = file.read(min(CONFIG_BYTES, left))
+                    left -= len(text)
+                    found[name] = text.decode(errors="replace").splitlines()
     return found
 
 

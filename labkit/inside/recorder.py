@@ -9,6 +9,9 @@ import time
 from typing import Any
 
 END, LIMIT = b"\r\n\r\n", 65536
+# How much is kept of a header's value or a path, and of all requests until they are taken, characters (each request counts for
+# so many more): what a work lets its balancer send must not use up the guest's memory.
+KEPT, ROOM, EACH = 200, 8 * 1024 * 1024, 500
 # For a request to come once its connection is there, seconds.
 PATIENCE = 2
 
@@ -23,6 +26,7 @@ class Recorder:
     def __init__(self, port: int, page: str) -> None:
         """Begin to serve. Raises OSError."""
         self.requests: list[dict[str, Any]] = []
+        self._room = ROOM
         self._answer = f"HTTP/1.0 200 OK\r\nContent-Length: {len(page)}\r\n\r\n{page}".encode()
         self.socket = socket.create_server(("0.0.0.0", port), backlog=128)
         # The kernel's own limit, which the connections inherit (socket(7)).
@@ -50,8 +54,15 @@ class Recorder:
                 return
             text += part
         row = request(text[: text.index(END)].decode("latin-1"))
-        self.requests.append({**row, "time": time.time(), "client": client})
+        self._room -= EACH + len(row["path"]) + sum(len(name) + len(value) for name, value in row["headers"])
+        if self._room > 0:
+            self.requests.append({**row, "time": time.time(), "client": client})
         connection.sendall(self._answer)
+
+    def take(self) -> list[dict[str, Any]]:
+        """The requests that were kept since the last call."""
+        taken, self.requests, self._room = self.requests, [], ROOM
+        return taken
 
     def stop(self) -> None:
         """Stop listening; what was accepted is answered."""
@@ -60,10 +71,11 @@ class Recorder:
 
 
 def request(head: str) -> dict[str, Any]:
-    """The path and the headers, (name, value), of a request's head (RFC 9112)."""
+    """The path and the headers, (name, value), of a request's head (RFC 9112), KEPT characters of each at the most."""
     first, *lines = head.split("\r\n")
     pairs = (line.partition(":") for line in lines)
-    return {"path": (*first.split(), "", "")[1], "headers": [(name, value.lstrip()) for name, _, value in pairs]}
+    path = (*first.split(), "", "")[1]
+    return {"path": path[:KEPT], "headers": [(name[:KEPT], value.lstrip()[:KEPT]) for name, _, value in pairs]}
 
 
 _running: dict[int, Recorder] = {}
@@ -91,6 +103,4 @@ def stop(port: int) -> None:
 
 def take(port: int) -> list[dict[str, Any]]:
     """The requests received on `port` since the last call."""
-    recorder = _running[port]
-    taken, recorder.requests = recorder.requests, []
-    return taken
+    return _running[port].take()
