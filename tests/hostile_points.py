@@ -233,7 +233,9 @@ RENAMED = "ip link set lo down; ip link set lo name other; ip link set other up\
 # Uses up the memory of what judges: 31 requests for one, each with a header of 30,000 characters; and more configuration for a hint
 # than memory.
 BIG = 'set $a "%s"; set $b $a$a$a$a$a; set $c $b$b$b; proxy_set_header Big $c;' % (2000 * "x")
-MANY = RIGHT["nginx.conf"].replace("        location / {", f"location = /m {{ internal; proxy_pass http://pool/; {BIG} }}\nlocation / {{ {30 * 'mirror /m; '}")
+MANY = RIGHT["nginx.conf"].replace(
+    "        location / {", f"location = /m {{ internal; proxy_pass http://pool/; {BIG} }}\nlocation / {{ {30 * 'mirror /m; '}"
+)
 MANY = MANY.replace("events {}", "events { worker_connections 4000; }")
 FLOOD = """\
 cd /etc/nginx/conf.d
