@@ -58,7 +58,8 @@ The notebooks write it as you go | lab/report::all_notebooks lab/magics::noteboo
 A lab is the machine that you know | lab/known_machine::what_is_typed lab/as_typed::work_is_judged lab/machine::what_is_typed_with_sudo
 as the packages lay them (a fresh copy | unit/machine/folder::etc_is_as lab/machine::configuration_of_nginx
 What works when it is typed | lab/known_machine::what_is_typed lab/as_typed::work_is_judged
-`systemctl` there is a stand-in | lab/known_machine::what_is_typed
+`systemctl` there is a stand-in | lab/known_machine::what_is_typed lab/as_typed::work_is_judged
+`systemd-run`, `ifup` and systemd-networkd | lab/known_machine::what_is_typed lab/as_typed::work_is_judged
 A script is run by bash as it was typed | unit/judge/bench::shell_of_a_script lab/typed::script_for_sh lab/typed::what_stays lab/typed::server_on_the_last
 No verdict rests on what a configuration says | lab/works::work_is_judged lab/as_typed::work_is_judged
 A check starts from a fresh lab | lab/works::work_is_left lab/works::work_is_judged lab/as_typed::work_is_judged
