@@ -63,7 +63,7 @@ def memory(engine: Engine, container: str) -> Counter[str]:
         size = int(next(line for line in rollup.splitlines() if line.startswith("Pss:")).split()[1]) / 1024
         if "ipykernel_launcher" in command:
             found["kernel"] += size
-        elif "jupyter" in command and KERNEL[:20] not in command:
+        elif "labkit.author.notebooks" in command and KERNEL[:20] not in command:
             found["server"] += size
         elif KERNEL[:20] not in command:
             found["lab"] += size
