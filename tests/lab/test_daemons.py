@@ -204,8 +204,8 @@ def test_what_runs_can_be_stopped_whatever_its_file_says(
     because its config moves the pid file, be that refused or not."""
     wait = host_lab.wait_until
 
-    def briefly(check: Any, *, reason: str, timeout: float = 2.0) -> Any:  # the service has to give up
-        return wait(check, reason=reason, timeout=min(timeout, 2.0))
+    def briefly(check: Any, *, reason: str, timeout: float = 5.0) -> Any:  # the service has to give up
+        return wait(check, reason=reason, timeout=min(timeout, 5.0))
 
     monkeypatch.setattr(host_lab, "wait_until", briefly)
     service = kind(host_lab, config)

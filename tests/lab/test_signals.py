@@ -24,6 +24,7 @@ NONE = "SigIgn:\t" + "0" * 16
 # Opens a lab and prints what commands in it ignore, in the foreground, in the background, in a shell at a terminal.
 LOOK = f"""
 import subprocess, sys
+sys.path.insert(0, "tests")
 from labkit.lab import Lab
 from labkit.machine import choose
 from labkit.errors import wait_until

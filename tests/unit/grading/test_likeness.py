@@ -47,7 +47,7 @@ def honest_works() -> dict[str, Texts]:
         texts = {str(path.relative_to(TYPED / name)): path.read_text(encoding="utf-8", errors="replace") for path in files}
         return {file: text for file, text in texts.items() if task == 1 or file != "task1.sh"}
 
-    whole = min(map(len, right.values()))
+    whole = min(20, *map(len, right.values()))
     works = {
         f"whole{at}": {file: text for task in right for file, text in part(right[task][at], task).items()} for at in range(whole)
     }
@@ -80,7 +80,7 @@ def test_honest_right_works_are_not_alike() -> None:
     assert likenesses(list(HONEST.values())) == []
     sets = {name: own(HONEST[name]) for name in LONG_ENOUGH}
     parts = {pair: len(sets[pair[0]] & sets[pair[1]]) / min(len(sets[one]) for one in pair) for pair in combinations(sets, 2)}
-    assert max(parts.values()) < ALIKE - 0.1, max(parts, key=lambda pair: parts[pair])
+    assert max(parts.values()) < ALIKE - 0.05, max(parts, key=lambda pair: parts[pair])
 
 
 @pytest.mark.parametrize("name", LONG_ENOUGH)

@@ -87,7 +87,8 @@ def test_output_waits_for_who_reads_it() -> None:
     for _ in range(5):
         out, err, code = sessions.read(typist.number)
         assert (0 < len(out) <= CHUNK, err, code) == (True, b"", None)
-    assert sessions.end(typist.number) == 128 + signal.SIGHUP
+    # Its terminal is gone: the signal says so, or what it just writes fails first.
+    assert sessions.end(typist.number) in (128 + signal.SIGHUP, 1)
     assert len(os.listdir("/proc/self/fd")) <= before
 
 
