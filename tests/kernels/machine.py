@@ -149,7 +149,9 @@ class Emulated:
         """As of Kernel."""
         start = [*QEMU, "-kernel", f"{self.folder}/vmlinuz", "-initrd", f"{self.folder}/initrd", "-append", QEMU_LINE]
         for number, (file, snapshot) in enumerate([(system(), "on"), (job, "off"), (self.folder / "modules", "on")]):
-            start += ["-drive", f"file={file},format=raw,if=none,id=d{number},snapshot={snapshot},cache=unsafe"]
+            # Not locked: nobody writes to an image, and User-Mode Linux, which locks it as it starts, may do so just then.
+            place = f"file={file},file.locking=off,format=raw,if=none,id=d{number}"
+            start += ["-drive", f"{place},snapshot={snapshot},cache=unsafe"]
             start += ["-device", f"virtio-blk-pci,drive=d{number}"]
         return start
 
