@@ -20,12 +20,14 @@ LOOPBACK = ["--host", "127.0.0.1", "--no-dashboard"]
 class Cluster:
     """`address` is the scheduler's; `workers` are the processes, the home of each is `homes` at the same place."""
 
-    def __init__(self, folder: Path, ttl: str = "1 minute") -> None:
+    def __init__(self, folder: Path, ttl: str = "1 minute", protocol: str = "tcp") -> None:
         self.folder, self.workers, self.homes = folder, list[subprocess.Popen[bytes]](), list[Path]()
         said = folder / "scheduler.json"
         # A worker that has not been heard of for so long is given up; Dask looks after as long again.
         env = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": ttl}
-        self.scheduler = self._start(folder / "scheduler", env, "scheduler", "--port", "0", "--scheduler-file", str(said))
+        self.scheduler = self._start(
+            folder / "scheduler", env, "scheduler", "--port", "0", "--scheduler-file", str(said), "--protocol", protocol
+        )
         try:
             wait_until(lambda: said.is_file() and said.read_text().endswith("}"), reason="the scheduler", timeout=PATIENCE)
         except BaseException:
@@ -61,10 +63,10 @@ class Cluster:
 
 
 @contextmanager
-def cluster(folder: Path, workers: int, ttl: str = "1 minute") -> Iterator[Cluster]:
+def cluster(folder: Path, workers: int, ttl: str = "1 minute", protocol: str = "tcp") -> Iterator[Cluster]:
     """A scheduler that knows its workers, in a folder that is made for it. A log in each home says what its process said."""
     folder.mkdir()
-    made = Cluster(folder, ttl)
+    made = Cluster(folder, ttl, protocol)
     try:
         for _ in range(workers):
             made.start_worker()

@@ -49,6 +49,10 @@ TRIES = 2
 LIMIT = 3600.0
 LOST = "look at these workers' logs; alone and without --on it is graded on this machine"
 ALIKE = "run labkit grade, the scheduler and the workers from one image, or on machines that are set up alike"
+CERTIFICATES = (
+    "name them in Dask's configuration, distributed.comm.tls, or as DASK_DISTRIBUTED__COMM__TLS__CA_FILE, …__CLIENT__CERT and "
+    "…__CLIENT__KEY"
+)
 GONE, AGAIN = "The Dask scheduler is gone.", "start it again; the same command goes on from its notes"
 
 
@@ -131,13 +135,19 @@ def here(jobs: int) -> Iterator[Judges]:
 def on(address: str, judge: Callable[..., str] = judged) -> Iterator[Judges]:
     """Have works judged by the workers of the Dask scheduler at `address`, one in each of their threads.
 
-    What ends it cancels what waits there, and ends the labs of what does not. Raises BadInput for what is no address, and
-    LabError where no scheduler answers, or no longer.
+    What ends it cancels what waits there, and ends the labs of what does not. Raises BadInput for what is no address, or one of
+    TLS without certificates, and LabError where no scheduler answers, or no longer.
     """
     from distributed import Client
     from distributed.comm import get_address_host_port
+    from distributed.security import Security
 
+    way_out = "start one (`dask scheduler`) and name the address that it prints, or look at what lies between"
     try:
+        if address.startswith("tls:"):
+            way_out = f"{way_out}; its certificates must be of the same authority: {CERTIFICATES}"
+            if not Security().get_connection_args("client").get("ssl_context"):
+                raise BadInput(f"{address} is asked by TLS, and there are no certificates for that.", way_out=CERTIFICATES)
         socket.create_connection(get_address_host_port(address), timeout=CONNECT).close()  # who refuses is not asked again
         # Results that are pickled are not taken.
         client = Client(address, timeout=3 * CONNECT, set_as_default=False, deserializers=["dask", "msgpack", "error"])
@@ -146,7 +156,6 @@ def on(address: str, judge: Callable[..., str] = judged) -> Iterator[Judges]:
             f"{address!r} is no address of a Dask scheduler.", words=str(error), way_out="--on tcp://HOST:8786"
         ) from None
     except OSError as error:
-        way_out = "start one (`dask scheduler`) and name the address that it prints, or look at what lies between"
         raise LabError(f"No Dask scheduler answers at {address}.", words=str(error), way_out=way_out) from None
     with closing(client):
         print(f"graded by the workers of {address}; Dask's dashboard: {client.dashboard_link}", file=sys.stderr)

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import cloudpickle
+import pandas as pd
 import pytest
 from cluster import PATIENCE, Cluster, cluster
 from hostile_pages import UNREADABLE as HOSTILE
@@ -23,6 +25,7 @@ from labkit.grading import farm
 from labkit.grading.batch import Notes, grade_files
 from labkit.grading.farm import edition, judged, taken
 from labkit.grading.grade import NOT_MEASURED, UNREADABLE, Grade
+from labkit.grading.table import to_csv
 from labkit.judge.check import Stop
 from labkit.judge.verdict import failed, passed, verdict
 
@@ -268,6 +271,47 @@ def test_where_no_scheduler_is_is_said(address: str) -> None:
     with pytest.raises(LabkitError) as raised, farm.on(address):
         pass
     assert type(raised.value) is kind and words in str(raised.value) and raised.value.way_out
+
+
+TLS = "DASK_DISTRIBUTED__COMM__TLS__"
+
+
+def certificate(folder: Path, name: str) -> dict[str, str]:
+    """Dask's variables for a certificate that is its own authority, and is made."""
+    key, made = folder / f"{name}.key", folder / f"{name}.pem"
+    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}"]
+    subprocess.run(["openssl", "req", "-x509", *kind, "-keyout", key, "-out", made], check=True, capture_output=True)
+    roles = [f"{TLS}{role}__{part}" for role in ("SCHEDULER", "WORKER", "CLIENT") for part in ("CERT", "KEY")]
+    return {f"{TLS}CA_FILE": str(made)} | {role: str(made if role.endswith("CERT") else key) for role in roles}
+
+
+def test_works_are_judged_behind_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the certificates that Dask's variables name the table is that of one process; without them, with a missing one and
+    with another authority's the error names the variables, and nothing hangs."""
+    files, ours, others = pages(tmp_path / "files", 6), certificate(tmp_path, "ours"), certificate(tmp_path, "others")
+    plain = dict(os.environ)
+    for name, value in ours.items():  # for the scheduler and the workers
+        monkeypatch.setenv(name, value)
+
+    def graded(variables: dict[str, str], address: str) -> tuple[int, str]:
+        """Dask reads the variables when it is imported: in another process."""
+        command = [sys.executable, "-m", "labkit", "grade", *files, "--csv", tmp_path / "table.csv", "--fresh", "--on", address]
+        done = subprocess.run(command, env=plain | variables, capture_output=True, text=True, timeout=PATIENCE)
+        return done.returncode, done.stderr
+
+    with cluster(tmp_path / "cluster", 2, protocol="tls") as made:
+        assert graded(ours, made.address)[0] == 0 and made.address.startswith("tls://")
+        wrong = {
+            "there are no certificates for that": {},
+            "No such file": ours | {f"{TLS}CLIENT__CERT": str(tmp_path / "none.pem")},
+            "certificate does not match": others,
+        }
+        for words, variables in wrong.items():
+            code, said = graded(variables, made.address)
+            assert (code, words in said, f"{TLS}CA_FILE" in said, "Traceback" in said) == (3, True, True, False), said
+    rows = pd.read_csv(tmp_path / "table.csv", keep_default_na=False).drop(columns="seconds")
+    to_csv(grade_files(files), tmp_path / "here.csv")
+    assert rows.equals(pd.read_csv(tmp_path / "here.csv", keep_default_na=False).drop(columns="seconds"))
 
 
 def test_jobs_and_on_contradict_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
