@@ -74,7 +74,10 @@ def learners(kind: str, grades: Sequence[Grade], pages: Sequence[Path]) -> tuple
 
 @dataclass
 class Book:
-    """An export that is filled in: what names the learner of a line, and of a work; and the columns (None: it has none)."""
+    """An export that is filled in: what names the learner of a line, and of a work; and the columns (None: it has none).
+
+    `name` is that of the learner's name, where a team's may stand between it and the grade; in one of `teams` it does.
+    """
 
     sheet: Sheet
     of_line: Callable[[list[str]], str]
@@ -82,6 +85,9 @@ class Book:
     grade: int
     maximum: int | None = None
     comment: int | None = None
+    locked: int | None = None
+    name: int | None = None
+    teams: bool = False
 
 
 def open_book(kind: str, path: Path | None, column: str) -> Book:
@@ -103,7 +109,8 @@ def open_book(kind: str, path: Path | None, column: str) -> Book:
 
 
 def moodle_book(sheet: Sheet, column: str) -> Book:
-    """Return what a grading worksheet of an assignment, or an export of the grades, holds where. Raises LookupError."""
+    """Return what a grading worksheet of an assignment, or an export of the grades, holds where. Raises LookupError, and
+    BadInput for grades that are no points."""
     number, first, last = sheet.find("Identifier"), sheet.find("First name"), sheet.find("Last name", "Surname")
     if number is None and first is not None and last is not None:
         grade = chosen(sheet, column, r"Assignment: .*\(Real\)")
@@ -113,10 +120,14 @@ def moodle_book(sheet: Sheet, column: str) -> Book:
         if not like:
             raise LookupError("it has no column Identifier, and not both First name and Last name")
         number = like[0]
-    at, comment = number, sheet.find("Feedback comments")
+    if sheet.find("Scale") is not None:
+        way_out = "set the type of its grade to points in its settings, and export the worksheet again"
+        raise BadInput("The worksheet is of an assignment that is graded by a scale.", way_out=way_out)
+    at, status, team = number, sheet.find("Status"), sheet.find("Group")  # before Status a learner's own group may stand
+    teams = status is not None and team is not None and status < team
     return Book(
         sheet, lambda row: re.sub(r"\D", "", row[at]), lambda one: one.id, chosen(sheet, column, "Grade"),
-        sheet.find("Maximum Grade"), comment,
+        sheet.find("Maximum Grade"), sheet.find("Feedback comments"), sheet.find("Grade can be changed"), at + 1, teams,
     )  # fmt: skip
 
 
@@ -161,43 +172,67 @@ def number_in(text: str) -> float | None:
     return float(f"{match[1]}.{match[2] or 0}") if match else None
 
 
+def lines_of(book: Book, ready: Sequence[Learner]) -> list[list[list[str]]]:
+    """Return the lines of each of `ready`: the one line of a learner, those of a team's members, none where that is not sure.
+
+    A team's work has the team's name and number. The number may be a learner's, too: it says nothing in a worksheet of teams.
+    """
+    lines: dict[str, list[list[str]]] = {}
+    teams: dict[str, list[list[str]]] = {}
+    for row in book.sheet.rows:
+        lines.setdefault(book.of_line(row), []).append(row)
+        for cell in filter(None, row[book.name + 1 : book.grade] if book.name is not None else ()):
+            teams.setdefault(person(cell), []).append(row)
+    works, names = Counter(map(book.of_work, ready)), Counter(person(one.name) for one in ready)
+    found: list[list[list[str]]] = []
+    for one in ready:
+        own = lines.get(book.of_work(one), []) if works[book.of_work(one)] == 1 else []
+        if book.name is not None and (book.teams or names.keys() & teams.keys()):
+            name = person(one.name)
+            own = [row for row in own if person(row[book.name]) == name] or (teams.get(name, []) if names[name] == 1 else [])
+            found.append(own)
+        else:
+            found.append(own if len(own) == 1 else [])
+    return found
+
+
 def fill(book: Book, ready: Sequence[Learner]) -> list[str]:
     """Write the grades of `ready` into their lines, and return sentences on what was done otherwise than expected.
 
     Where the book has another maximum than WHOLE the points are brought to that. A line of nobody here stays as it is, and so
-    does a comment that is not labkit's.
+    do one whose grade cannot be changed and a comment that is not labkit's.
     """
     rows = book.sheet.rows
     cells = [row[at] for row in rows for at in (book.grade, book.maximum) if at is not None]
     sign = "," if any(re.fullmatch(r"\d+,\d+", cell) for cell in cells) else "."
     possible = next((number_in(row[book.grade]) for row in rows if "Points Possible" in row[0]), None)
-    lines: dict[str, list[list[str]]] = {}
-    for row in rows:
-        lines.setdefault(book.of_line(row), []).append(row)
-    works = Counter(map(book.of_work, ready))
     said: dict[str, list[str]] = {"no line of their own there": [], "left as they stand there": [], "replaced there": []}
-    brought: set[float] = set()
-    for one in ready:
-        key, name = book.of_work(one), one.grade.file
-        if len(lines.get(key, [])) != 1 or works[key] != 1:
+    brought: set[float | None] = set()
+    for one, own in zip(ready, lines_of(book, ready), strict=True):
+        name = one.grade.file
+        if not own:
             said["no line of their own there"].append(name)
-            continue
-        (row,) = lines[key]
-        most = (number_in(row[book.maximum]) if book.maximum is not None else possible) or WHOLE
-        points, before = round(one.grade.total * most / WHOLE, 2), number_in(row[book.grade])
-        if row[book.grade].strip().upper() in ("EX", "N/A"):  # excused, or not this learner's assignment (Canvas)
-            said["left as they stand there"].append(f"{name} ({row[book.grade]})")
-            continue
-        if before not in (None, points):
-            said["replaced there"].append(f"{name} ({before:g} by {points:g})")
-        brought |= {most} - {WHOLE}
-        row[book.grade] = f"{points:g}".replace(".", sign)
-        if book.comment is not None and row[book.comment].strip(" -") and not row[book.comment].startswith(OURS):
-            said["left as they stand there"].append(f"{name} (its comment)")
-        elif book.comment is not None:
-            row[book.comment] = str(harmless(str(escape(comment(one.grade)))))
-    scale = [f"points of {WHOLE} are brought to {', '.join(f'{most:g}' for most in sorted(brought))}, the most there"]
-    return [*(some(words, names) for words, names in said.items() if names), *(scale if brought else [])]
+        for row in own:
+            most = number_in(row[book.maximum]) if book.maximum is not None else possible
+            points, before = round(one.grade.total * (most or WHOLE) / WHOLE, 2), number_in(row[book.grade])
+            if row[book.grade].strip().upper() in ("EX", "N/A"):  # excused, or not this learner's assignment (Canvas)
+                said["left as they stand there"].append(f"{name} ({row[book.grade]})")
+                continue
+            if book.locked is not None and same(row[book.locked]) == "no":  # Moodle passes over its grade
+                said["left as they stand there"].append(f"{name} (its grade cannot be changed)")
+                continue
+            if before not in (None, points):
+                said["replaced there"].append(f"{name} ({before:g} by {points:g})")
+            brought.add(most or None)
+            row[book.grade] = f"{points:g}".replace(".", sign)
+            if book.comment is not None and row[book.comment].strip(" -") and not row[book.comment].startswith(OURS):
+                said["left as they stand there"].append(f"{name} (its comment)")
+            elif book.comment is not None:
+                row[book.comment] = str(harmless(str(escape(comment(one.grade)))))
+    other = sorted(most for most in brought if most not in (None, WHOLE))
+    scale = [f"points of {WHOLE} are brought to {', '.join(f'{most:g}' for most in other)}, the most there"] if other else []
+    unknown = [f"no maximum stands there: the points are of {WHOLE}"] if None in brought else []
+    return [*(some(words, names) for words, names in said.items() if names), *scale, *unknown]
 
 
 def some(words: str, names: Sequence[str]) -> str:
@@ -250,4 +285,10 @@ def write_book(
     way_out = "name another folder with --html"
     write_file("The gradebook", table, book.sheet.text(), way_out, encoding="utf-8-sig" if book.sheet.mark else "utf-8")
     write_file("The feedback", feedback, packed(kind, ready, page), way_out)
-    return [f"{table}: {len(ready)} of {len(grades)} works have a final grade", *(f"  {line}" for line in said), str(feedback)]
+    # A page that comes first makes an entry of its own, and Moodle takes no grade from a worksheet that is older than that.
+    order = f" (for Moodle after {table.name}, of which it takes no grades otherwise)" if kind == "moodle" else ""
+    return [
+        f"{table}: {len(ready)} of {len(grades)} works have a final grade",
+        *(f"  {line}" for line in said),
+        f"{feedback}{order}",
+    ]

@@ -15,13 +15,21 @@ from labkit.grading.grade import MEASURED, NOT_MEASURED, UNREADABLE, Given, Grad
 from labkit.grading.gradebook import WHOLE, comment, learners, open_book, write_book
 from labkit.judge.verdict import failed, verdict
 
-# As Moodle 4 writes a worksheet of an assignment out of 100, and in a German course out of 20.
+# As Moodle 4.5 has written a worksheet of an assignment out of 100, and would in a German course out of 20.
 WORKSHEET = """\
-Identifier,"Full name","Email address",Status,Grade,"Maximum Grade","Grade can be changed","Last modified (grade)","Feedback comments"
-"Participant 101","Ann Bo",ann@example.com,"Submitted for grading - ",,100.00,Yes,-,
-"Participant 102","Zoë 'Ng",z@example.com,"Submitted for grading - ",12.00,100.00,Yes,"Monday, 3 March 2025, 10:00 AM","labkit: 12 of 100 points. "
-"Participant 103","Эм Эн",m@example.com,"Submitted for grading - ",,100.00,Yes,-,"<p>Come and see me</p>"
-"Participant 104","No Work",n@example.com,"No submission - ",-,100.00,Yes,-,
+Identifier,"Full name","Email address",Status,Grade,"Maximum grade","Grade can be changed","Last modified (submission)","Last modified (grade)","Feedback comments"
+"Participant 101","Ann Bo",ann@example.com,"Submitted for grading -  - ",,100.00,Yes,"Saturday, 1 March 2025, 9:00 AM",-,
+"Participant 102","Zoë 'Ng",z@example.com,"Submitted for grading - Graded -  - ",12.00,100.00,Yes,"Saturday, 1 March 2025, 9:00 AM","Monday, 3 March 2025, 10:00 AM","labkit: 12 of 100 points. "
+"Participant 103","Эм Эн",m@example.com,"Submitted for grading -  - ",,100.00,Yes,"Saturday, 1 March 2025, 9:00 AM",-,"<p>Come and see me</p>"
+"Participant 104","No Work",n@example.com,"No submission -  - ",,100.00,Yes,-,-,
+"""
+# As it has for teams: the numbers of two, 101 and 103, are also those of a learner in the one, and of one in none.
+TEAMS = """\
+Identifier,"Full name","Email address",Status,Group,Grade,"Maximum grade","Grade can be changed","Last modified (submission)","Last modified (grade)","Feedback comments"
+"Participant 101","Cy Dee",c@example.com,"Submitted for grading -  - ",Ann_Bo,,100.00,Yes,"Saturday, 1 March 2025, 9:00 AM",-,
+"Participant 102","Ed Eff",e@example.com,"Submitted for grading -  - ",Ann_Bo,,100.00,Yes,"Saturday, 1 March 2025, 9:00 AM",-,
+"Participant 103","Gi Hu",g@example.com,"No submission -  - ","Default group",,100.00,Yes,-,-,
+"Participant 104","Jo Ka",j@example.com,"Submitted for grading -  - ","Эм Эн",,100.00,No,"Saturday, 1 March 2025, 9:00 AM",-,
 """
 GERMAN = """\
 ID;"Vollständiger Name";Bewertung;"Maximum Grade"
@@ -80,19 +88,20 @@ def test_worksheet_of_moodle_is_filled_in(tmp_path: Path) -> None:
     """By the numbers in the folders' names; every other cell, line and a person's comment stay as they are; labkit's own is new."""
     rows, said = filled("moodle", tmp_path, WORKSHEET)
     before = list(csv.reader(io.StringIO(WORKSHEET)))
-    changed = [(row[0], at) for old, row in zip(before, rows, strict=True) for at in range(9) if old[at] != row[at]]
+    changed = [(row[0], at) for old, row in zip(before, rows, strict=True) for at in range(10) if old[at] != row[at]]
     assert changed == [
         ("Participant 101", 4),
-        ("Participant 101", 8),
+        ("Participant 101", 9),
         ("Participant 102", 4),
-        ("Participant 102", 8),
+        ("Participant 102", 9),
         ("Participant 103", 4),
     ]
-    assert [row[4] for row in rows[1:]] == ["94", "80.5", "70", "-"]
-    assert "Not passed: 4.2" in rows[1][8] and rows[2][8].endswith("By hand: 2.3: =half")
+    assert [row[4] for row in rows[1:]] == ["94", "80.5", "70", ""]
+    assert "Not passed: 4.2" in rows[1][9] and rows[2][9].endswith("By hand: 2.3: =half")
     assert "replaced there: 1 (Zoë Ng_102_assignsubmission_file/s.html (12 by 80.5))" in said
     assert "left as they stand there: 1 (Эм Эн_103_assignsubmission_file_s.html (its comment))" in said
     assert (tmp_path / "moodle.csv").read_bytes().startswith(b"\xef\xbb\xbf")
+    assert said.endswith("moodle-feedback.zip (for Moodle after moodle.csv, of which it takes no grades otherwise)")
 
 
 def test_worksheet_of_another_language_and_maximum(tmp_path: Path) -> None:
@@ -106,10 +115,30 @@ def test_worksheet_of_another_language_and_maximum(tmp_path: Path) -> None:
     assert "no line of their own there: 1 (Эм Эн_103" in said
 
 
+@pytest.mark.parametrize("group", ["Group", "Gruppe"])
+def test_teams_grade_goes_to_its_members(group: str, tmp_path: Path) -> None:
+    """Its download has the number of the team: never is it taken for a learner's; a grade that cannot be changed is left."""
+    rows, said = filled("moodle", tmp_path, TEAMS.replace("Status,Group", f"Status,{group}"))
+    assert [(row[5], bool(row[10])) for row in rows[1:]] == [("94", True), ("94", True), ("", False), ("", False)]
+    assert "no line of their own there: 1 (Zoë Ng_102_assignsubmission_file/s.html)" in said
+    assert "left as they stand there: 1 (Эм Эн_103_assignsubmission_file_s.html (its grade cannot be changed))" in said
+
+
+def test_number_of_a_team_of_a_spoiled_name_is_nobodys(tmp_path: Path) -> None:
+    """As some programs unpack it. Where learners hand in by themselves, with a column of their groups before Status, it is taken."""
+    one, page = grade("x", 94), Path("Gr+p_102_assignsubmission_file/s.html")
+    for text, points in ((TEAMS, ""), (TEAMS.replace("Status,Group", "Group,Status"), "94")):
+        (tmp_path / "export.csv").write_text(text, encoding="utf-8")
+        book = open_book("moodle", tmp_path / "export.csv", "")
+        write_book("moodle", book, [one], [page], tmp_path, lambda _: "x")
+        assert [row[5] for row in book.sheet.rows if row[0].endswith("102")] == [points]
+
+
 def test_export_of_moodles_grades_is_matched_by_names(tmp_path: Path) -> None:
     """It has no numbers: a name that two learners have is filled for neither, and said; order and an apostrophe do not matter."""
     rows, said = filled("moodle", tmp_path, EXPORT)
     assert [row[4] for row in rows[1:]] == ["94", "80.5", "-", "-"] and "no line of their own there: 1 (Эм Эн_103" in said
+    assert "no maximum stands there: the points are of 100" in said
 
 
 def test_gradebook_of_canvas_is_filled_in(tmp_path: Path) -> None:
@@ -180,6 +209,13 @@ def test_wrong_file_says_what_it_lacks(kind: str, text: str, says: str, tmp_path
     with pytest.raises(BadInput) as caught:
         open_book(kind, tmp_path / "export.csv", "")
     assert says in caught.value.words and "export it again" in caught.value.way_out
+
+
+def test_grade_by_a_scale_says_the_way_out(tmp_path: Path) -> None:
+    """Moodle would pass over points in its column, and take the comments."""
+    (tmp_path / "export.csv").write_text(WORKSHEET.replace('"Maximum grade"', "Scale"), encoding="utf-8")
+    with pytest.raises(BadInput, match="graded by a scale"):
+        open_book("moodle", tmp_path / "export.csv", "")
 
 
 def test_nothing_that_goes_out_is_a_formula_or_markup(tmp_path: Path) -> None:
