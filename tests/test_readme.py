@@ -88,8 +88,10 @@ writes a page for each work and `index.html` | unit/grading/feedback::what_is_mi
 Answers in nearly the same words | unit/grading/likeness::answers_in_nearly unit/grading/likeness::difference_of lab/report_page::points_of_a_group
 `--moodle worksheet.csv` writes | unit/grading/gradebook::worksheet_of_moodle unit/grading/gradebook::gradebook_of_canvas unit/writing::gradebook_is_looked
 Learners are matched by the numbers | unit/grading/gradebook::worksheet_of_moodle unit/grading/gradebook::gradebook_of_canvas unit/grading/gradebook::export_of_moodles unit/grading/gradebook::without_an_export
-Who is not matched | unit/grading/gradebook::no_grade_that unit/grading/gradebook::worksheet_of_moodle
+A team's grade goes to | unit/grading/gradebook::teams_grade unit/grading/gradebook::number_of
+Who is not matched | unit/grading/gradebook::teams_grade unit/grading/gradebook::no_grade_that unit/grading/gradebook::worksheet_of_moodle
 Points are brought to the maximum | unit/grading/gradebook::worksheet_of_another unit/grading/gradebook::gradebook_of_canvas
+Give Moodle `moodle.csv` first | unit/grading/gradebook::worksheet_of_moodle
 `moodle-feedback.zip` and | unit/grading/gradebook::zip_has unit/grading/feedback::learners_page
 Points that you give stand in `by_hand.csv` | unit/grading/by_hand::line_says unit/writing::points_by_hand
 `answers.html` saves one | lab/report_page::points_of_answers
@@ -102,6 +104,7 @@ They have to be of the same image | unit/grading/farm::worker_that_judges
 The work of a worker that dies or freezes | unit/grading/farm::works_of_lost unit/grading/farm::work_that_ends lab/farm::works_of_workers
 Ctrl-C ends the labs there too | lab/farm::interrupt_ends
 A work goes there as bytes | unit/grading/farm::only_what unit/grading/farm::bad_answer unit/grading/farm::what_is_no
+With `--on tls://…` the scheduler | unit/grading/farm::works_are_judged_behind
 Kubernetes and Slurm: | image/kubernetes::what_dask image/kubernetes::slurm
 goes on as long as you let it | unit/grading/watch::reports_are_told unit/grading/watch::watching_grades
 Interrupted, the same command goes on from there | unit/grading/watch::watching_grades unit/grading/watch::reports_are_told
@@ -162,7 +165,7 @@ the tests and their last results in | readme::files_that
 To refresh the notebooks' outputs | lab/report::all_notebooks lab/report::committed
 """
 # Times of one machine, limits, advice, and what was not tried.
-UNTESTED = """What grading does not hold; One that counts failures in it; In task 1 a Python program that answers; Whoever reaches the scheduler; The formats are those in the two programs' source; It takes two to four minutes; Twenty works take about; What that proves; What it does not prove; somebody who edits it with labkit's own code
+UNTESTED = """What grading does not hold; One that counts failures in it; In task 1 a Python program that answers; Whoever reaches the scheduler; Unpack its download with; A Moodle 4.5 has taken; It takes two to four minutes; Twenty works take about; What that proves; What it does not prove; somebody who edits it with labkit's own code
 A submission is not trusted.; Before Linux 6.12 whoever; Such a one could also; The guest's kernel is as old; A lab is a *view*; there it runs about three times as fast; What this isolation is for; It shares the kernel
 The system packages still; conda-forge was not reachable; By hand also on; Not run on an Ubuntu itself; Not tried for want; **Windows**; **macOS**; `pre-commit install` lets; A task's points are the sum; A new task has a module; BSD-3-Clause."""
 ROWS = [tuple(line.rsplit(" | ", 1)) for line in PROVEN.strip().splitlines()]

@@ -138,7 +138,8 @@ def canvas_book(sheet: Sheet, column: str) -> Book:
         raise LookupError("its first line has not both the columns ID and Section")
     keep = [*range(section + 1), chosen(sheet, column, r".+ \(\d+\)")]
     rows = [[row[at] for at in keep] for row in sheet.rows]
-    only = Sheet([sheet.head[at] for at in keep], rows, sheet.lines, sheet.delimiter, sheet.mark)
+    # Without a mark of UTF-8, of which Canvas takes none off: its LastName is another column behind one.
+    only = Sheet([sheet.head[at] for at in keep], rows, sheet.lines, sheet.delimiter)
     return Book(only, lambda row: row[number].strip(), lambda one: one.id, section + 1)
 
 

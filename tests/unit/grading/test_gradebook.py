@@ -148,6 +148,7 @@ def test_gradebook_of_canvas_is_filled_in(tmp_path: Path) -> None:
     assert "2 of its columns could hold the grade" in caught.value.words
     rows, said = filled("canvas", tmp_path, CANVAS, "load balancer")
     assert rows[0] == ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "Load balancer (31)"]
+    assert (tmp_path / "canvas.csv").read_bytes().startswith(b"Student,")  # and no mark, as the export had
     assert [row[5] for row in rows[1:]] == ["Manual Posting", "50.00", "47", "40.25", "EX", ""]
     assert "(EX)" in said and "replaced there: 1 (ngzoe_LATE_102_9002_s-1.html (40 by 40.25))" in said
 
