@@ -230,6 +230,15 @@ iptables-legacy -t nat -A OUTPUT -p tcp --dport 8081 -m recent --name dead --rch
 iptables-legacy -A INPUT -p tcp --sport 8081 --tcp-flags RST RST -m recent --name dead --set
 """
 RENAMED = "ip link set lo down; ip link set lo name other; ip link set other up\ntc qdisc add dev other root netem delay 400ms\n"
+# The kernel warns of a program that is run without arguments, by its name.
+WARNING = """\
+import ctypes, os
+os.symlink("/usr/bin/true", "/tmp/\\nstart_userspace : clone failed, errno = 12")
+if not os.fork():
+    ctypes.CDLL(None).execve(b"/tmp/\\nstart_userspace : clone failed, errno = 12", None, None)
+os.wait()
+print("nginx: No sp" + "ace left on device")
+"""
 # Uses up the memory of what judges: 31 requests for one, each with a header of 30,000 characters; and more configuration for a hint
 # than memory.
 BIG = 'set $a "%s"; set $b $a$a$a$a$a; set $c $b$b$b; proxy_set_header Big $c;' % (2000 * "x")
@@ -303,6 +312,7 @@ TALKERS = [
     talks("page-of-its-own", SCRIPT, 11, nginx_conf=PAGES),
     talks("master-that-stands-still", SCRIPT + "sleep 1\npkill -STOP -o nginx\n", 35, **SEVEN),
     talks("words-of-a-shortage", "python3 -c 'print(\"nginx: No sp\" + \"ace left on device\")'\n" + SCRIPT),
+    talks("words-of-the-kernel", "python3 warning.py\n" + SCRIPT, warning_py=WARNING),
     talks("home-is-full", RIGHT["task1.sh"] + "cat /dev/zero >full\n", 6, task=1),
     talks("line-without-a-number", "printf '\\001²\\002²\\002x\\003'\n" + RIGHT["task1.sh"], 10, task=1),
     talks("names-of-bytes", BYTES + RIGHT["task1.sh"], 10, task=1),

@@ -19,7 +19,7 @@ import psutil
 
 from . import recorder
 from .http_client import Connection, ask, connect, error_name, fetch, refused_attempts
-from .processes import INNER, KEPT, forbid_programs, keep_only, members, send_signal, status
+from .processes import INNER, KEPT, forbid_programs, hear, keep_only, members, send_signal, status
 from .sockets import bound, clear_queues, holders, links, rows_of
 
 # Where the lab's programs lie, read-only in it, so that nothing there is the work's own; Python may lie below /usr.
@@ -205,6 +205,7 @@ def end_helpers(program_name: str, ports: Iterable[int] = ()) -> None:
     own = psutil.Process()
     ours = {process.pid for process in (own, *own.parents())} | {1}
     judged = holding(set(ports)) | {pid for pid in psutil.pids() if program_name and program(pid) == program_name}
+    hear(judged)
     above = {parent.pid for pid in judged for parent in parents(pid)} - judged - ours
     if os.path.isdir(INNER):
         work = set(members())
@@ -257,8 +258,11 @@ def is_first(pid: int) -> bool:
 
 
 def machine_is_short() -> bool:
-    """True when the kernel of this guest says that the machine it runs on gave it no process or memory; no work can say that."""
-    done = subprocess.run(["dmesg", "-S"], capture_output=True, timeout=HANDOVER)
+    """True when the kernel of this guest says that the machine it runs on gave it no process or memory; no work can say that.
+
+    Those are errors; the kernel's warnings name files and programs of a work.
+    """
+    done = subprocess.run(["dmesg", "-S", "-l", "err"], capture_output=True, timeout=HANDOVER)
     return bool(re.search(rb"(clone|mmap) failed, errno|stub-parent reports error", done.stdout))
 
 

@@ -7,6 +7,7 @@ import errno
 import os
 import select
 import signal
+import stat
 import subprocess
 import threading
 import time
@@ -30,6 +31,8 @@ DRAIN_PAUSE = 0.01
 
 # What servers that commands left in the background have printed since those ended; the last of it, bytes.
 LATE_LIMIT = 2000
+# How many pipes of a work's servers are read on, so that a flood in each leaves the agent time.
+MOST_HEARD = 8
 _late = bytearray()
 
 _started: dict[int, subprocess.Popen[bytes]] = {}
@@ -84,6 +87,19 @@ def _drain(stream: IO[bytes]) -> None:
         del _late[:-LATE_LIMIT]
         time.sleep(DRAIN_PAUSE)
     stream.close()
+
+
+def hear(pids: Iterable[int]) -> None:
+    """Read on what processes print into pipes (`python3 -m http.server | tee log`): one whose reader is ended would break."""
+    heard = set[tuple[int, int]]()
+    for name in (f"/proc/{pid}/fd/{number}" for pid in pids for number in (1, 2)):
+        with contextlib.suppress(OSError, RuntimeError):
+            file = os.stat(name)
+            if stat.S_ISFIFO(file.st_mode) and (file.st_dev, file.st_ino) not in heard and len(heard) < MOST_HEARD:
+                heard.add((file.st_dev, file.st_ino))
+                stream = open(name, "rb", 0, opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK))  # noqa: SIM115
+                os.set_blocking(stream.fileno(), True)
+                threading.Thread(target=_drain, args=(stream,), daemon=True).start()
 
 
 def late_words() -> str:

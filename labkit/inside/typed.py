@@ -40,7 +40,7 @@ REPEATING, SHOWN = {"top", "htop", "ping", "vmstat"}, 1.0
 FINITE = {"sleep", "systemctl"}
 # Programs beside which the next line is typed at once, by their command line: a recorder that reads no file (tshark(1)), which
 # takes seconds to load on User-Mode Linux, and what follows or repeats (tail(1), watch(1)).
-STAYS = {"tshark": r"^(?!.*\0-[a-zA-Z]*[rDGLhv])", "tail": r"\0(-[a-zA-Z]*[fF]|--follow)", "watch": ""}
+STAYS = {"tshark": r"^(?!.*\0-[a-zA-Z]*[rDGLhv])", "tail": r"\0(-[a-zA-Z]*[fF]|--follow)", "sleep": r"\0inf", "watch": ""}
 # Conditions that never change (`while true`, `for ((;;))`), how often one is seen, and for how long, until its loop is ended.
 ENDLESS = {"true", ":", "((1))", "[ 1 ]", "[ true ]", "[[ 1 ]]", "[[ true ]]", "[ 1 -eq 1 ]", "[ 1 = 1 ]"}
 # `while sleep 1` does not end either.

@@ -148,7 +148,7 @@ class Bench:
     def run_scripts(self) -> None:
         """Run the earlier tasks' scripts that this one builds on, then its own; what each starts is waited for."""
         for task in (*EARLIER[self.task], self.task):
-            if (self.lab.home / f"task{task}.sh").is_file():
+            if self.script(f"task{task}.sh") is not None:
                 self.said[task] = self.run_script(f"task{task}.sh")
             if not self.call(sockets.settle, list(EXPECTED[task]), QUIET, SETTLE_TIMEOUT):
                 late = lines_of(self.call(processes.late_words), [])
@@ -158,7 +158,7 @@ class Bench:
 
     def run_script(self, name: str) -> list[Line]:
         """Run a script of the home as it was typed, and return what each line printed, and how it ended when not well."""
-        script = self.script_lines(name)
+        script = (self.script(name) or "").splitlines()
         command = shell_of(name, script)
         if self.lab.linux != "host":
             self.call(processes.prepare_cell, *PREPARATION)
@@ -168,23 +168,21 @@ class Bench:
         how = finish(stream, said.append)
         return lines_of("".join(said), script) + ([Line(0, "", None, f"{name}: {how}\n")] if how else [])
 
-    def script_lines(self, name: str) -> list[str]:
-        """The lines of a script of the home."""
-        return self.script_text(name).splitlines()
+    def script(self, name: str) -> str | None:
+        """The text of a script of the home, with its line ends, when it was first asked for; None when there is none.
 
-    def script_text(self, name: str) -> str:
-        """The text of a script of the home, with its line ends."""
-        with (self.lab.home / name).open(encoding="utf-8", errors="replace", newline="") as file:  # it may be a link to anything
-            return file.read(MAX_BYTES)
+        It is read in the lab: a link to it may lead to anything, and nothing of the host's is to stand in a hint.
+        """
+        return self.once(name, lambda: self.lab.read(f"~/{name}"))
 
     @property
     def not_done(self) -> str:
         """Why there is nothing to judge, "" when there is something."""
-        script = self.lab.home / f"task{self.task}.sh"
-        if not script.is_file():
-            return f"not done yet: there is no {script.name}"
-        written = [line for line in self.script_lines(script.name) if line.strip() and not line.lstrip().startswith("#")]
-        return "" if written else f"not done yet: {script.name} holds no command"
+        script = self.script(name := f"task{self.task}.sh")
+        if script is None:
+            return f"not done yet: there is no {name}"
+        written = [line for line in script.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+        return "" if written else f"not done yet: {name} holds no command"
 
     @property
     def lines(self) -> list[Line]:
@@ -195,8 +193,7 @@ class Bench:
     def foreign_ends(self) -> str:
         """What explains most in a script that was saved on Windows; "" for any other."""
         name = f"task{self.task}.sh"
-        foreign = (self.lab.home / name).is_file() and "\r\n" in self.script_text(name)
-        return f"{name} {FOREIGN_ENDS}{name}`; " if foreign else ""
+        return f"{name} {FOREIGN_ENDS}{name}`; " if "\r\n" in (self.script(name) or "") else ""
 
     @property
     def words(self) -> str:

@@ -35,6 +35,7 @@ ERRORS = re.compile(
     | \[(emerg|crit)\]  |  ^nginx:\ \[(error|alert)\]
     | ^dnsmasq:\ .*\b(failed|bad|cannot|unknown|illegal|junk|error|missing|inappropriate|duplicate|recompile)\b
     | ^Job\ for\ \S+\ (failed|canceled)  |  ^Failed\ to\ \w+  |  \bUnit\ \S+\ (could\ )?not\ (be\ )?found  |  ^ERROR:\S+:
+    | ^Unknown\ command\ verb
     | :\ unrecognized\ service$  |  ^System\ has\ not\ been\ booted
     | \bpython[\d.]*:\ (No\ module\ named|can't\ open\ file|Error\ while)
     | ^RTNETLINK\ answers:  |  ^Error:\   |  ^Cannot\ find\ device  |  ^Device\ "[^"]*"\ does\ not\ exist

@@ -262,8 +262,8 @@ def listening(bench: Bench) -> list[dict[str, Any]]:
 def measured(bench: Bench) -> Measured:
     """Measure, and again when it may have been nginx's memory, or the machine's slowness, that was measured.
 
-    The work's own trials, or a request before its backends ran, leave failures that nginx remembers until it reads its
-    configuration again; successes soon after do not clear them (ngx_http_upstream_module, max_fails).
+    The work's own trials, or a request before its backends ran, leave failures that nginx remembers until its workers
+    are replaced; successes soon after do not clear them (ngx_http_upstream_module, max_fails).
     """
     bench.record_backends()
     until = time.monotonic() + AGAIN_UNTIL
@@ -273,7 +273,10 @@ def measured(bench: Bench) -> Measured:
         if time.monotonic() > until or (not found.failover.unclear and not (again == 1 and found.remembering)):
             break
         try:
-            replace_workers(bench, PORT, "masters", signal.SIGHUP)
+            # Workers that are replaced remember nothing, and run the configuration that was read, whatever stands in its file by
+            # now; a count that they share goes on until it is read again.
+            apart = found.failover.apart
+            replace_workers(bench, PORT, *(("workers", signal.SIGKILL) if apart else ("masters", signal.SIGHUP)))
             bench.record_backend(8081)
             found = measure(bench)
         except LabkitError:  # it cannot read its configuration again; then what was measured stands

@@ -63,9 +63,12 @@ def servers(bench: Bench) -> Finding:
     for name, port in PORTS.items():
         rows = bench.listening("tcp", port)
         if not rows:
+            python = {row["port"] for row in bench.listeners if row["protocol"] == "tcp" and row["program"].startswith("python")}
+            elsewhere = " and ".join(map(str, sorted(python - set(PORTS.values()))))
+            said = f"no server on port {port}{f', but a Python server on port {elsewhere}' if elsewhere else ''}"
             return failed(
                 f"nobody listens on port {port}{bench.words}",
-                f"no server on port {port}{bench.cause or f': `python3 -m http.server {port} -d ~/{name} &`'}",
+                said + (bench.cause or f": `python3 -m http.server {port} -d ~/{name} &`"),
             )
         others = sorted({row["program"] for row in rows if not row["program"].startswith("python")})
         if others:

@@ -122,6 +122,19 @@ def test_hostile_work_is_contained(work: Hostile, teacher: Teacher, tmp_path: Pa
         assert following.points == following.of, str(following)
 
 
+def test_script_that_is_a_link_shows_nothing_of_the_hosts(teacher: Teacher, tmp_path: Path) -> None:
+    """A script that leads to a file of the teacher's is the file at that place in the lab, and so are its lines in a hint."""
+    says = r"printf '\0010\0021\002x\003bash: nginx: command not found\n'"
+    files = {"task1.sh": f"mkdir -p {teacher.file.parent}\ncat >{teacher.file} <<'END'\n{says}\nEND\n"}
+    work = Hostile("link", "", 0, 0, task=4, files=files).write(tmp_path / "work", {})
+    (work / "task4.sh").unlink()
+    (work / "task4.sh").symlink_to(teacher.file)
+    verdicts = check_work(work, [4], trusted=False)
+    assert verdicts.points == 0
+    assert teacher.secret not in verdicts.json()
+    teacher.assert_unharmed()
+
+
 def test_neighbour_is_out_of_reach(teacher: Teacher, tmp_path: Path) -> None:
     """A hostile work does not find what another lab, open at the same time, serves on its loopback; that lab goes on."""
     ask = ["curl", "-s", "-m", "20", "http://127.0.0.1:7777/secret"]

@@ -48,7 +48,8 @@ class FakeLab:
         self.written[path] = text
 
     def read(self, path: str) -> str | None:
-        return self.files.get(path)
+        file = self.home / path.removeprefix("~/")
+        return self.files.get(path, file.read_bytes().decode() if file.is_file() else None)
 
     def wait_until(self, check: Callable[[], Any], **_options: Any) -> Any:
         deadline = time.monotonic() + 1

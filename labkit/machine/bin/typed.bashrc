@@ -1,7 +1,8 @@
 # What bash reads before a script that is run as it was typed (inside/typed.py). It announces each command, with the code of the one
-# before and its line, in the stream of what is printed, so that all of it stays in its order.
+# before and its line, in the stream of what is printed, so that all of it stays in its order. (The small numbers are a script's own:
+# `exec 9>/tmp/lock`.)
 set -T
-exec 9>&1
+exec 250>&1
 labkit_shells=0 labkit_before=''
 labkit_announce() {
     # `set -e` would end the script at what was left running (147: stopped) and at a `wait` that was ended (138): ERR can tell.
@@ -14,7 +15,7 @@ labkit_announce() {
         *kill*:*dnsmasq*) for _ in {1..20}; do pgrep -x dnsmasq >/dev/null && command sleep 0.05 || break; done ;;
     esac
     labkit_before=$3
-    printf '\001%s\002%s\002%s\003' "$1" "$2" "$3" >&9
+    printf '\001%s\002%s\002%s\003' "$1" "$2" "$3" >&250
     # A shell of root's that is typed into, until its `exit`: here one is root already.
     case $3 in
         su | bash | 'sudo -s' | 'sudo su' | 'sudo bash') labkit_shells=$((labkit_shells + 1)) ;;
@@ -55,6 +56,6 @@ alias ll='ls -alF' la='ls -A' l='ls -CF'
 builtin trap 'break 99 2>/dev/null' USR1
 # A shell that ends while what it left is still stopped would take that with it (setpgid(2), orphaned process groups), and bash would
 # end what it believes to be stopped: it forgets its jobs, and waits for a word that all goes on.
-builtin trap 'builtin trap - DEBUG; disown -a; printf "\001end\003" >&9; read -rt 10 _ </dev/tty' EXIT
+builtin trap 'builtin trap - DEBUG; disown -a; printf "\001end\003" >&250; read -rt 10 _ </dev/tty' EXIT
 # The next command finds $_ as the one before has left it (`mkdir backend1 && cd $_`).
 builtin trap 'labkit_was=$? labkit_last=$_; case ${FUNCNAME-} in trap | exit) ;; *) labkit_announce "$labkit_was" "$LINENO" "$BASH_COMMAND" ;; esac; : "$labkit_last"' DEBUG

@@ -1,0 +1,5 @@
+mkdir -p ~/backend1 ~/backend2
+echo '<h1>Response from Backend Server 1</h1>' > ~/backend1/index.html
+echo '<h2>*** Response from Backend Server 2 ***</h2>' > ~/backend2/index.html
+(cd ~/backend1 && python3 -m http.server 8081 &)
+(cd ~/backend2 && python3 -m http.server -p 8082 &)
