@@ -1,5 +1,6 @@
 """How grading scales out: 3,000 works on 64 threads of Dask workers, where judging is a sleep and the answer a real one."""
 
+import heapq
 import json
 import os
 import random
@@ -35,7 +36,10 @@ PEAK = "peak of the collector's memory"
 
 
 def measured(works: int) -> dict[str, float]:
-    """Let `works` sleep; return seconds of all, of sleeps, of threads between two of them, of processors; and PEAK, MiB."""
+    """Let `works` sleep; return seconds of all, of sleeps, of threads between two of them, of processors; and PEAK, MiB.
+
+    `best` is what the same sleeps would take, in the same order, if a thread that is free had the next one at once.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (one,) = grading.submissions(folder, 1)
@@ -71,20 +75,25 @@ def measured(works: int) -> dict[str, float]:
         sleeps.setdefault(thread, []).append((begun, ended))
     idle = sum(begun - ended for one in sleeps.values() for (_, ended), (begun, _) in pairwise(sorted(one)))
     asleep_for = sum(ended - begun for one in sleeps.values() for begun, ended in one)
+    free = [0.0] * PROCESSES * THREADS
+    for begun, ended in sorted(sleep for one in sleeps.values() for sleep in one):
+        heapq.heapreplace(free, free[0] + ended - begun)
     if wrong := [each.file for each in grades.values() if each.measured != 94]:
         raise RuntimeError(f"not graded rightly: {len(wrong)} of {len(grades)}, {wrong[:3]}")
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"all": taken, "asleep": asleep_for, "idle": idle, "collector": own, "scheduler": theirs, PEAK: memory}
+    seconds = {"all": taken, "best": max(free), "asleep": asleep_for, "idle": idle, "collector": own, "scheduler": theirs}
+    return seconds | {PEAK: memory}
 
 
 def rows(works: int = WORKS) -> Iterator[Row]:
     """The lines of this file: what it takes beyond the sleeps, and the collector's memory."""
     found, threads = measured(works), PROCESSES * THREADS
-    idle = 100 * found["idle"] / found["asleep"]
+    idle, more = 100 * found["idle"] / found["asleep"], 100 * (found["all"] / found["best"] - 1)
     what = f"labkit grade --on, {works} sleeps of {LEAST:g} to {MOST:g} s, {threads} threads in {PROCESSES} workers"
     figure = f"{found['all']:.1f} s; processor: collector {found['collector']:.1f} s, scheduler {found['scheduler']:.1f} s"
-    against = f"the sleeps, on each thread: {found['asleep'] / threads:.1f} s"
-    yield Row(what, figure, against, f"idle between two sleeps: {idle:.1f} %", f"≤ {OVERHEAD:g} %", idle <= OVERHEAD)
+    against = f"the same sleeps without a wait between two: {found['best']:.1f} s"
+    result = f"{more:.1f} % more; idle between two sleeps: {idle:.1f} %"
+    yield Row(what, figure, against, result, f"≤ {OVERHEAD:g} %", more <= OVERHEAD)
     yield Row(PEAK, f"{found[PEAK]:.0f} MiB", "", "", f"≤ {MEMORY} MiB", found[PEAK] <= MEMORY)
 
 
