@@ -69,6 +69,7 @@ WRONG = [
     wrong("python-dns", "2.2", ("dns.py", PYTHON_DNS), (SCRIPT, "python3 ~/dns.py &\n")),
     wrong("python-called-dnsmasq", "2.2", ("dnsmasq", "#!/usr/bin/env -S python3\n" + PYTHON_DNS), (SCRIPT, "chmod +x ~/dnsmasq; ~/dnsmasq &\n")),
     wrong("python-beside-dnsmasq", "2.2", ("dns.py", PYTHON_DNS), (CONF, BEGIN, BEGIN + "listen-address=127.0.0.2\nbind-interfaces\n"), (SCRIPT, "dnsmasq -C ~/dnsmasq.conf\npython3 ~/dns.py &\n")),
+    wrong("records-on-5353-alone", "2.2", ("other.conf", BEGIN), (SCRIPT, "dnsmasq -C ~/other.conf\ndnsmasq -C ~/dnsmasq.conf -p 5353 -x /tmp/second.pid\n")),
     wrong("no-answers", "2.3", ("answers.md", None)),
     wrong("answer-to-come", "2.3", ("answers.md", "## 2.3\n<!-- your answer here, in a few sentences -->\n")),
     wrong("answer-to-another", "2.3", ("answers.md", "## 2.3\n\n## 4.5\nnginx answers from the second server after the switch.\n")),

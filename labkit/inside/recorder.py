@@ -50,9 +50,9 @@ class Recorder:
         text = b""
         while END not in text:
             part = connection.recv(LIMIT)
-            if not part or len(text) > LIMIT:
-                return
             text += part
+            if not part or len(text) > LIMIT or not text[:1].isalpha():  # TLS would be waited for each time
+                return
         row = request(text[: text.index(END)].decode("latin-1"))
         self._room -= EACH + len(row["path"]) + sum(len(name) + len(value) for name, value in row["headers"])
         if self._room > 0:

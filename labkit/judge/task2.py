@@ -55,8 +55,13 @@ def dns_ports(bench: Bench) -> list[int]:
 @check("2.1", "the name has two A records, 127.0.0.1 and 127.0.0.2", points=8, exactly=[NAME, *ADDRESSES])
 def records(bench: Bench) -> Finding:
     """2.1: over UDP and TCP, every answer of dnsmasq at 127.0.0.1, on whatever port, holds exactly the two addresses."""
-    found = [records_at(bench, port) for port in dns_ports(bench)]
-    return next((finding for finding in found if finding.verdict == PASSED), found[0])
+    found = found_at(bench)
+    return next((finding for finding in found.values() if finding.verdict == PASSED), next(iter(found.values())))
+
+
+def found_at(bench: Bench) -> dict[int, Finding]:
+    """What comes from each port of dnsmasq's, asked once."""
+    return bench.once("records", lambda: {port: records_at(bench, port) for port in dns_ports(bench)})
 
 
 def records_at(bench: Bench, port: int) -> Finding:
@@ -128,6 +133,10 @@ def server(bench: Bench) -> Finding:
         return failed(f"{', '.join(programs)} has UDP port {DNS}", "the DNS server is not dnsmasq")
     if not status:
         return failed(f"dig @{SERVER}: {done.stdout.strip()[-200:]}", f"dnsmasq runs, and dig at {SERVER} gets no answer")
+    good = [port for port, finding in found_at(bench).items() if finding.verdict == PASSED]
+    if good and DNS not in good:
+        said = f"the dnsmasq with the records is on port {good[0]}, and the one on {DNS} has them not"
+        return failed(f"dig @{SERVER}: status {status[1]}; {said}", f"{said}: end that, and leave `port={good[0]}` out")
     return passed(f"dnsmasq answers dig at {SERVER} with status {status[1]}")
 
 
