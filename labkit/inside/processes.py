@@ -92,14 +92,14 @@ def _drain(stream: IO[bytes]) -> None:
 def hear(pids: Iterable[int]) -> None:
     """Read on what processes print into pipes (`python3 -m http.server | tee log`): one whose reader is ended would break."""
     heard = set[tuple[int, int]]()
-    for name in (f"/proc/{pid}/fd/{number}" for pid in pids for number in (1, 2)):
+    for name in (f"/proc/{pid}/fd/{output}" for pid in pids for output in (1, 2)):
         with contextlib.suppress(OSError, RuntimeError):
             file = os.stat(name)
             if stat.S_ISFIFO(file.st_mode) and (file.st_dev, file.st_ino) not in heard and len(heard) < MOST_HEARD:
                 heard.add((file.st_dev, file.st_ino))
-                stream = open(name, "rb", 0, opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK))  # noqa: SIM115
-                os.set_blocking(stream.fileno(), True)
-                threading.Thread(target=_drain, args=(stream,), daemon=True).start()
+                number = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+                os.set_blocking(number, True)
+                threading.Thread(target=_drain, args=(os.fdopen(number, "rb", 0),), daemon=True).start()
 
 
 def late_words() -> str:
