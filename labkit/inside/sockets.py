@@ -196,8 +196,8 @@ def begun(before: list[int], quiet: float, timeout: float) -> None:
         work, waiting = 0.0, {row["inode"] for row in bound()}
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                known = process.pid in before or not process.cmdline()  # a thread of the kernel has no command line
-                if not known and process.status() != psutil.STATUS_ZOMBIE and not links(process.pid) & waiting:
+                new = process.pid not in before and process.status() != psutil.STATUS_ZOMBIE
+                if new and not links(process.pid) & waiting:
                     work += 1 + sum(process.cpu_times()[:2])
         if not work:
             return
