@@ -48,9 +48,17 @@ def matches(target: str, command: str) -> bool:
     return command.startswith(("linux.uml", "/usr/bin/linux.uml") if target == "linux.uml" else target)
 
 
+def traced(pid: int) -> bool:
+    """True for a process that another one traces, as linux.uml does with its guest's."""
+    with contextlib.suppress(OSError):
+        return "TracerPid:\t0\n" not in Path(f"/proc/{pid}/status").read_text()
+    return False
+
+
 def kill_one(target: str, chance: Random) -> bool:
     """Kill one process of this kind among those that this process has started."""
-    pids = sorted(pid for pid, command in family(os.getpid()).items() if matches(target, command))
+    # A process that is traced is one of the guest's programs, and no more than that when it is killed.
+    pids = sorted(pid for pid, command in family(os.getpid()).items() if matches(target, command) and not traced(pid))
     if not pids:
         return False
     with contextlib.suppress(ProcessLookupError):
