@@ -165,8 +165,8 @@ the tests and their last results in | readme::files_that
 To refresh the notebooks' outputs | lab/report::all_notebooks lab/report::committed
 """
 # Times of one machine, limits, advice, and what was not tried.
-UNTESTED = """What grading does not hold; One that counts failures in it; In task 1 a Python program that answers; Whoever reaches the scheduler; Unpack its download with; A Moodle 4.5 has taken; It takes two to four minutes; Twenty works take about; What that proves; What it does not prove; somebody who edits it with labkit's own code
-A submission is not trusted.; Before Linux 6.12 whoever; Such a one could also; The guest's kernel is as old; A lab is a *view*; there it runs about three times as fast; What this isolation is for; It shares the kernel
+UNTESTED = """What grading does not hold; One that counts failures in it; In task 1 a Python program that answers; Whoever reaches the scheduler; Unpack its download with; A Moodle 4.5 has taken; It takes two to four minutes; Twenty works take; What that proves; What it does not prove; somebody who edits it with labkit's own code
+A submission is not trusted.; Before Linux 6.12 whoever; Such a one could also; The guest's kernel is as old; A lab is a *view*; there it runs about three times as fast; That of Debian 13 and later; What this isolation is for; It shares the kernel
 The system packages still; conda-forge was not reachable; By hand also on; Not run on an Ubuntu itself; Not tried for want; **Windows**; **macOS**; `pre-commit install` lets; A task's points are the sum; A new task has a module; BSD-3-Clause."""
 ROWS = [tuple(line.rsplit(" | ", 1)) for line in PROVEN.strip().splitlines()]
 
