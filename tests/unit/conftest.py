@@ -49,7 +49,9 @@ class FakeLab:
 
     def read(self, path: str) -> str | None:
         file = self.home / path.removeprefix("~/")
-        return self.files.get(path, file.read_bytes().decode() if file.is_file() else None)
+        if path in self.files or not path.startswith("~/") or not file.is_file():
+            return self.files.get(path)
+        return file.read_bytes().decode()
 
     def wait_until(self, check: Callable[[], Any], **_options: Any) -> Any:
         deadline = time.monotonic() + 1
