@@ -2,7 +2,7 @@
  *
  * linux.uml reads a process's FP state at each of its stops, and writes it before the process goes on, though hardly any stop
  * touches it. Here it is remembered while the process stands still: what is known is not read, and what it has is not written.
- * That takes a guest's time down by a tenth. What linux.uml writes waits until the process goes on with code of its own; what
+ * That takes 7 to 10 % off a guest's time. What linux.uml writes waits until the process goes on with code of its own; what
  * runs in between (PTRACE_CONT: the kernel's stub in it) needs no state, and may change it.
  *
  * linux.uml 6.1 also writes too little, 2,696 bytes. A kernel whose CPU has a larger state (AMX) refuses that, and the guest
