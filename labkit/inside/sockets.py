@@ -19,13 +19,8 @@ LOOK = 0.25
 # Tables of sockets, and the state of one that waits there (include/net/tcp_states.h: TCP_LISTEN, TCP_CLOSE).
 TABLES = {"tcp": "0A", "tcp6": "0A", "udp": "07", "udp6": "07"}
 
-# Of netlink (linux/netlink.h, sock_diag.h, inet_diag.h): how the kernel is asked who listens, and where it says the inode.
-SOCK_DIAG, BY_FAMILY, DUMP, NLMSG_ERROR, NLMSG_DONE, TCP_LISTEN = 4, 20, 0x301, 2, 3, 10
-NETLINK, INODE = struct.Struct("=IHHII"), 68
 # The first port of clients' UDP sockets (ip(7), ip_local_port_range).
 EPHEMERAL = 32768
-# How long the kernel may take to say it, and how much it says at once, seconds and bytes.
-GRACE, CHUNK = 2.0, 65536
 
 
 def rows_of(table: str) -> list[list[str]]:
@@ -35,47 +30,20 @@ def rows_of(table: str) -> list[list[str]]:
     return []
 
 
-def waiting_sockets(*tables: str) -> Iterator[tuple[str, int, list[str]]]:
+def waiting_sockets() -> Iterator[tuple[str, int, list[str]]]:
     """Yield table, port and cells of each TCP socket that listens and each UDP socket that is bound in this network."""
-    for table in tables or TABLES:
+    for table, state in TABLES.items():
         for cells in rows_of(table):
-            if cells[3] == TABLES[table]:
+            if cells[3] == state:
                 yield table, int(cells[1].rpartition(":")[2], 16), cells
 
 
 def waiting() -> Iterator[str]:
-    """Yield the inodes of the sockets that wait for others."""
-    tables = ["udp", "udp6"]
-    try:
-        yield from listening()
-    except OSError:  # a kernel without sock_diag
-        tables = []  # all
-    for table, port, cells in waiting_sockets(*tables):
+    """Yield the inodes of the sockets that wait for others: TCP that listens, servers' UDP, and recorders'."""
+    for table, port, cells in waiting_sockets():
         if table.startswith("tcp") or port < EPHEMERAL:
             yield cells[9]
     yield from (cells[8] for cells in rows_of("packet"))
-
-
-def listening() -> Iterator[str]:
-    """Yield the inodes of the TCP sockets that listen (sock_diag(7)); /proc/net/tcp goes through all the host's connections.
-
-    Raises OSError.
-    """
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, SOCK_DIAG) as kernel:
-        kernel.settimeout(GRACE)
-        for family in (socket.AF_INET, socket.AF_INET6):
-            question = struct.pack("=BBBBI48x", family, socket.IPPROTO_TCP, 0, 0, 1 << TCP_LISTEN)
-            kernel.send(NETLINK.pack(NETLINK.size + len(question), BY_FAMILY, DUMP, 0, 0) + question)
-            kind = 0
-            while kind != NLMSG_DONE:
-                said = kernel.recv(CHUNK)
-                while said and kind != NLMSG_DONE:
-                    length, kind, *_ = NETLINK.unpack_from(said)
-                    if kind == NLMSG_ERROR:
-                        raise OSError(-struct.unpack_from("=i", said, NETLINK.size)[0], "sock_diag")
-                    if kind == BY_FAMILY:
-                        yield str(struct.unpack_from("=I", said, NETLINK.size + INODE)[0])
-                    said = said[length + -length % 4 :]
 
 
 def open_ports() -> set[int]:
@@ -160,13 +128,6 @@ def end_listeners(ports: list[int]) -> None:
     psutil.wait_procs(processes, timeout=5)
 
 
-def workers(program: str) -> list[int]:
-    """The pids of the processes named `program` whose parent has that name too: nginx's workers."""
-    named = [process for process in psutil.process_iter(["name", "ppid"]) if process.info["name"] == program]
-    pids = {process.pid for process in named}
-    return sorted(process.pid for process in named if process.info["ppid"] in pids)
-
-
 def settle(ports: list[int], quiet: float, timeout: float) -> bool:
     """Wait until somebody listens on each of `ports`; give up once nobody in the lab has worked for `quiet` seconds.
 
@@ -219,18 +180,11 @@ def wait_for_listener(pid: int, port: int, timeout: float) -> str:
     return "timeout"
 
 
-# Of rtnetlink (linux/rtnetlink.h, struct tcmsg): the message that deletes a queue, and where one lies at an interface: on the way
-# out, and on the way in.
-DELETE_QUEUE, REQUEST, TCMSG, PLACES = 37, 1, struct.Struct("=B3xiIII"), (0xFFFFFFFF, 0xFFFFFFF1)
-
-
 def clear_queues() -> None:
-    """Delete what delays or changes packets at any interface (tc(8)), by its number: the name may be anything. Raises OSError."""
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as kernel:
-        for index, _ in socket.if_nameindex():
-            for place in PLACES:  # where there is none the kernel says so, and nobody listens
-                head = NETLINK.pack(NETLINK.size + TCMSG.size, DELETE_QUEUE, REQUEST, 0, 0)
-                kernel.send(head + TCMSG.pack(0, index, 0, place, 0))
+    """Delete what delays or changes packets at any interface, on the way out and in (tc(8)). Raises OSError."""
+    for _, name in socket.if_nameindex():
+        for place in ("root", "ingress"):  # where there is none tc says so, and nobody listens
+            subprocess.run(["tc", "qdisc", "del", "dev", name, place], capture_output=True, timeout=20)
 
 
 def interfaces() -> list[dict[str, Any]]:

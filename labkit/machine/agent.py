@@ -56,40 +56,25 @@ def serve_calls(control: Any) -> None:
             channel.close()
 
 
-def read_arguments(arguments: bytes | str) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the arguments of a call: these bytes, or those of the file of this name, which is deleted."""
-    if isinstance(arguments, str):
-        with open(arguments, "rb") as file:
-            os.unlink(arguments)
-            arguments = file.read()
-    args, kwargs = sys.modules["execnet.gateway_base"].loads(arguments)
-    return args, kwargs
-
-
-def cancel_pipe(channel: Any) -> tuple[int, int]:
-    """Return a pipe whose reading end becomes readable when the caller closes the channel."""
-    reading, writing = os.pipe()
-
-    def end(_message: object) -> None:
-        os.close(writing)
-
-    channel.setcallback(end, endmarker=None)
-    return reading, writing
-
-
 def answer(channel: Any, name: str, arguments: bytes | str) -> None:
     """Call `module:function` and send what it yields as ("item", …), then ("result", …) or ("error", …)."""
     cancel_fd = -1
     try:
-        args, kwargs = read_arguments(arguments)
+        if isinstance(arguments, str):  # many: they are in this file
+            with open(arguments, "rb") as file:
+                os.unlink(arguments)
+                arguments = file.read()
+        args, kwargs = sys.modules["execnet.gateway_base"].loads(arguments)
         module, _, function_name = name.partition(":")
         function = getattr(importlib.import_module(module), function_name)
         if "cancel_fd" in getattr(getattr(function, "__code__", None), "co_varnames", ()):
-            cancel_fd, _ = cancel_pipe(channel)
+            cancel_fd, writing = os.pipe()  # can be read once the caller has closed the channel
+            channel.setcallback(lambda _end: os.close(writing), endmarker=None)
             kwargs["cancel_fd"] = cancel_fd
         result = function(*args, **kwargs)
         if hasattr(result, "send"):  # a generator
-            result = send_items(channel, result)
+            with contextlib.closing(result) as items:
+                result = yield_from(channel, items)
         send(channel, ("result", result))
     except Exception as error:  # whatever it is, it travels to the caller
         send_error(channel, error)
@@ -99,15 +84,14 @@ def answer(channel: Any, name: str, arguments: bytes | str) -> None:
             os.close(cancel_fd)
 
 
-def send_items(channel: Any, items: Any) -> object:
-    """Send what the generator yields and return what it returns; close it when nobody listens any more."""
-    try:
-        while True:
-            send(channel, ("item", next(items)))
-    except StopIteration as stop:
-        return stop.value
-    finally:
-        items.close()
+def yield_from(channel: Any, items: Any) -> object:
+    """Send what the generator yields and return what it returns."""
+    while True:
+        try:
+            item = next(items)
+        except StopIteration as stop:
+            return stop.value
+        send(channel, ("item", item))
 
 
 def send(channel: Any, message: object) -> None:

@@ -27,7 +27,7 @@ from pathlib import Path
 from ..errors import LabError, shortage
 from .folder import LOG, LabFolder
 from .landlock import MACHINES, seccomp_filter
-from .temporary import Kept, readable
+from .temporary import Kept, ready
 from .view import machine_arguments, view_of
 
 START_TIMEOUT = 10.0
@@ -65,7 +65,7 @@ def start_bwrap(
 def give_ids(said: int, release: int, maps: IdMaps, log: Path) -> None:
     """Read the pid of the sandbox's first process from `said`, give it its ids, and let it run by `release`. Raises LabError."""
     text = b""
-    while b"}" not in text and readable(said, START_TIMEOUT) and (part := os.read(said, 4096)):
+    while b"}" not in text and ready(said, START_TIMEOUT) and (part := os.read(said, 4096)):
         text += part
     try:
         pid = int(json.loads(text)["child-pid"])
@@ -256,6 +256,7 @@ class HostLinux:
 
     name = "host"
     title = "bubblewrap + the running kernel"
+    holds_others = False
 
     def start(self, folder: LabFolder) -> Kept:
         """Start the agent of a lab in `folder`. Raises LabError when namespaces are refused."""

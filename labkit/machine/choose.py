@@ -8,7 +8,6 @@ import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from ..errors import BadInput, LabClosed, LabError, LabkitError, NoLinux, shortage
 from ..inside import processes
@@ -18,7 +17,7 @@ from .folder import CALLS, LOG, LabFolder
 from .link import Link, finish
 from .packages import UML, way_to_uml
 from .temporary import Kept
-from .uml import PROGRAM, BareUmlLinux, LandlockUmlLinux, UmlLinux
+from .uml import BUBBLEWRAP, LANDLOCK, PROGRAM, UmlLinux
 from .view import FOLDER, PATH
 
 # The schedulers of IPVS that the notebooks and the works of learners use; wlc is what ipvsadm takes by itself.
@@ -106,13 +105,7 @@ PROBE_TIMEOUT = 60.0
 READY_TIMEOUT = 60.0
 
 
-class Linux(Protocol):
-    """A candidate."""
-
-    name: str
-    title: str
-
-    def start(self, folder: LabFolder) -> Kept: ...
+Linux = HostLinux | UmlLinux
 
 
 @dataclass(frozen=True)
@@ -163,13 +156,8 @@ class Attempt:
         return f"{self.linux.title}: {self.words or '; '.join(failed) or 'works'}"
 
 
-# For the work of others: a Linux of its own that can reach nothing of this machine.
-FOR_OTHERS = (UmlLinux, LandlockUmlLinux)
-
-
-def holds_others(linux: Linux) -> bool:
-    """True for a candidate that keeps the work of others in: Landlock only where it scopes signals."""
-    return isinstance(linux, FOR_OTHERS) and (isinstance(linux, UmlLinux) or landlock.abi() >= landlock.SCOPED)
+# What keeps a Linux of its own in, so that it can reach nothing of this machine: for the work of others.
+FOR_OTHERS = (BUBBLEWRAP, LANDLOCK)
 
 
 def candidates() -> list[Linux]:
@@ -177,7 +165,7 @@ def candidates() -> list[Linux]:
 
     User-Mode Linux alone is one only where the kernel has no Landlock.
     """
-    every: list[Linux] = [HostLinux(), UmlLinux(), LandlockUmlLinux() if landlock.abi() else BareUmlLinux()]
+    every: list[Linux] = [HostLinux(), UmlLinux(), UmlLinux(LANDLOCK if landlock.abi() else "")]
     forced = os.environ.get(FORCE, "")
     chosen = [linux for linux in every if forced in ("", linux.name)]
     if not chosen:
@@ -244,7 +232,8 @@ def choose(needs: Iterable[str], folder: LabFolder, *, trusted: bool = True) -> 
     Where what runs in the lab is not `trusted`, only those of FOR_OTHERS will do.
     """
     wanted, attempts = all_needs(needs), []
-    queue = [(linux, wanted) for linux in (candidates() if trusted else [kind(copy_home=True) for kind in FOR_OTHERS])]
+    in_turn = candidates() if trusted else [UmlLinux(kept_by, copy_home=True) for kept_by in FOR_OTHERS]
+    queue = [(linux, wanted) for linux in in_turn]
     for linux, asked in queue:
         # On a Linux of its own the lab's root may change its user anyway, and its kernel is known to have these.
         tried = [need for need in asked if need not in ("users", "dummy", "schedulers") or linux.name == "host"]

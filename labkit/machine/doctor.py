@@ -1,11 +1,12 @@
 """What works on this machine: every candidate tried, every program looked for."""
 
 import os
+from dataclasses import asdict
 from typing import Any
 
 from . import landlock
 from .bwrap import WITHOUT, apparmor
-from .choose import Attempt, holds_others, try_all
+from .choose import Attempt, try_all
 from .packages import PROGRAMS, apt_has_lists, missing, offered
 
 # What each need is for.
@@ -14,13 +15,10 @@ TASKS = {"users": "task 1", "drop": "task 2", "ipvs": "task 3, notebook 5", "cap
 
 def row(attempt: Attempt) -> dict[str, Any]:
     """One attempt as plain data."""
-    checks = [
-        {"need": check.need, "what": check.what, "worked": check.worked, "words": check.words, "remedy": check.remedy}
-        for check in attempt.checks
-    ]
     return {
         "candidate": attempt.linux.title, "linux": attempt.linux.name, "works": attempt.works, "opened": not attempt.words,
-        "seconds": round(attempt.seconds, 2), "checks": checks, "words": attempt.words, "way_out": attempt.way_out,
+        "seconds": round(attempt.seconds, 2), "checks": [{"what": check.what, **asdict(check)} for check in attempt.checks],
+        "words": attempt.words, "way_out": attempt.way_out,
     }  # fmt: skip
 
 
@@ -36,8 +34,8 @@ def examine() -> dict[str, Any]:
     # Notebook 4 does not ask its Linux for captures: it takes the first that every lab could take.
     if chosen["capture"] != chosen["users"]:
         chosen["capture"] = None
-    others = next((a.linux.title for a in attempts if holds_others(a.linux) and not a.words), None)
-    ways = [a.way_out for a in attempts if holds_others(a.linux) and a.way_out not in ("", WITHOUT)]
+    others = next((a.linux.title for a in attempts if a.linux.holds_others and not a.words), None)
+    ways = [a.way_out for a in attempts if a.linux.holds_others and a.way_out not in ("", WITHOUT)]
     ways += [landlock.why_none()[1]] if landlock.abi() < landlock.SCOPED else []
     lacking = missing()
     return {

@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import os
 import queue
+import select
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -19,7 +20,7 @@ from execnet.xspec import XSpec
 
 from ..errors import BadInput, CallFailed, LabClosed, LabError, WaitTimeout, shortage
 from .agent import READY
-from .temporary import readable, writable
+from .temporary import ready
 
 # A serial line of User-Mode Linux loses bytes when more than its buffer (N_TTY_BUF_SIZE, 4,096) is sent in one go: 4,000
 # arrive, 8,000 do not (measured). So one message is under way at a time, and arguments that take more bytes than this travel
@@ -54,7 +55,7 @@ class BoundedIO(Popen2IO):
 
     def write(self, data: bytes) -> None:
         """Write a message, which is small, once the pipe takes it. Raises TimeoutError when the lab does not read."""
-        if not writable(self.outfile, WRITE_TIMEOUT):
+        if not ready(self.outfile, WRITE_TIMEOUT, select.POLLOUT):
             raise TimeoutError(f"waited {WRITE_TIMEOUT:g} s")
         super().write(data)
 
@@ -76,15 +77,15 @@ def await_ready(stdout: IO[bytes], timeout: float, log: Callable[[], str], given
     line = b""
     while not line.endswith(READY):
         left = deadline - time.monotonic()
-        ready = left > 0 and readable(stdout, min(left, LOOK_EVERY))
+        come = left > 0 and ready(stdout, min(left, LOOK_EVERY))
         if given_up():
             raise LabClosed("The lab was closed while its Linux began.")
-        if not ready and left > 0:
+        if not come and left > 0:
             continue
         # One byte at a time: what follows the line belongs to execnet.
-        byte = stdout.read(1) if ready else b""
+        byte = stdout.read(1) if come else b""
         if not byte:
-            what = "ended before its agent was ready" if ready else f"was not ready within {timeout:g} s"
+            what = "ended before its agent was ready" if come else f"was not ready within {timeout:g} s"
             words = log() or line.decode(errors="replace")
             raise LabError(f"The lab's Linux {what}.", words=words, way_out=shortage(words) or ("" if words.strip() else SILENT))
         line += byte
@@ -94,16 +95,9 @@ class Link:
     """Calls into the lab over one pair of pipes, and a folder for large arguments."""
 
     def __init__(
-        self,
-        stdin: IO[bytes],
-        stdout: IO[bytes],
-        *,
-        timeout: float,
-        log: Callable[[], str],
-        folder: Path,
-        seen_as: str,
+        self, stdin: IO[bytes], stdout: IO[bytes], *, timeout: float, log: Callable[[], str], folder: Path, seen_as: str,
         given_up: Callable[[], bool] = lambda: False,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Wait at most `timeout` seconds for the agent. Raises LabError, for which `log()` gives the words of its Linux.
 
         Large arguments are written to `folder`, which the lab sees as `seen_as`. The waiting ends, with LabClosed, when
@@ -142,10 +136,10 @@ class Link:
         except OSError as error:
             raise self._closed() from error
         try:
-            with self._turn(name, TAKEN_TIMEOUT if timeout is None else timeout):
-                self._send(channel, name, data)
+            self._send(channel, name, data, TAKEN_TIMEOUT if timeout is None else timeout)
             while True:
-                kind, value = self._receive(channel, name, timeout)
+                with self._hearing(f"for an answer of {name} from the lab", timeout):
+                    kind, value = channel.receive(timeout)
                 if kind == "item":
                     yield value
                 elif kind == "result":
@@ -157,36 +151,38 @@ class Link:
             with contextlib.suppress(OSError):  # the lab has ended, or does not read
                 channel.close()
 
-    @contextlib.contextmanager
-    def _turn(self, name: str, timeout: float) -> Iterator[None]:
-        """Send one message inside this: it begins when the one before has been taken, and ends when that one has been.
+    def _send(self, channel: Channel, name: str, data: bytes, timeout: float) -> None:
+        """Send a call once the lab has taken the one before, also of a caller that did not wait for that, and see it taken too.
 
         Raises WaitTimeout when the lab does not take them in time.
         """
-        deadline = time.monotonic() + timeout
-        if not self._sending.acquire(timeout=timeout):
-            raise self._not_taken(name, timeout)
+        what, deadline = f"to call {name}: the lab does not take calls", time.monotonic() + timeout
+        with self._hearing(what, timeout):
+            if not self._sending.acquire(timeout=timeout):
+                raise Channel.TimeoutError
         try:
-            self._await_taken(name, timeout, deadline)
-            yield
-            self._await_taken(name, timeout, deadline)
+            self._await_taken(what, timeout, deadline)
+            self._post(channel, name, data)
+            self._await_taken(what, timeout, deadline)
         finally:
             self._sending.release()
 
-    def _await_taken(self, name: str, timeout: float, deadline: float) -> None:
-        """Wait until the lab has taken all that was sent, also by a caller that did not wait for it."""
-        try:
-            while self._taken < self._sent:
+    def _await_taken(self, what: str, timeout: float, deadline: float) -> None:
+        while self._taken < self._sent:
+            with self._hearing(what, timeout):
                 self._taken = self._control.receive(max(0.0, deadline - time.monotonic()))
-        except self._control.TimeoutError:
-            raise self._not_taken(name, timeout) from None
+
+    @contextlib.contextmanager
+    def _hearing(self, what: str, timeout: float | None) -> Iterator[None]:
+        """Say of a message that does not come within `timeout` seconds, or is none of the agent's, what was waited for."""
+        try:
+            yield
+        except Channel.TimeoutError:
+            raise WaitTimeout(f"Waited {timeout:g} s {what}.", way_out=SILENT_LAB) from None
         except (EOFError, queue.Empty) as error:
             raise self._closed() from error
-        except (self._control.RemoteError, ValueError, TypeError) as error:
-            raise self._not_its_own(error) from None
-
-    def _not_taken(self, name: str, timeout: float) -> WaitTimeout:
-        return WaitTimeout(f"Waited {timeout:g} s to call {name}: the lab does not take calls.", way_out=SILENT_LAB)
+        except (Channel.RemoteError, ValueError, TypeError) as error:
+            raise LabError("The lab's agent answered with something that is not its own.", words=str(error)) from None
 
     def close(self) -> None:
         """Close the streams, once the machine behind them has ended.
@@ -202,7 +198,7 @@ class Link:
             os.close(self._folder)
             self._folder = -1
 
-    def _send(self, channel: Channel, name: str, data: bytes) -> None:
+    def _post(self, channel: Channel, name: str, data: bytes) -> None:
         number = next(self._numbers)
         arguments: bytes | str = data
         if len(name.encode()) + len(data) > MAX_BYTES:
@@ -226,20 +222,6 @@ class Link:
                 os.unlink(name, dir_fd=self._folder)
             tried = f"{len(data)} bytes of arguments cannot be written for the lab."
             raise LabError(tried, words=str(error), way_out=shortage(str(error))) from None
-
-    def _receive(self, channel: Channel, name: str, timeout: float | None) -> tuple[str, Any]:
-        try:
-            kind, value = channel.receive(timeout)
-        except channel.TimeoutError:
-            raise WaitTimeout(f"Waited {timeout:g} s for an answer of {name} from the lab.", way_out=SILENT_LAB) from None
-        except (EOFError, queue.Empty) as error:
-            raise self._closed() from error
-        except (channel.RemoteError, ValueError, TypeError) as error:
-            raise self._not_its_own(error) from None
-        return kind, value
-
-    def _not_its_own(self, error: Exception) -> LabError:
-        return LabError("The lab's agent answered with something that is not its own.", words=str(error))
 
     def _closed(self) -> LabClosed:
         return LabClosed("The lab's Linux has ended.", words=self._log(), way_out="open the lab again (run its cell again)")

@@ -29,17 +29,8 @@ DEFAULT_SIGNALS = ("env", "--default-signal")
 _choosing, _making = threading.Lock(), threading.Lock()
 
 
-def readable(file: int | IO[bytes], timeout: float) -> bool:
-    """True when `file` can be read, or has ended, within `timeout` seconds."""
-    return _ready(file, select.POLLIN, timeout)
-
-
-def writable(file: int | IO[bytes], timeout: float) -> bool:
-    """True when a pipe takes 4,096 bytes (PIPE_BUF, pipe(7)) at once, or has ended, within `timeout` seconds."""
-    return _ready(file, select.POLLOUT, timeout)
-
-
-def _ready(file: int | IO[bytes], event: int, timeout: float) -> bool:
+def ready(file: int | IO[bytes], timeout: float, event: int = select.POLLIN) -> bool:
+    """True when `file` can be read (with POLLOUT: takes PIPE_BUF bytes at once, pipe(7)) or has ended, within `timeout` s."""
     poll = select.poll()
     poll.register(file, event)
     return bool(poll.poll(timeout * 1000))
@@ -99,7 +90,7 @@ class Kept:
         try:
             if self._keeper.returncode is None:
                 with open(os.pidfd_open(self.pid), "rb") as end:
-                    readable(end, STOP_TIMEOUT)  # Popen.wait looks only every now and then
+                    ready(end, STOP_TIMEOUT)  # Popen.wait looks only every now and then
             self._keeper.wait(0)
             if self._folder:  # somebody has killed its keeper
                 shutil.rmtree(self._folder, ignore_errors=True)

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import LabError
@@ -92,7 +92,7 @@ def xstate_library() -> Path | None:
         return None
 
 
-PROGRAM = "linux.uml"
+PROGRAM, BUBBLEWRAP, LANDLOCK = "linux.uml", "bubblewrap", "Landlock"
 MODULES = Path("/usr/lib/uml/modules")
 MEMORY_BYTES = 512 << 20
 INIT = "uml_init.sh"
@@ -106,28 +106,62 @@ QUICK = "initcall_blacklist=raid6_select_algo,calibrate_xor_blocks pty.legacy_co
 LIFETIME, FILE_BLOCKS = 600, 1536 * 2048
 
 
+@dataclass(frozen=True)
 class UmlLinux:
-    """bubblewrap and User-Mode Linux."""
+    """User-Mode Linux, which bubblewrap or Landlock keeps in, or nothing (`kept_by`).
 
+    With `copy_home`, for the work of others, the guest sees the home read-only and works on a copy in its own memory.
+    """
+
+    kept_by: str = BUBBLEWRAP
+    copy_home: bool = False
     name = "uml"
-    title = "bubblewrap + User-Mode Linux"
 
-    def __init__(self, *, copy_home: bool = False) -> None:
-        """With `copy_home` the guest sees the home read-only and works on a copy in its own memory."""
-        self.copy_home = copy_home
+    @property
+    def title(self) -> str:
+        return f"{self.kept_by} + User-Mode Linux" if self.kept_by else "User-Mode Linux alone"
+
+    @property
+    def holds_others(self) -> bool:
+        """True for one that keeps the work of others in: Landlock only where it scopes signals."""
+        return self.kept_by == BUBBLEWRAP or (self.kept_by == LANDLOCK and landlock.abi() >= landlock.SCOPED)
 
     def start(self, folder: LabFolder) -> Kept:
         """Boot the lab's own Linux and start its agent in it. Raises LabError when it cannot be started."""
-        require_uml()
+        if not shutil.which(PROGRAM) or not MODULES.is_dir():
+            raise LabError(f"User-Mode Linux (`{PROGRAM}`) is not installed.", way_out=way_to_uml())
         view = view_of(folder, copy_home=self.copy_home)
-        write_inner_view(folder, view.inside())
-        return start_bwrap(uml_arguments(view, xstate_library()), IdMaps("single"), log=folder.path / LOG, one_processor=True)
+        if self.kept_by == BUBBLEWRAP:
+            write_inner_view(folder, view.inside())
+            arguments = uml_arguments(view, xstate_library())
+            return start_bwrap(arguments, IdMaps("single"), log=folder.path / LOG, one_processor=True)
+        if self.kept_by and not (self.holds_others if self.copy_home else landlock.abi()):
+            words, way_out = landlock.why_none()
+            raise LabError("Landlock, which would keep User-Mode Linux in, does not serve here.", words=words, way_out=way_out)
+        if not shutil.which("bwrap"):
+            raise LabError(
+                "bubblewrap (`bwrap`) is not installed; the guest makes its view with it.", way_out="apt-get install bubblewrap"
+            )
+        if any(letter.isspace() or letter == '"' for letter in view.folder):  # between words of a boot line, and around some
+            way_out = "set TMPDIR to a folder without spaces and quotes in its name"
+            raise LabError(f"A boot line cannot name {view.folder}.", way_out=way_out)
+        write_inner_view(folder, view)
+        init, library = folder.path / INIT, xstate_library()
+        shutil.copy(Path(__file__).with_name(INIT), init)
+        memory = f"{memory_folder()}/labkit-{secrets.token_hex(8)}"  # its keeper makes it
+        command = boot_command(str(init), view.folder, str(library) if library else None, memory=memory, limited=self.copy_home)
+        if self.kept_by:
+            command = confined(command, view, library, memory)
+        return Kept(command, log=folder.path / LOG, folder=memory, one_processor=True)
 
 
-def require_uml() -> None:
-    """Raise LabError when User-Mode Linux is not installed."""
-    if not shutil.which(PROGRAM) or not MODULES.is_dir():
-        raise LabError(f"User-Mode Linux (`{PROGRAM}`) is not installed.", way_out=way_to_uml())
+def confined(command: list[str], view: View, library: Path | None, memory: str) -> list[str]:
+    """Return `command` with rights to what the outer view (`uml_arguments`) consists of, and without a variable of the user's."""
+    read = ["/usr", view.python, view.site, view.labkit, library, *(f"/etc/{name}" for name in ETC_FROM_HOST)]
+    read += ["/proc/cpuinfo", "/dev/random", *([view.home] if view.copy_home else [])]
+    write = ["/dev/null", view.folder, memory, *([] if view.copy_home else [view.home])]
+    rights = [*(f"r:{path}" for path in read if path), *(f"w:{path}" for path in write)]
+    return landlock.confined(["env", "-i", f"PATH={PATH}", *command], rights, strangers=view.copy_home)
 
 
 def write_inner_view(folder: LabFolder, view: View) -> None:
@@ -181,74 +215,11 @@ def memory_folder() -> str:
             tried.append(f"{folder} cannot be written to")
         elif os.statvfs(folder).f_flag & os.ST_NOEXEC:
             tried.append(f"{folder} is mounted noexec")
-        elif free_bytes(folder) < MEMORY_BYTES:  # a guest whose memory cannot grow ends by SIGBUS; Docker gives 64 MiB
-            tried.append(f"{folder} has {free_bytes(folder) >> 20} MiB free")
+        elif (free := os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize) < MEMORY_BYTES:
+            tried.append(f"{folder} has {free >> 20} MiB free")  # a guest whose memory cannot grow ends by SIGBUS; Docker: 64 MiB
         else:
             return folder
     raise LabError(
         f"No folder for the memory of User-Mode Linux, {MEMORY_BYTES >> 20} MiB.", words="\n".join(tried),
         way_out="set TMPDIR to a folder with that much space, not mounted noexec (in Docker: `--tmpfs /tmp:exec,mode=1777`)",
     )  # fmt: skip
-
-
-def free_bytes(folder: str) -> int:
-    """What this user can still write below `folder`, bytes."""
-    found = os.statvfs(folder)
-    return found.f_bavail * found.f_frsize
-
-
-class BareUmlLinux:
-    """User-Mode Linux alone."""
-
-    name = "uml"
-    title = "User-Mode Linux alone"
-    copy_home = False
-
-    def start(self, folder: LabFolder) -> Kept:
-        """Boot the lab's own Linux and start its agent in it. Raises LabError when it cannot be started."""
-        require_uml()
-        if not shutil.which("bwrap"):
-            raise LabError(
-                "bubblewrap (`bwrap`) is not installed; the guest makes its view with it.", way_out="apt-get install bubblewrap"
-            )
-        path = str(folder.path)
-        if any(letter.isspace() or letter == '"' for letter in path):  # what a boot line has between words, and around some
-            way_out = "set TMPDIR to a folder without spaces and quotes in its name"
-            raise LabError(f"A boot line cannot name {path}.", way_out=way_out)
-        view, init = replace(view_of(folder, copy_home=self.copy_home), folder=path), folder.path / INIT
-        write_inner_view(folder, view)
-        shutil.copy(Path(__file__).with_name(INIT), init)
-        library = xstate_library()
-        memory = f"{memory_folder()}/labkit-{secrets.token_hex(8)}"  # its keeper makes it
-        command = boot_command(str(init), path, str(library) if library else None, memory=memory, limited=self.copy_home)
-        return Kept(self.confined(command, view, library, memory), log=folder.path / LOG, folder=memory, one_processor=True)
-
-    def confined(self, command: list[str], _view: View, _library: Path | None, _memory: str) -> list[str]:
-        """Return `command` with the rights that it is left: all that this user has."""
-        return command
-
-
-class LandlockUmlLinux(BareUmlLinux):
-    """Landlock and User-Mode Linux."""
-
-    title = "Landlock + User-Mode Linux"
-
-    def __init__(self, *, copy_home: bool = False) -> None:
-        """With `copy_home`, for the work of others, the home is only read, and the guest works on a copy in its own memory."""
-        self.copy_home = copy_home
-
-    def start(self, folder: LabFolder) -> Kept:
-        """As User-Mode Linux alone. Raises LabError also where Landlock cannot do what is needed."""
-        require_uml()  # where there can be none, Landlock would be no help
-        if landlock.abi() < (landlock.SCOPED if self.copy_home else 1):
-            words, way_out = landlock.why_none()
-            raise LabError("Landlock, which would keep User-Mode Linux in, does not serve here.", words=words, way_out=way_out)
-        return super().start(folder)
-
-    def confined(self, command: list[str], view: View, library: Path | None, memory: str) -> list[str]:
-        """Return `command` with rights to what the outer view of UmlLinux consists of, and without a variable of the user's."""
-        read = ["/usr", view.python, view.site, view.labkit, library, *(f"/etc/{name}" for name in ETC_FROM_HOST)]
-        read += ["/proc/cpuinfo", "/dev/random", *([view.home] if view.copy_home else [])]
-        write = ["/dev/null", view.folder, memory, *([] if view.copy_home else [view.home])]
-        rights = [*(f"r:{path}" for path in read if path), *(f"w:{path}" for path in write)]
-        return landlock.confined(["env", "-i", f"PATH={PATH}", *command], rights, strangers=self.copy_home)

@@ -103,14 +103,6 @@ def own(view: View) -> list[str]:
     return ["--bind", view.folder, FOLDER, "--ro-bind" if view.copy_home else "--bind", view.home, HOME]
 
 
-def own_inside(view: View) -> list[str]:
-    """The same in the learner's machine; a home that is copied lies read-only beside an empty one in memory."""
-    if not view.copy_home:
-        return own(view)
-    home = ["--size", str(COPY_SIZE), "--perms", "0755", "--tmpfs", HOME, "--ro-bind", view.home, HANDED_IN]
-    return ["--bind", view.folder, FOLDER, *home]
-
-
 def etc_from_host() -> list[str]:
     """The few read-only entries of the host's /etc."""
     return [part for name in ETC_FROM_HOST for part in ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")]
@@ -127,7 +119,12 @@ def machine_files(view: View) -> list[str]:
         args += ["--size", str(SCRATCH_SIZE), "--perms", mode, "--tmpfs", place]
     args += ["--symlink", "/run", "/var/run"]
     args += [part for name in VAR for part in ("--dir", f"/var/{name}")]
-    return [*args, "--symlink", *WELCOME, *own_inside(view)]
+    args += ["--symlink", *WELCOME]
+    if not view.copy_home:
+        return [*args, *own(view)]
+    # A home that is copied lies read-only beside an empty one in memory.
+    home = ["--size", str(COPY_SIZE), "--perms", "0755", "--tmpfs", HOME, "--ro-bind", view.home, HANDED_IN]
+    return [*args, "--bind", view.folder, FOLDER, *home]
 
 
 def environment(home: str = HOME) -> list[str]:

@@ -63,7 +63,7 @@ def own_lab(tmp_path: Path) -> Iterator[LabFactory]:
     with pytest.MonkeyPatch.context() as patch:
 
         def make(candidate: str, *, wait: bool = True, **options: Any) -> Lab:
-            patch.setattr(choose, "candidates", lambda: [CANDIDATES[candidate]()])
+            patch.setattr(choose, "candidates", lambda: [CANDIDATES[candidate]])
             labs.append(Lab(options.pop("name", "own"), home=options.pop("home", tmp_path / "home"), **options))
             if wait:
                 assert labs[-1].linux

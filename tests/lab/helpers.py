@@ -18,11 +18,11 @@ from labkit.inside import processes
 from labkit.lab import Lab
 from labkit.machine import choose
 from labkit.machine.bwrap import HostLinux
-from labkit.machine.uml import BareUmlLinux, LandlockUmlLinux, UmlLinux
+from labkit.machine.uml import LANDLOCK, UmlLinux
 from labkit.measure.counters import LOG_FORMAT
 from labkit.services.daemons import Dnsmasq, Nginx
 
-CANDIDATES = {"host": HostLinux, "uml": UmlLinux, "landlock": LandlockUmlLinux, "bare": BareUmlLinux}
+CANDIDATES = {"host": HostLinux(), "uml": UmlLinux(), "landlock": UmlLinux(LANDLOCK), "bare": UmlLinux("")}
 # Long enough for a busy machine: a test that fails is slow, one that passes is not.
 PATIENCE = 60.0
 

@@ -98,7 +98,7 @@ def test_linux_that_dies_while_booting_is_told_with_its_words(tmp_path: Path, mo
     program.write_text("#!/bin/sh\necho 'Kernel panic - not syncing: no luck today' >&2\nexit 1\n")
     program.chmod(0o755)
     monkeypatch.setattr("labkit.machine.uml.PROGRAM", str(program))
-    monkeypatch.setattr("labkit.machine.choose.candidates", lambda: [CANDIDATES["bare"]()])
+    monkeypatch.setattr("labkit.machine.choose.candidates", lambda: [CANDIDATES["bare"]])
     error = words_of_no_linux(tmp_path, monkeypatch)
     assert "no luck today" in error.words
 

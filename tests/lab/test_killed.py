@@ -16,8 +16,9 @@ SCRIPT = """
 import sys
 from labkit.lab import Lab
 from labkit.machine import bwrap, choose, uml
-kinds = {"host": bwrap.HostLinux, "uml": uml.UmlLinux, "landlock": uml.LandlockUmlLinux, "bare": uml.BareUmlLinux}
-choose.candidates = lambda: [kinds[sys.argv[1]]()]
+kinds = {"uml": "bubblewrap", "landlock": "Landlock", "bare": ""}
+chosen = bwrap.HostLinux() if sys.argv[1] == "host" else uml.UmlLinux(kinds[sys.argv[1]])
+choose.candidates = lambda: [chosen]
 lab = Lab("killed", home=sys.argv[2])
 if sys.argv[3] == "opened":
     lab.run("true")

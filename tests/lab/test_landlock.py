@@ -16,7 +16,7 @@ import pytest
 from labkit.lab import Lab
 from labkit.machine import choose, landlock, uml
 from labkit.machine.folder import LabFolder
-from labkit.machine.uml import LandlockUmlLinux
+from labkit.machine.uml import LANDLOCK, confined
 from labkit.machine.view import READER_MEMORY, reading_command, view_of
 
 from .helpers import LabFactory, eventually
@@ -81,7 +81,7 @@ def test_guest_of_strangers_work_has_no_privilege_variable_or_time_left(tmp_path
     """Each process of it has no capability and can get none, is under the filter, knows no variable of the user's, writes no
     file beyond the limit, and ends when the lab's time is over."""
     monkeypatch.setenv("USERS_SECRET", "users")
-    monkeypatch.setattr(choose, "FOR_OTHERS", (LandlockUmlLinux,))
+    monkeypatch.setattr(choose, "FOR_OTHERS", (LANDLOCK,))
     monkeypatch.setattr(uml, "LIFETIME", 20)
     with Lab("others", home=tmp_path, trusted=False, current=False) as lab:
         assert lab.run("true").code == 0
@@ -174,8 +174,7 @@ class User:
         words = [self.folder, self.process.pid, guest.pid, self.tcp.getsockname()[1], name, own.path / "readable"]
         command = [sys.executable, "-I", "-S", "-c", PROGRAM, *map(str, words)]
         if under:
-            linux = LandlockUmlLinux(copy_home=strangers)
-            command = linux.confined(command, view_of(own, copy_home=strangers), None, str(own.path))
+            command = confined(command, view_of(own, copy_home=strangers), None, str(own.path))
         attacks = "\n".join(ATTACKS.values())
         done = subprocess.run(command, input=attacks, capture_output=True, text=True, timeout=60, check=True)
         return dict(zip(ATTACKS, done.stdout.splitlines(), strict=True))

@@ -29,7 +29,7 @@ from labkit.lab import Lab
 from labkit.machine import choose
 from labkit.errors import wait_until
 from tests.lab import helpers, terminal
-choose.candidates = lambda: [helpers.CANDIDATES[sys.argv[1]]()]
+choose.candidates = lambda: [helpers.CANDIDATES[sys.argv[1]]]
 with Lab("signals", home=sys.argv[2]) as lab:
     print(lab.run({IGNORED!r}).stdout, end="")
     process = lab.start({IGNORED!r})

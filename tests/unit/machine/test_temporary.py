@@ -12,7 +12,7 @@ import pytest
 
 from labkit.errors import wait_until
 from labkit.machine import temporary
-from labkit.machine.temporary import Kept, freest, held_back, on_one_processor, own_folder, readable
+from labkit.machine.temporary import Kept, freest, held_back, on_one_processor, own_folder, ready
 
 # What a command may leave: a child that ignores signals, in a session of its own, whose parent has ended.
 LEAVES = "setsid sh -c 'trap \"\" TERM HUP INT; sleep 1000 & echo on; exec sleep 1001' & exec sleep 1002"
@@ -144,9 +144,9 @@ def test_folder_is_made_once_and_again_when_it_is_gone() -> None:
 def test_pipe_is_readable_at_its_end() -> None:
     """What has ended is readable, what says nothing is not."""
     reading, writing = os.pipe()
-    assert not readable(reading, 0)
+    assert not ready(reading, 0)
     os.close(writing)
-    assert readable(reading, 10)
+    assert ready(reading, 10)
     os.close(reading)
 
 

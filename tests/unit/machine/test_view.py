@@ -15,7 +15,7 @@ from labkit.machine.choose import READY_TIMEOUT
 from labkit.machine.folder import LabFolder
 from labkit.machine.link import SLACK
 from labkit.machine.packages import way_to_uml
-from labkit.machine.uml import require_uml, uml_arguments
+from labkit.machine.uml import UmlLinux, uml_arguments
 from labkit.machine.view import BIN, ETC_FROM_HOST, FOLDER, HOME, LABKIT, PYTHON, SITE, View, machine_arguments
 
 CELL = cell_command(["sh", "task1.sh"])
@@ -106,7 +106,7 @@ def test_missing_modules_of_user_mode_linux_are_named_with_their_package(monkeyp
     monkeypatch.setattr(uml.shutil, "which", lambda _program: "/usr/bin/linux.uml")
     monkeypatch.setattr(uml, "MODULES", tmp_path / "none")
     with pytest.raises(LabError, match=r"linux\.uml") as caught:
-        require_uml()
+        UmlLinux().start(LabFolder(tmp_path, tmp_path))
     assert caught.value.way_out == way_to_uml()
 
 
