@@ -1,15 +1,14 @@
 """A box: namespaces of a test's own in which nothing else is, with temporary folders and a home of its own.
 
-What is left in it was left by the test; what is mounted, forbidden or used up in it concerns nobody else.
+What is left in it was left by the test; what is mounted, forbidden or used up in it concerns nobody else. And a copy of this
+checkout, for machines of a test's own.
 """
 
-import json
 import os
-import signal
+import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 TOP = Path(__file__).resolve().parents[1]
 # In the box these are empty; what of the checkout and of Python lies below them is there again.
@@ -44,22 +43,11 @@ def box_command(*command: str) -> list[str]:
     return ["unshare", *user, *NAMESPACES, *script, *values, *command]
 
 
-def in_box(*arguments: str, timeout: float) -> dict[str, Any]:
-    """Run `tests.soak.driver` with `arguments` in a box and return what it counted; its output is shown as it comes."""
-    command = box_command(sys.executable, "-X", "faulthandler", "-m", "tests.soak.driver", *arguments)
-    found: dict[str, Any] = {"problems": ["the driver said nothing"]}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=TOP) as process:
-        assert process.stdout
-        # An alarm of its own: with the box ends everything in it.
-        killer = subprocess.Popen(["sh", "-c", f"sleep {timeout:g}; kill -9 {process.pid}"], start_new_session=True)
-        try:
-            for line in process.stdout:
-                if line.startswith("{"):
-                    found = json.loads(line)
-                else:
-                    print(line, end="", flush=True)
-        finally:
-            os.killpg(killer.pid, signal.SIGKILL)
-            killer.wait()
-            process.kill()
-    return found
+def check_out(target: Path) -> Path:
+    """Copy the files that git tracks or would track to `target`, as they are here, and return that."""
+    run = ["git", "-C", str(TOP), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    for name in subprocess.run(run, capture_output=True, check=True, text=True).stdout.split("\0"):
+        if name and (TOP / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(TOP / name, target / name)
+    return target

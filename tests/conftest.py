@@ -24,8 +24,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 # Files whose tests take long, so that none of them is begun last and alone.
 LONG = (
-    "test_soak", "test_hostile", "test_panel_browser", "test_jupyterlab", "test_report_page", "test_release", "test_works",
-    "test_lab_script", "test_refused", "test_killed", "test_farm",
+    "test_soak", "test_hostile", "test_jupyterlab", "test_report_page", "test_release", "test_works",
+    "test_lab_script", "test_refused", "test_lifecycle", "test_farm",
 )  # fmt: skip
 
 

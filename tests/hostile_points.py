@@ -8,33 +8,11 @@ from pathlib import Path
 
 from hostile import Hostile
 from works import RIGHT
+from works_task4 import PROXY
 
 # What gives up after one failure deserves all of task 4 but 4.2.
 ONE = {"nginx.conf": RIGHT["nginx.conf"].replace("max_fails=7", "max_fails=1")}
 SCRIPT = RIGHT["task4.sh"]
-# A proxy that does in Python what is asked of nginx.
-PROXY = """\
-import http.client, http.server
-failed = 0
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    def do_GET(self):
-        global failed
-        for port in ([8081] if failed < 7 else []) + [8082]:
-            line = http.client.HTTPConnection("127.0.0.1", port)
-            try:
-                line.request("GET", self.path, headers={"X-high-load-test": "123"})
-                page = line.getresponse().read()
-                break
-            except OSError:
-                failed += 1
-        self.send_response(200)
-        self.send_header("X-high-load-test", "123")
-        self.send_header("Content-Length", str(len(page)))
-        self.end_headers()
-        self.wfile.write(page)
-http.server.ThreadingHTTPServer(("127.0.0.1", 8888), Handler).serve_forever()
-"""
 INTERPRETER = 'python=$(readlink -f "$(command -v python3)"); export PYTHONHOME=$(python3 -c "import sys; print(sys.base_prefix)") LD_LIBRARY_PATH=$(dirname "$python")/../lib\n'
 # Runs its own copy, which has no file, under the name of nginx.
 MEMORY = """\

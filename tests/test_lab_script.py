@@ -46,11 +46,6 @@ invoke-rc.d --skip-systemd-native {name} start || exit $?
 """
 
 
-def stamp(folder: Path, place: str, lock: str = "requirements.lock") -> str:
-    """What ./lab writes into an environment that it has finished, for a checkout that it finds at `place`."""
-    return output("cksum", lock, cwd=folder).strip() + f" {place}\n"
-
-
 def output(*command: str, cwd: Path | None = None) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, cwd=cwd).stdout
 
@@ -77,48 +72,53 @@ def make_repository(folder: Path, names: set[str], *, fields: dict[str, str]) ->
 
 
 class Machine:
-    """A machine with the programs of this one, and nothing else of it: no packages, no settings, a repository of its own."""
+    """A machine with the programs of this one, and nothing else of it: no packages, no settings, a repository of its own, and the
+    start script in a checkout whose Python environment is whole."""
 
     def __init__(self, folder: Path, system: str, *, course: set[str] = COURSE, conflicting: str = "") -> None:
-        self.folder, self._wanted = folder, course
+        self.folder = folder
         fields = dict(MENTIONING)
         if conflicting:
             fields |= {conflicting: "Conflicts: precious", "precious": "Section: admin"}
-        names = (course | FOR_TESTS) - SYSTEMS[system] | set(fields)
-        make_repository(folder / "repository", names, fields=fields)
-        self._make_etc()
-        places = ("dpkg/info", "dpkg/updates", "dpkg/triggers", "dpkg/parts", "apt/lists/partial", "log")
-        for place in (*places, "cache/apt/archives/partial"):
-            (folder / "var" / place).mkdir(parents=True)
-        (folder / "var/dpkg/status").touch()
-        (folder / "kernel").mkdir()
-        # /usr/sbin as links, so that a file can be put there.
-        (folder / "sbin").mkdir()
-        for program in os.listdir("/usr/sbin"):
+        make_repository(folder / "repository", (course | FOR_TESTS) - SYSTEMS[system] | set(fields), fields=fields)
+        etc = ("apt", "alternatives", "init.d", "apparmor.d", *(f"rc{level}.d" for level in "0123456S"))
+        var = [
+            "dpkg/info",
+            "dpkg/updates",
+            "dpkg/triggers",
+            "dpkg/parts",
+            "apt/lists/partial",
+            "log",
+            "cache/apt/archives/partial",
+        ]
+        here = ("var/cache/apt/archives/partial", "kernel", "sbin", "course/binder", "course/tests", "course/.venv/bin")
+        for place in (*(f"etc/{name}" for name in etc), *(f"var/{name}" for name in var), *here):
+            (folder / place).mkdir(parents=True)
+        wanted = [line for line in LINES if line.split()[0] in course | FOR_TESTS]
+        texts = {
+            "etc/passwd": "root:x:0:0:root:/root:/bin/sh\nlearner:x:1000:1000::/tmp:/bin/sh\n",
+            "etc/group": "root:x:0:\nlearner:x:1000:\n",
+            "etc/apt/sources.list": "deb [trusted=yes] copy:/repository ./\n",
+            "etc/apt/apt.conf": 'APT::Sandbox::User "root";\nAPT::Update::Post-Invoke-Success "";\n',
+            "var/dpkg/status": "",
+            "course/binder/apt.txt": "# a comment\n" + "\n".join(wanted) + "\n",
+            "course/requirements.lock": "",
+        }
+        for place, text in texts.items():
+            (folder / place).write_text(text)
+        for program in os.listdir("/usr/sbin"):  # as links, so that a file can be put there
             if program not in ("policy-rc.d", "apparmor_parser"):
                 (folder / "sbin" / program).symlink_to(f"/.sbin/{program}")
-        self._make_course()
+        shutil.copy(TOP / "lab", folder / "course")
+        self.let_python_be("/bin/true")
+        # What ./lab writes into an environment that it has finished, for a checkout that it finds at /course.
+        sums = output("cksum", "requirements.lock", cwd=folder / "course").strip()
+        (folder / "course/.venv/lab-stamp").write_text(f"{sums} /course\n")
 
-    def _make_etc(self) -> None:
-        etc = self.folder / "etc"
-        for place in ("apt", "alternatives", "init.d", "apparmor.d", *(f"rc{level}.d" for level in "0123456S")):
-            (etc / place).mkdir(parents=True)
-        (etc / "passwd").write_text("root:x:0:0:root:/root:/bin/sh\nlearner:x:1000:1000::/tmp:/bin/sh\n")
-        (etc / "group").write_text("root:x:0:\nlearner:x:1000:\n")
-        (etc / "apt/sources.list").write_text("deb [trusted=yes] copy:/repository ./\n")
-        (etc / "apt/apt.conf").write_text('APT::Sandbox::User "root";\nAPT::Update::Post-Invoke-Success "";\n')
-
-    def _make_course(self) -> None:
-        """The start script in a checkout whose Python environment is whole."""
-        course = self.folder / "course"
-        (course / "binder").mkdir(parents=True)
-        shutil.copy(TOP / "lab", course)
-        wanted = [line for line in LINES if line.split()[0] in self._wanted | FOR_TESTS]
-        (course / "binder/apt.txt").write_text("# a comment\n" + "\n".join(wanted) + "\n")
-        (course / "requirements.lock").touch()
-        (course / ".venv/bin").mkdir(parents=True)
-        (course / ".venv/bin/python").symlink_to("/bin/true")
-        (course / ".venv/lab-stamp").write_text(stamp(course, "/course"))
+    def let_python_be(self, program: str) -> None:
+        """Put a program in the place of the environment's Python."""
+        (self.folder / "course/.venv/bin/python").unlink(missing_ok=True)
+        (self.folder / "course/.venv/bin/python").symlink_to(program)
 
     def run(self, *command: str, user: int = 0) -> subprocess.CompletedProcess[str]:
         """Run a command there, as root (of a user namespace) or as an ordinary user without sudo."""
@@ -165,7 +165,10 @@ def place() -> Iterator[Path]:
 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_installs_what_the_system_offers(place: Path, system: str) -> None:
-    """`./lab setup` installs all that the system offers, says once what each other package is for, and tries no second time."""
+    """`./lab setup` installs all that the system offers, says once what each other package is for, and tries no second time.
+
+    `./lab test` also installs what is for the tests alone, and goes on where the system has no such package.
+    """
     machine = Machine(place, system)
     first = machine.run("./lab", "setup")
     assert first.returncode == 0
@@ -178,19 +181,9 @@ def test_installs_what_the_system_offers(place: Path, system: str) -> None:
         assert again.returncode == 0
         assert "installing" not in again.stderr
     assert machine.apt_runs() == before
-
-
-@pytest.mark.parametrize("system", SYSTEMS)
-def test_tests_install_their_own_packages(place: Path, system: str) -> None:
-    """`./lab test` also installs what is for the tests alone, and goes on where the system has no such package."""
-    course = {"curl", "user-mode-linux"}
-    machine = Machine(place, system, course=course)
-    (place / "course/tests").mkdir()
-    (place / "course/.venv/bin/python").unlink()
-    (place / "course/.venv/bin/python").symlink_to("/bin/echo")
-    done = machine.run("./lab", "test")
-    assert done.stdout == "/course/tests/run.py\n"
-    assert machine.installed() == (course | FOR_TESTS) - SYSTEMS[system]
+    machine.let_python_be("/bin/echo")
+    assert machine.run("./lab", "test").stdout == "/course/tests/run.py\n"
+    assert machine.installed() == (COURSE | FOR_TESTS) - SYSTEMS[system]
 
 
 def test_a_service_never_starts_and_nothing_is_removed(place: Path) -> None:
@@ -209,8 +202,14 @@ def test_a_service_never_starts_and_nothing_is_removed(place: Path) -> None:
 
 
 def test_a_user_without_root_is_told_what_to_ask_for(place: Path) -> None:
-    """An ordinary user without sudo gets one line for an administrator, of packages that it has; then nothing stops."""
+    """An ordinary user without sudo gets one line for an administrator, of packages that it has; then nothing stops.
+
+    Where apt has no lists yet, all packages are in it, and none is said not to exist.
+    """
     machine = Machine(place, "Ubuntu 24.04")
+    refused = machine.run("./lab", "setup", user=1000)
+    assert refused.returncode == 1 and "cannot be installed on this system" not in refused.stderr
+    assert all(f" {name}" in refused.stderr for name in COURSE)
     machine.run("apt-get", "update")
     refused = machine.run("./lab", "setup", user=1000)
     assert refused.returncode == 1
@@ -221,14 +220,6 @@ def test_a_user_without_root_is_told_what_to_ask_for(place: Path) -> None:
     assert done.returncode == 0
     assert "user-mode-linux cannot be installed" in done.stderr
     assert "administrator" not in done.stderr
-
-
-def test_without_package_lists_nothing_is_called_impossible(place: Path) -> None:
-    """Where apt has no lists yet, a user without root is told all packages, and no package is said not to exist."""
-    refused = Machine(place, "Debian 12").run("./lab", "setup", user=1000)
-    assert refused.returncode == 1
-    assert "cannot be installed on this system" not in refused.stderr
-    assert all(f" {name}" in refused.stderr for name in COURSE)
 
 
 # ---- AppArmor ---------------------------------------------------------------------------------------------------------
@@ -252,7 +243,17 @@ def restricted(place: Path) -> Iterator[Machine]:
 
 
 def test_ubuntu_gets_a_profile_for_bwrap(restricted: Machine) -> None:
-    """Where AppArmor restricts user namespaces, set-up loads a profile for bwrap alone, says so, and does it once."""
+    """Where AppArmor restricts user namespaces, set-up loads a profile for bwrap alone, says so, and does it once.
+
+    When AppArmor does not take the profile, its words are shown, no file stays, and set-up goes on.
+    """
+    log = restricted.folder / "var/log"
+    (log / "refuses").touch()
+    done = restricted.run("./lab", "setup")
+    assert done.returncode == 0 and "AppArmor parser error" in done.stderr
+    assert list((restricted.folder / "etc/apparmor.d").iterdir()) == []
+    (log / "refuses").unlink()
+    (log / "parser").unlink()
     for place in ("", "disable/"):  # one that is switched off does not count
         other = restricted.folder / f"etc/apparmor.d/{place}bwrap-userns-restrict"
         other.parent.mkdir(exist_ok=True)
@@ -261,7 +262,7 @@ def test_ubuntu_gets_a_profile_for_bwrap(restricted: Machine) -> None:
     assert "/etc/apparmor.d/bwrap-labkit" in done.stderr
     assert (restricted.folder / "etc/apparmor.d/bwrap-labkit").read_text() == PROFILE
     assert "AppArmor" not in restricted.run("./lab", "setup").stderr
-    assert (restricted.folder / "var/log/parser").read_text() == "-r /etc/apparmor.d/bwrap-labkit\n"
+    assert (log / "parser").read_text() == "-r /etc/apparmor.d/bwrap-labkit\n"
 
 
 def test_a_user_is_told_the_lines_of_the_profile(restricted: Machine) -> None:
@@ -275,15 +276,6 @@ def test_a_user_is_told_the_lines_of_the_profile(restricted: Machine) -> None:
         assert restricted.run("sh", "-c", line).returncode == 0
     assert (restricted.folder / "etc/apparmor.d/bwrap-labkit").read_text() == PROFILE
     assert "AppArmor" not in restricted.run("./lab", "setup", user=1000).stderr
-
-
-def test_a_profile_that_is_refused_goes_again(restricted: Machine) -> None:
-    """When AppArmor does not take the profile, its words are shown, no file stays, and set-up goes on."""
-    (restricted.folder / "var/log/refuses").touch()
-    done = restricted.run("./lab", "setup")
-    assert done.returncode == 0
-    assert "AppArmor parser error" in done.stderr
-    assert list((restricted.folder / "etc/apparmor.d").iterdir()) == []
 
 
 @pytest.mark.parametrize("case", ["another profile", "not restricted", "no AppArmor"])
@@ -362,12 +354,6 @@ class Checkout:
         print(said + errors)
         return process.returncode, said.strip(), errors
 
-    def make_plain(self) -> None:
-        """The environment as a plain folder .venv, as ./lab made it once."""
-        (self.here / ".venv").unlink()
-        environment = self.environments()[0]
-        environment.rename(self.here / ".venv")
-
     def environments(self) -> list[Path]:
         """The folders of environments beside .venv."""
         return sorted(self.here.glob(".venv-*"))
@@ -418,7 +404,8 @@ def test_a_running_program_keeps_its_environment(checkout: Checkout) -> None:
 
 def test_a_plain_folder_is_taken_as_it_is_and_replaced_when_it_is_free(checkout: Checkout) -> None:
     """An environment that an older ./lab made as a folder .venv is whole; a program that runs from it keeps it to its end."""
-    checkout.make_plain()
+    (checkout.here / ".venv").unlink()
+    checkout.environments()[0].rename(checkout.here / ".venv")
     before = (checkout.here / ".venv").stat().st_ino
     assert checkout.lab() == (0, "1", "")
     assert checkout.environments() == []
@@ -436,9 +423,16 @@ def test_a_plain_folder_is_taken_as_it_is_and_replaced_when_it_is_free(checkout:
     assert len(checkout.environments()) == 1
 
 
-def test_the_environment_of_before_goes_on_until_the_new_one_is_whole(checkout: Checkout) -> None:
+def test_the_environment_of_before_goes_on_until_the_new_one_is_whole(tmp_path: Path) -> None:
     """When the new packages cannot be had, ./lab says so and starts with those of before; when they can be had, .venv changes in
-    one step: it is never missing and never unfinished."""
+    one step: it is never missing and never unfinished. When there is none of before, it stops with pip's words and its own."""
+    checkout = Checkout(tmp_path)
+    checkout.lock(1, offered=False)
+    code, _, errors = checkout.lab()
+    assert code == 1
+    assert "No matching distribution found for thing==1" in errors and "could not be installed" in errors
+    checkout.lock(1)
+    assert checkout.lab()[:2] == (0, "1")
     before = checkout.environments()
     checkout.lock(2, offered=False)
     code, said, errors = checkout.lab()
@@ -451,13 +445,3 @@ def test_the_environment_of_before_goes_on_until_the_new_one_is_whole(checkout: 
     checkout.lock(2)
     assert checkout.lab()[:2] == (0, "2")
     assert process.communicate("\n", timeout=60) == ("1 2\n", "")
-
-
-def test_without_any_environment_the_error_is_plain(tmp_path: Path) -> None:
-    """When there is no environment of before, ./lab stops with pip's words and its own."""
-    checkout = Checkout(tmp_path)
-    checkout.lock(1, offered=False)
-    code, _, errors = checkout.lab()
-    assert code == 1
-    assert "No matching distribution found for thing==1" in errors
-    assert "could not be installed" in errors

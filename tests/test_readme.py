@@ -18,16 +18,16 @@ README = (TOP / "README.md").read_text(encoding="utf-8")
 # A fragment of a sentence, and the tests that fail when it is no longer true: `lab/door::open_lab` is the one test in
 # tests/lab/test_door.py whose name begins with test_open_lab.
 PROVEN = """
-in a private machine | lab/lifecycle::closed_lab_leaves lab/killed::ended_process lab/refused::ordinary_user_with_subordinate
+in a private machine | lab/lifecycle::closed_lab_leaves lab/lifecycle::ended_process lab/refused::ordinary_user_with_subordinate
 Then you break it on purpose | lab/faults::client_sees lab/works::work_is_judged lab/panel::stopped_backend_fails
-| `1_backends` | readme::notebooks_are lab/backends::both_answer lab/requests::curl_agrees
-| `2_dns` | readme::notebooks_are lab/dns_answers::two_hundred lab/dns_answers::digs_own_output
+| `1_backends` | readme::notebooks_are lab/backends::both_answer lab/traffic::curl_agrees
+| `2_dns` | readme::notebooks_are lab/traffic::two_hundred lab/traffic::digs_own_output
 | `3_ipvs` | readme::notebooks_are lab/ipvs::hundred_requests lab/ipvs::helper_and_typed
 | `4_nginx` | readme::notebooks_are lab/captures::exactly_seven lab/captures::every_exchange
-| `5_compare` | readme::notebooks_are lab/keepalived::failover_shows lab/keepalived::wrk_counts show/marks::seconds_are_bars
+| `5_compare` | readme::notebooks_are lab/ipvs::failover_shows lab/ipvs::wrk_counts show/marks::seconds_are_bars
 On Debian 12 or later | fresh/fresh::the_two_commands lab_script::installs_what
 # sets itself up, runs the notebooks | fresh/fresh::the_two_commands lab/report::all_notebooks
-# runs the tests | fresh/fresh::the_two_commands lab_script::tests_install_their_own
+# runs the tests | fresh/fresh::the_two_commands lab_script::installs_what
 The first call installs what is missing | lab_script::installs_what lab_script::a_user_without_root fresh/fresh::the_two_commands lab_script::the_environment_of_before packaging::lock_is_complete
 later calls start at once | lab_script::installs_what
 native commands are as good as the helpers | lab/release::natively_solved lab/backends::what_somebody lab/daemons::what_somebody unit/services/services::service_in_the_table
@@ -52,20 +52,20 @@ and what would help: `./lab doctor` | unit/machine/doctor::what_would_help lab/r
 | `./lab doctor | readme::each_command unit/machine/choose::full_attempt lab/surroundings::read_only_checkout
 | `./lab test | readme::each_command
 | `./lab bench | readme::each_command readme::bench_gives
-A *work* is a folder of native files | lab/works::work_is_judged lab/as_typed::work_is_judged
+A *work* is a folder of native files | lab/works::work_is_judged lab/works::work_as_it_is_typed
 It is `~` in the lab | lab/machine::home_is_the_labs_home
 The notebooks write it as you go | lab/report::all_notebooks lab/magics::notebook_that_is_run_again unit/recording::script_of_before lab/magics::script_does_what unit/recording::cell_is_a_shell lab/works::work_is_judged
-A lab is the machine that you know | lab/known_machine::what_is_typed lab/as_typed::work_is_judged lab/machine::what_is_typed_with_sudo
-as the packages lay them (a fresh copy | unit/machine/folder::etc_is_as lab/machine::configuration_of_nginx
-What works when it is typed | lab/known_machine::what_is_typed lab/as_typed::work_is_judged
-`systemctl` there is a stand-in | lab/known_machine::what_is_typed lab/as_typed::work_is_judged
-`systemd-run`, `ifup` and systemd-networkd | lab/known_machine::what_is_typed lab/as_typed::work_is_judged
+A lab is the machine that you know | lab/known_machine::what_is_typed lab/works::work_as_it_is_typed lab/machine::what_is_typed_with_sudo
+as the packages lay them (a fresh copy | unit/machine/folder::etc_is_as lab/machine::what_is_typed
+What works when it is typed | lab/known_machine::what_is_typed lab/works::work_as_it_is_typed
+`systemctl` there is a stand-in | lab/known_machine::what_is_typed lab/works::work_as_it_is_typed
+`systemd-run`, `ifup` and systemd-networkd | lab/known_machine::what_is_typed lab/works::work_as_it_is_typed
 A script is run by bash as it was typed | unit/judge/bench::shell_of_a_script lab/typed::script_for_sh lab/typed::what_stays lab/typed::server_on_the_last
-No verdict rests on what a configuration says | lab/works::work_is_judged lab/as_typed::work_is_judged
-A check starts from a fresh lab | lab/works::work_is_left lab/works::work_is_judged lab/as_typed::work_is_judged
+No verdict rests on what a configuration says | lab/works::work_is_judged lab/works::work_as_it_is_typed
+A check starts from a fresh lab | lab/works::work_is_left lab/works::work_is_judged lab/works::work_as_it_is_typed
 Every verdict names the requirement | unit/judge/verdict::json_has lab/works::work_is_judged
 The answer to question 2.3 | unit/judge/verdict::only_what_passed
-Each notebook but the last has a live panel | readme::notebooks_are lab/panel_browser::other_faults lab/panel_browser::backend_is lab/panel::nginx_panel lab/panel::ipvs_panel lab/panel::dns_panel
+Each notebook but the last has a live panel | readme::notebooks_are lab/jupyterlab::other_faults lab/jupyterlab::backend_is lab/panel::nginx_panel lab/panel::ipvs_panel lab/panel::dns_panel
 In code: `Faults(pool).freeze("backend2")` | lab/faults::client_sees lab/faults::lab_closes_with_a_frozen
 Every fault shows the native command | lab/faults::faults_are_shown lab/faults::shown_commands
 Sending ends with Stop | lab/panel::stop_and lab/panel::interrupt_between lab/panel::panel_ends_with_its_lab lab/jupyterlab::closed_tab lab/panel::panel_sleeps
@@ -130,21 +130,21 @@ Seen on 6.18, in Docker's | image/image::doctor lab/candidates::candidate_opens
 From Linux 5.13 on | unit/machine/choose::candidates_come
 | User-Mode Linux alone | lab/refused::namespaces_and
 Landlock asks for no privilege | lab/refused::seccomp_filter lab/landlock::guest_of_strangers lab/landlock::guest_that_has
-Root in the guest, who may mount | lab/landlock::guests_root lab/landlock::other_labs lab/landlock::guest_that_has lab/landlock::each_attack
-in your own labs, not in those | lab/landlock::guest_of_ones
+Root in the guest, who may mount | lab/landlock::guests_root lab/landlock::guest_that_has lab/landlock::each_attack
+in your own labs, not in those | lab/landlock::guest_that_has
 IPVS needs neither root nor `modprobe` | kernels/kernels::course_on kernels/kernels::smoke
 Of the two ways to speak to IPVS | lab/ipvs::generic_netlink unit/machine/seccomp::generic_netlink_alone
 What only netlink can do is refused | lab/ipvs::ipv6_is_for
 A kernel without one of the schedulers | unit/machine/choose::kernel_without
 forces one | unit/machine/choose::candidates_come
 In the lab you are root | lab/candidates::candidate_opens lab/machine::home_is lab/lifecycle::ports_taken lab/machine::hosts_home
-When the notebook's kernel ends | lab/killed::ended_process lab/lifecycle::lab_of_the_same lab/learner_browser::notebook_that_is_run_twice
-User-Mode Linux is kept on one processor | lab/candidates::user_mode_linux_is_kept
+When the notebook's kernel ends | lab/lifecycle::ended_process lab/lifecycle::lab_of_the_same lab/learner_browser::notebook_that_is_run_twice
+User-Mode Linux is kept on one processor | lab/candidates::user_mode_linux_has
 need their line in `/etc/subuid` | lab/refused::ordinary_user_with_sub lab/refused::ordinary_user_without lab/refused::what_the_doctor
 `pip install .` brings | wheel::wheel_has_all
 In an empty folder `labkit open` | wheel::installed_labkit
 **conda** | packaging::environment_yml
-**Docker** | readme::files_that packaging::installers_read
+**Docker** | readme::files_that packaging::only_apt_txt
 The image holds the learner's edition | packaging::image_of_learners image/image::image_is_small
 It runs as an ordinary user, or as any | image/image::doctor image/image::all_five
 Landlock carries the labs in it | image/image::doctor image/image::works_of_others

@@ -8,21 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-
-TOP = Path(__file__).parents[1]
+from box import TOP, check_out
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of this checkout."""
     folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"  # setuptools leaves its own folders beside what it builds
-    names = subprocess.run(["git", "ls-files", "-z"], cwd=TOP, capture_output=True, check=True, text=True).stdout.split("\0")
-    for name in filter(None, names):
-        if (TOP / name).exists():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            (source / name).write_bytes((TOP / name).read_bytes())
-            (source / name).chmod((TOP / name).stat().st_mode)
+    source = check_out(folder / "source")  # setuptools leaves its own folders beside what it builds
     run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, source])
     (built,) = folder.glob("*.whl")
     return built

@@ -7,16 +7,14 @@ import platform
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import foreground
-import grading
-import opening
+import parts
 import scale
 from table import Row, markdown, not_measured, plain
 
 PARTS: dict[str, Callable[[], Iterator[Row]]] = {
-    "opening": opening.rows,
-    "grading": grading.rows,
-    "foreground": foreground.rows,
+    "opening": parts.opening,
+    "grading": parts.grading,
+    "foreground": parts.foreground,
     "scale": scale.rows,
 }
 

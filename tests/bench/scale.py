@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import cloudpickle
-import grading
+import parts
 import psutil
 from table import Row
 
@@ -42,7 +42,7 @@ def measured(works: int) -> dict[str, float]:
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (one,) = grading.submissions(folder, 1)
+        (one,) = parts.submissions(folder, 1)
         (folder / "grade").write_text(json.dumps(asdict(grade_files([one])[0])))
         known = str(folder / "grade")
         pages = [folder / f"work{number}.html" for number in range(works)]

@@ -12,7 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-TOP = Path(__file__).resolve().parents[2]
+from box import check_out
+
 USER, USER_ID = "learner", 1000
 # pivot_root(8) and not chroot: a process in a chroot may not make user namespaces (user_namespaces(7)).
 START = """
@@ -99,7 +100,9 @@ class FreshMachine:
         self._give_pip_settings()
         self._run_as_root("useradd", "--create-home", "--shell", "/bin/bash", "--uid", str(USER_ID), USER)
         (folder / "etc/sudoers.d/learner").write_text(f"{USER} ALL=(ALL) NOPASSWD: ALL\n")
-        self._check_out()
+        check_out(folder / str(self.home)[1:] / "course")
+        if not root:
+            self._run_as_root("chown", "-R", f"{USER}:", str(self.home))
 
     def _give_pip_settings(self) -> None:
         settings = pip_settings()
@@ -113,17 +116,6 @@ class FreshMachine:
                 shutil.copy(place, copy)
                 settings = settings.replace(str(place), f"/etc/here/{place.name}")
         (self._folder / "etc/pip.conf").write_text(settings)
-
-    def _check_out(self) -> None:
-        """Copy the files that git tracks, as they are here."""
-        names = output("git", "-C", str(TOP), "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
-        for name in filter(None, names):
-            target = self._folder / str(self.home)[1:] / "course" / name
-            if (TOP / name).is_file():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(TOP / name, target)
-        if not self._root:
-            self._run_as_root("chown", "-R", f"{USER}:", str(self.home))
 
     def _command(self, *command: str) -> list[str]:
         places = map(str, self._places)

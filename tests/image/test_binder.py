@@ -12,8 +12,7 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from labkit.errors import wait_until
-from tests.lab.chromium import chromium
-from tests.lab.jupyter import MINUTES, choose, free_port
+from tests.lab.jupyter import MINUTES, choose, chromium, free_port
 
 from .engine import HOUR, TOP, Engine
 

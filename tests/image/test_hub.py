@@ -17,9 +17,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from labkit.errors import wait_until
-from tests.lab.chromium import chromium
-from tests.lab.jupyter import MINUTES, choose
-from tests.lab.test_learner_browser import NATIVE, Learner, points_in
+from tests.lab.jupyter import MINUTES, Learner, choose, chromium
+from tests.lab.test_release import NATIVE, points_in
 
 from .engine import Engine
 from .hub import TEACHER, Hub, install
@@ -53,23 +52,15 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
-def sign_up(page: Page, hub: Hub, name: str) -> None:
-    """Sign up."""
+def enter(page: Page, hub: Hub, name: str, way: str) -> None:
+    """By `signup`, or by `login`, which lets the server begin to start."""
     page.set_default_timeout(2 * MINUTES)
-    page.goto(f"{hub.address}/hub/signup")
+    page.goto(f"{hub.address}/hub/{way}")
     page.locator("#username_input").fill(name)
     page.locator("#password_input").fill(PASSWORD)
-    page.locator("#password_confirmation_input").fill(PASSWORD)
-    page.locator("#signup_submit").click()
-
-
-def log_in(page: Page, hub: Hub, name: str) -> None:
-    """Log in, and let the server begin to start."""
-    page.set_default_timeout(2 * MINUTES)
-    page.goto(f"{hub.address}/hub/login")
-    page.locator("#username_input").fill(name)
-    page.locator("#password_input").fill(PASSWORD)
-    page.locator("#login_submit").click(no_wait_after=True)
+    if way == "signup":
+        page.locator("#password_confirmation_input").fill(PASSWORD)
+    page.locator(f"#{way}_submit").click(no_wait_after=way == "login")
 
 
 def notebook(page: Page, hub: Hub, name: str, number: str) -> Learner:
@@ -106,10 +97,9 @@ def test_three_learners_and_a_teacher(engine: Engine, place: Any, browser: Brows
     with running(engine, place) as hub:
         everybody = (*LEARNERS, TEACHER)
         pages = {name: browser.new_context(viewport={"width": 1000, "height": 1000}).new_page() for name in everybody}
-        for name, page in pages.items():
-            sign_up(page, hub, name)
-        for name, page in pages.items():
-            log_in(page, hub, name)
+        for way in ("signup", "login"):
+            for name, page in pages.items():
+                enter(page, hub, name, way)
         for name, page in pages.items():
             page.wait_for_url(re.compile(f"/user/{name}/"), timeout=5 * MINUTES)
         assert hub.containers() == {f"course-{name}" for name in everybody}
@@ -143,8 +133,8 @@ def test_idle_container_is_removed_and_the_work_stays(engine: Engine, place: Any
     """Some time after its window was closed a learner's container is gone, with its lab; the volume has the notebook."""
     with running(engine, place, COURSE_IDLE=str(IDLE)) as hub:
         page = browser.new_context(viewport={"width": 1000, "height": 1000}).new_page()
-        sign_up(page, hub, "dara")
-        log_in(page, hub, "dara")
+        enter(page, hub, "dara", "signup")
+        enter(page, hub, "dara", "login")
         page.wait_for_url(re.compile("/user/dara/"), timeout=5 * MINUTES)
         one = notebook(page, hub, "dara", "1_backends")
         start_all(one, NATIVE["1_backends"])

@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
-from fresh.machine import TOP, USER, FreshMachine, apt_sources, make_debian, output
+from box import TOP, check_out
+from fresh.machine import FreshMachine, apt_sources, make_debian, output
 
 from labkit.machine import uml
 from labkit.machine.temporary import Kept
@@ -37,17 +37,7 @@ QEMU = [
 # no_timer_check: on a busy machine an emulated timer can be late, and the kernel would panic at its start.
 QEMU_LINE = "console=ttyS0 panic=-1 quiet mitigations=off nokaslr no_timer_check nowatchdog"
 # As in labkit.machine.uml; all that the guest's disk holds fits into its memory.
-UML_LINE = [
-    "mem=3G",
-    "root=/dev/ubda",
-    "rw",
-    "rootfstype=ext4",
-    "con=null",
-    "con0=null,fd:3",
-    "ssl=null",
-    "quiet",
-    *QUICK.split(),
-]
+UML_LINE = f"mem=3G root=/dev/ubda rw rootfstype=ext4 con=null con0=null,fd:3 ssl=null quiet {QUICK}".split()
 # The first process in the initial file system.
 INIT = """#!/bin/sh
 busybox() { /bin/busybox "$@"; }
@@ -127,17 +117,6 @@ def make_image(tree: Path, image: Path, size: str) -> None:
     subprocess.run(["mkfs.ext4", "-q", "-F", "-d", str(tree), "-E", "root_owner=0:0", str(image), size], check=True, timeout=HOUR)
 
 
-class Kernel(Protocol):
-    """A kernel that a machine can be booted with."""
-
-    @property
-    def release(self) -> str: ...
-
-    def command(self, job: Path) -> list[str]:
-        """The command that boots it on a copy of the system, with the tar `job`, and prints what is said there."""
-        ...
-
-
 @dataclass(frozen=True)
 class Emulated:
     """A kernel for QEMU in a folder of the cache: its release, and there vmlinuz, initrd and the image of its modules."""
@@ -146,7 +125,7 @@ class Emulated:
     folder: Path
 
     def command(self, job: Path) -> list[str]:
-        """As of Kernel."""
+        """The command that boots it on a copy of the system, with the tar `job`, and prints what is said there."""
         start = [*QEMU, "-kernel", f"{self.folder}/vmlinuz", "-initrd", f"{self.folder}/initrd", "-append", QEMU_LINE]
         for number, (file, snapshot) in enumerate([(system(), "on"), (job, "off"), (self.folder / "modules", "on")]):
             # Not locked: nobody writes to an image, and User-Mode Linux, which locks it as it starts, may do so just then.
@@ -165,7 +144,7 @@ class UserMode:
         return f"{next(uml.MODULES.iterdir()).name}-uml"
 
     def command(self, job: Path) -> list[str]:
-        """As of Kernel."""
+        """As of Emulated."""
         modules = f"-t hostfs -o {uml.MODULES} modules"
         first = f'"mkdir -p /job && tar -x -f /dev/ubdb -C /job && exec sh /job/guest {modules}"'
         disks = [f"ubd0={job.with_suffix('.written')},{system()}", f"ubd1={job}"]
@@ -175,11 +154,14 @@ class UserMode:
         return ["sh", "-c", f"exec 3>&1 </dev/null >&2; {variables}exec {line}"]
 
 
+Kernel = Emulated | UserMode
+
+
 def kernel(name: str) -> Kernel:
     """The kernel called `name`: User-Mode Linux, or a release's newest, from the cache or from this machine's mirror."""
     if name == "uml":
         return UserMode()
-    apt = [*apt_of(RELEASES[name])]
+    apt = apt_of(RELEASES[name])
 
     def depends(package: str) -> list[str]:
         return re.findall(r"^  Depends: (linux-\S+)$", output("apt-cache", *apt, "depends", package), re.MULTILINE)
@@ -268,12 +250,7 @@ def boot(kernel: Kernel, job: Path, *, timeout: float) -> Iterator[str]:
 def make_job(target: Path, script: str, works: dict[str, str]) -> None:
     """Make the tar of a job: GUEST, run.sh, this checkout as it is now in course/, and a work in work/."""
     with tempfile.TemporaryDirectory() as folder:
-        names = output("git", "-C", str(TOP), "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
-        for name in filter(None, names):
-            if (TOP / name).is_file():
-                copy = Path(folder, "course", name)
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(TOP / name, copy)
+        check_out(Path(folder, "course"))
         for name, text in works.items():
             file = Path(folder, "work", name)
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -281,6 +258,3 @@ def make_job(target: Path, script: str, works: dict[str, str]) -> None:
         Path(folder, "guest").write_text(GUEST)
         Path(folder, "run.sh").write_text(script)
         subprocess.run(["tar", "-c", "-f", str(target), "-C", folder, "."], check=True, timeout=HOUR)
-
-
-__all__ = ["RELEASES", "USER", "Kernel", "boot", "cache", "kernel", "make_job", "system"]

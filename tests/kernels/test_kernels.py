@@ -11,15 +11,15 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+import pandas as pd
 import pytest
-from fresh.machine import output
+from fresh.machine import USER, output
 from works import RIGHT
 
-from .machine import RELEASES, USER, Kernel, boot, kernel, make_job, system
+from .machine import RELEASES, Kernel, boot, kernel, make_job, system
 
 PYTHON = ".venv/bin/python"
 # What every machine without IPVS skips; it is chosen where it is marked, so that none is left out.
@@ -77,17 +77,9 @@ def steps_of(test: str, name: str, who: str, part: int | None = None) -> list[St
     return [DOCTOR, CHECK, lab_tests(selected()), *map(notebook, notebooks)]
 
 
-@dataclass
-class Table:
-    """What came of every step: kernel, user, step, passed, seconds, the last words."""
-
-    rows: list[tuple[str, str, str, bool, float, str]] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        lines = [("kernel", "as", "step", "", "seconds", "last words")]
-        for name, who, step, passed, seconds, said in sorted(self.rows, key=lambda row: row[:2]):
-            lines.append((name, who, step, "passed" if passed else "FAILED", f"{seconds:.0f}", said))
-        return "\n".join("{:<24} {:<8} {:<16} {:<7} {:>7}  {}".format(*line) for line in lines)
+# What came of every step: kernel, user, step, passed, seconds, the last words.
+COLUMNS = ["kernel", "as", "step", "passed", "seconds", "last words"]
+Table = list[tuple[str, str, str, bool, float, str]]
 
 
 @pytest.fixture(scope="module")
@@ -98,9 +90,10 @@ def table() -> Iterator[Table]:
             pytest.fail(f"{program} is not installed: apt-get install {package}")
     if os.geteuid() != 0:
         pytest.fail("the guest's Debian is made by root: sudo ./lab test --kernels")
-    table = Table()
+    table: Table = []
     yield table
-    print(f"\n{table}", flush=True)
+    shown = pd.DataFrame(table, columns=COLUMNS).sort_values(COLUMNS[:2], kind="stable").round(0)
+    print(f"\n{shown.to_string(index=False)}", flush=True)
 
 
 def script(who: str, steps: list[Step]) -> str:
@@ -138,7 +131,7 @@ def judge(found: Kernel, who: str, steps: list[Step], folder: Path, table: Table
         if line.startswith(MARK):
             _, number, code = line.split()
             done.append(code == "0")
-            table.rows.append((found.release, who, steps[int(number)][0], code == "0", time.monotonic() - began, last))
+            table.append((found.release, who, steps[int(number)][0], code == "0", time.monotonic() - began, last))
             began, last = time.monotonic(), ""
         last = line.strip() or last
     return done
@@ -159,21 +152,17 @@ def boots(request: pytest.FixtureRequest, table: Table, tmp_path_factory: pytest
         yield found
 
 
-def assert_all_passed(boots: Boots, test: str, table: Table) -> None:
-    """All steps of a test's boot were run and ended with 0."""
-    steps, boot = boots[test]
-    assert boot.result() == [True] * len(steps), table
-
-
 @pytest.mark.parametrize("name", [*RELEASES, "uml"])
 @pytest.mark.parametrize("who", [USER, "root"])
 def test_course_on_a_kernel(name: str, who: str, boots: Boots, table: Table, request: pytest.FixtureRequest) -> None:
     """On a kernel of Debian's IPVS works on the running kernel as everywhere: a user runs all steps, root on one of them."""
-    assert_all_passed(boots, request.node.name, table)
+    steps, boot = boots[request.node.name]
+    assert boot.result() == [True] * len(steps), table
 
 
 @pytest.mark.parametrize(("name", "part"), [("6.1", None), ("uml", 0), ("uml", 1)])
 @pytest.mark.parametrize("who", [USER])
 def test_smoke(name: str, part: int | None, who: str, boots: Boots, table: Table, request: pytest.FixtureRequest) -> None:
     """A user's lab has IPVS on Debian 12's kernel, and every test that a machine without IPVS skips passes on one with it."""
-    assert_all_passed(boots, request.node.name, table)
+    steps, boot = boots[request.node.name]
+    assert boot.result() == [True] * len(steps), table

@@ -18,8 +18,10 @@ from .helpers import CANDIDATES, LabFactory, eventually, opened
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is skipped on a kernel without IPVS, so that the runs on other kernels find all of it."""
+    """Mark what needs labs, and what is skipped on a kernel without IPVS, so that the runs on other kernels find all of it."""
     for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker("lab")
         if isinstance(item, pytest.Function) and "ipvs_lab" in item.fixturenames and item.callspec.params["linux"] == "host":
             item.add_marker("ipvs_on_host")
 
@@ -101,7 +103,7 @@ def path_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[s
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Debian's Chromium."""
-    from .chromium import chromium  # which takes a moment to import
+    from .jupyter import chromium  # which takes a moment to import
 
     with chromium() as browser:
         yield browser

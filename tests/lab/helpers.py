@@ -1,11 +1,11 @@
 """How the tests open labs, wait, and see that nothing is left of one."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,16 @@ PATIENCE = 60.0
 
 LabFactory = Callable[..., Lab]
 
+# The beginning of a script whose labs are on the candidate that its first argument names.
+ON_ONE = """
+import sys
+from labkit.lab import Lab
+from labkit.machine import bwrap, choose, uml
+kinds = {"uml": "bubblewrap", "landlock": "Landlock", "bare": ""}
+chosen = bwrap.HostLinux() if sys.argv[1] == "host" else uml.UmlLinux(kinds[sys.argv[1]])
+choose.candidates = lambda: [chosen]
+"""
+
 # Small configs that work: two records, a page of nginx's own; each kind with its config and port.
 DNSMASQ = "no-resolv\nno-hosts\n" + "".join(f"host-record=my-awesome-highload-app.local,127.0.0.{n}\n" for n in (1, 2))
 ANSWER = "return 200 'alive\\n'"
@@ -38,7 +48,7 @@ BALANCER = BALANCER.replace("30s", "600s")
 SERVICES = [pytest.param(Dnsmasq, DNSMASQ, 53, id="dnsmasq"), pytest.param(Nginx, NGINX, 8888, id="nginx")]
 
 
-@contextmanager
+@contextlib.contextmanager
 def opened(linux: str, home: Path, **options: Any) -> Iterator[Lab]:
     """A lab that is open, on the Linux of this name."""
     with pytest.MonkeyPatch.context() as patch:
@@ -83,26 +93,21 @@ def mentioning(word: str) -> list[int]:
     return found
 
 
-def consoles(family: list[psutil.Process]) -> list[Path]:
-    """The folders that a linux.uml among these processes has made for its socket (an older folder is another's)."""
+def consoles_left(family: list[psutil.Process]) -> list[Path]:
+    """The folders that a linux.uml among these processes has made for its socket (an older folder is another's), which are
+    removed with their two files."""
     since = {str(process.pid): process.create_time() for process in family}
     found = []
     for file in Path("/tmp").glob("*/pid"):
-        try:
+        with contextlib.suppress(OSError):
             text, made = file.read_text().strip(), file.stat().st_mtime
-        except OSError:
-            continue
-        if text in since and made >= since[text] - 1:
-            found.append(file.parent)
-    return found
-
-
-def remove_consoles(folders: list[Path]) -> None:
-    """Delete such folders: the two files that linux.uml makes, and the folder when nothing else is in it."""
-    for folder in folders:
+            if text in since and made >= since[text] - 1:
+                found.append(file.parent)
+    for folder in found:
         for name in ("mconsole", "pid"):
             (folder / name).unlink(missing_ok=True)
         folder.rmdir()
+    return found
 
 
 def interfaces() -> set[str]:
@@ -129,7 +134,7 @@ def python(script: str, *arguments: str, before: tuple[str, ...] = (), **options
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **options)
 
 
-@contextmanager
+@contextlib.contextmanager
 def interrupted(*arguments: Any, **options: Any) -> Iterator[subprocess.Popen[str]]:
     """`labkit` with these arguments, interrupted as the block ends: it says so, with the code 130 and without a traceback."""
     command = [sys.executable, "-m", "labkit", *map(str, arguments)]

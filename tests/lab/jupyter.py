@@ -1,4 +1,4 @@
-"""JupyterLab on a copy of the notebooks, one of them in a browser, what its kernel says, and somebody who works there."""
+"""Debian's Chromium, JupyterLab on a copy of the notebooks, what its kernel says, and somebody who works there in a window."""
 
 import json
 import os
@@ -10,16 +10,20 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import nbformat
+import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
-from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
+from playwright.sync_api import Browser, FloatRect, Locator, Page, expect, sync_playwright
 
 from labkit.author.notebooks import jupyter_command, path_with_labkit
 from labkit.errors import WaitTimeout, wait_until
 
+CHROMIUM = Path("/usr/bin/chromium")
+OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
 TOP = Path(__file__).resolve().parents[2]
 NOTEBOOK, TOKEN = "1_backends", "of-this-test-only"
 MINUTES = 60_000  # milliseconds: Playwright's unit
@@ -35,6 +39,36 @@ RAN = """first => {
   return prompts.every(one => Number(one.innerText.replace(/\\D/g, '')) >= first && /\\d/.test(one.innerText));
 }"""
 SLICE = 2000  # pixels of a notebook in one picture
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A running one, without a window; a loud skip where it is not installed."""
+    if not CHROMIUM.exists():
+        pytest.skip(
+            f"{CHROMIUM} is not installed (apt-get install chromium): NOTHING here has looked at a page or clicked in one"
+        )
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=OPTIONS)
+        yield browser
+        browser.close()
+
+
+def violations(page: Page, within: str = "document") -> list[str]:
+    """What axe-core finds wrong with a page, or a part of it, of any level: the rule, and the first elements."""
+    page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8"))
+    found = page.evaluate(f"axe.run({within}, {{resultTypes: ['violations']}}).then(result => result.violations)")
+    return [
+        f"{one['id']} ({one['impact']}), {len(one['nodes'])}: " + " | ".join(node["html"][:200] for node in one["nodes"][:3])
+        for one in found
+    ]
+
+
+def keep(page: Page, name: str, **options: Any) -> None:
+    """Keep a screenshot under a name in the folder that LABKIT_SCREENSHOTS names, where it is set."""
+    if folder := os.environ.get("LABKIT_SCREENSHOTS"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=Path(folder, f"{name}.png"), **options)
 
 
 def free_port() -> int:
@@ -230,17 +264,14 @@ class Learner:
 
     def keep(self, name: str) -> None:
         """Keep the whole notebook as screenshots, where they are asked for."""
-        folder = os.environ.get("LABKIT_SCREENSHOTS")
-        if not folder:
-            return
-        Path(folder).mkdir(parents=True, exist_ok=True)
         size = self.page.viewport_size
-        assert size is not None
+        if not os.environ.get("LABKIT_SCREENSHOTS") or size is None:
+            return
         inside = self.shown.locator(".jp-WindowedPanel-outer")
         tall = min(inside.evaluate("one => one.scrollHeight") + 150, 16_000)
         self.page.set_viewport_size({"width": size["width"], "height": tall})
         inside.evaluate("one => one.scrollTo(0, 0)")
         for number, top in enumerate(range(0, tall, SLICE)):
             clip = FloatRect(x=0, y=top, width=size["width"], height=min(SLICE, tall - top))
-            self.page.screenshot(path=Path(folder, f"learner-{name}-{number}.png"), clip=clip)
+            keep(self.page, f"learner-{name}-{number}", clip=clip)
         self.page.set_viewport_size(size)

@@ -4,15 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from labkit.errors import NotRunning, ServiceError
+from labkit.errors import NotRunning
 from labkit.lab import Lab
 from labkit.measure.counters import sockets
 from labkit.services.faults import Faults
-from labkit.services.http_server import PAGES, Backend, BackendPool
+from labkit.services.http_server import PAGES, BackendPool
 
 from .helpers import LabFactory, eventually, pids
-
-pytestmark = pytest.mark.lab
 
 
 @pytest.fixture(autouse=True)
@@ -24,12 +22,33 @@ def no_server_is_left(lab: Lab) -> Iterator[None]:
 
 
 def test_both_answer_with_their_own_page(lab: Lab) -> None:
-    """1.1 to 1.4: two folders in ~, their exact pages, ports 8081 and 8082, asked with curl."""
-    with BackendPool(lab):
+    """1.1 to 1.4: two folders in ~, their exact pages, ports 8081 and 8082, asked with curl; `sockets` shows who listens.
+
+    The page is the learner's file: an edit shows at once. A server's log has its own requests, the pool's log all. One can be
+    switched off and on; the other one goes on.
+    """
+    with BackendPool(lab) as pool:
+        table = sockets(lab).set_index("port")
         for port, name in ((8081, "backend1"), (8082, "backend2")):
             assert (lab.home / name / "index.html").read_text() == PAGES[name] + "\n"
             assert lab.run(f"curl -s http://127.0.0.1:{port}").stdout == PAGES[name] + "\n"
-    assert pids(lab, "http.server") == []
+            row = table.loc[port]
+            assert (row["protocol"], row["pid"]) == ("tcp", pool[name].pid)
+            assert row["command"].endswith(f"http.server {port} -d /root/{name}")
+        (lab.home / "backend1" / "index.html").write_text("mine\n")
+        assert lab.run("curl -s http://127.0.0.1:8081").stdout == "mine\n"
+        lab.run("curl -s http://127.0.0.1:8081/one; curl -s http://127.0.0.1:8082/two")
+        eventually(lambda: "/one" in pool["backend1"].log and "/two" in pool["backend2"].log, "both requests")
+        assert "/two" not in pool["backend1"].log and "/one" in pool.log and "/two" in pool.log
+        pid = pool["backend2"].pid
+        pool["backend1"].stop()
+        assert (pool["backend1"].alive, pool["backend2"].alive) == (False, True)
+        assert lab.run("curl -s http://127.0.0.1:8081", check=False).code == 7
+        pool["backend1"].restart()
+        assert lab.run("curl -s http://127.0.0.1:8081").stdout == "mine\n" and pool["backend2"].pid == pid
+    assert pids(lab, "http.server") == [] and len(sockets(lab)) == 0
+    assert list(sockets(lab).columns) == ["protocol", "address", "port", "program", "pid", "command"]
+    (lab.home / "backend1" / "index.html").unlink()
 
 
 def test_shown_commands_do_the_same(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
@@ -46,56 +65,12 @@ def test_shown_commands_do_the_same(lab: Lab, capsys: pytest.CaptureFixture[str]
     eventually(lambda: not pids(lab, "http.server"), "the end of both")
 
 
-def test_one_is_stopped_and_started_again(lab: Lab) -> None:
-    """A server can be switched off and on; the other one goes on."""
-    with BackendPool(lab) as pool:
-        pid = pool["backend2"].pid
-        pool["backend1"].stop()
-        assert (pool["backend1"].alive, pool["backend2"].alive) == (False, True)
-        assert lab.run("curl -s http://127.0.0.1:8081", check=False).code == 7
-        pool["backend1"].restart()
-        assert "Server 1" in lab.run("curl -s http://127.0.0.1:8081").stdout
-        assert pool["backend2"].pid == pid
-
-
-def test_page_and_log_are_files(lab: Lab) -> None:
-    """The page is the learner's file: an edit shows at once. A server's log has its own requests, the pool's log all of them."""
-    with BackendPool(lab) as pool:
-        (lab.home / "backend1" / "index.html").write_text("mine\n")
-        assert lab.run("curl -s http://127.0.0.1:8081").stdout == "mine\n"
-        lab.run("curl -s http://127.0.0.1:8081/one; curl -s http://127.0.0.1:8082/two")
-        eventually(lambda: "/one" in pool["backend1"].log and "/two" in pool["backend2"].log, "both requests")
-        assert "/two" not in pool["backend1"].log
-        assert "/one" in pool.log and "/two" in pool.log
-
-
-def test_address_that_the_lab_has_not_is_a_service_error(lab: Lab) -> None:
-    """A backend on an address that is not the lab's ends in Python's own words, with nothing left running."""
-    with pytest.raises(ServiceError) as caught:
-        BackendPool(lab, [Backend("backend1", 8081, "x", "10.9.9.9")]).start()
-    assert type(caught.value) is ServiceError
-    assert "Cannot assign requested address" in caught.value.words
-    assert pids(lab, "http.server") == []
-
-
 def test_pool_on_other_addresses(lab: Lab) -> None:
     """Backends may listen on one port of several addresses."""
     with BackendPool.at(lab, "127.0.0.2:8090", "127.0.0.3:8090", "127.0.0.4:8090"):
         answers = [lab.run(f"curl -s http://127.0.0.{last}:8090").stdout for last in (2, 3, 4)]
         assert [f"Backend Server {n}" in answer for n, answer in enumerate(answers, 1)] == [True] * 3
         assert lab.run("curl -s http://127.0.0.1:8090", check=False).code == 7
-
-
-def test_sockets_shows_who_listens(lab: Lab) -> None:
-    """Who listens where: port, program, pid and command of each server."""
-    with BackendPool(lab) as pool:
-        table = sockets(lab).set_index("port")
-        for server in pool:
-            row = table.loc[server.backend.port]
-            assert (row["protocol"], row["pid"]) == ("tcp", server.pid)
-            assert row["command"].endswith(f"http.server {server.backend.port} -d /root/{server.backend.name}")
-    assert len(sockets(lab)) == 0
-    assert list(sockets(lab).columns) == ["protocol", "address", "port", "program", "pid", "command"]
 
 
 # Ways to start backend1 that are not the helper's.

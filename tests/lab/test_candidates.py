@@ -17,8 +17,6 @@ from labkit.machine.temporary import own_folder
 
 from .helpers import CANDIDATES, LabFactory, running
 
-pytestmark = pytest.mark.lab
-
 
 def words_of_no_linux(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **options: object) -> NoLinux:
     """The error of a lab that cannot open; nothing of it is left."""
@@ -35,28 +33,37 @@ def words_of_no_linux(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **options
 
 
 @pytest.mark.parametrize("candidate", CANDIDATES)
-def test_candidate_opens(own_lab: LabFactory, candidate: str) -> None:
-    """Each of the candidates carries a lab here, and says who it is."""
-    lab = own_lab(candidate)
+def test_candidate_opens(own_lab: LabFactory, candidate: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of the candidates carries a lab here, and says who it is; what a shell would take for more than a name may be one,
+    of the lab, in the temporary folder's path and in the home's."""
+    place = tmp_path / "a&b;c$d'e(f)ж"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    lab = own_lab(candidate, name="лаба.b-c_d" * 4, home=place / "до м's $x")
     assert lab.run("id -u; pwd").stdout.split() == ["0", "/root"]
     assert lab.linux == CANDIDATES[candidate].name
-    assert repr(lab) == f"<Lab own: {CANDIDATES[candidate].title}>"
+    assert repr(lab) == f"<Lab {lab.name}: {CANDIDATES[candidate].title}>"
+    lab.run("echo да >~/файл; cp ~/файл /lab/logs/copy")
+    assert (lab.home / "файл").read_text() == lab.folder.read("logs/copy") == "да\n"
 
 
 @pytest.mark.parametrize("candidate", ["uml", "landlock"])
-def test_user_mode_linux_has_what_the_course_needs(own_lab: LabFactory, candidate: str) -> None:
-    """User-Mode Linux, in a view or not, has users, dummy interfaces, IPVS and dropped packets by labkit's own probes."""
-    assert own_lab(candidate, needs={"ipvs", "dummy", "drop"}).linux == "uml"
+def test_user_mode_linux_has_what_the_course_needs(
+    own_lab: LabFactory, candidate: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a view or not, it has users, dummy interfaces, IPVS and dropped packets by labkit's own probes, and the wrapper of
+    ptrace, which is built here, in its memory.
 
-
-@pytest.mark.parametrize("candidate", ["uml", "landlock"])
-def test_user_mode_linux_is_kept_on_one_processor(own_lab: LabFactory, candidate: str) -> None:
-    """Every process that is the guest may run on one and the same processor alone, and this one on all of its own."""
+    Every process that is the guest may run on one and the same processor alone, and this one on all of its own.
+    """
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     before, allowed = psutil.Process().children(recursive=True), psutil.Process().cpu_affinity()
-    own_lab(candidate)
+    assert own_lab(candidate, needs={"ipvs", "dummy", "drop"}).linux == "uml"
     guest = [each for each in psutil.Process().children(recursive=True) if each not in before and each.name() == "linux.uml"]
     assert guest and len({tuple(each.cpu_affinity() or ()) for each in guest}) == len(guest[0].cpu_affinity() or ()) == 1
     assert psutil.Process().cpu_affinity() == allowed
+    (library,) = (tmp_path / "cache" / "labkit").glob("xstate-*.so")
+    assert any(f" {library.stat().st_ino} " in Path(f"/proc/{each.pid}/maps").read_text() for each in guest)
 
 
 def test_without_bubblewrap_there_is_no_lab(
@@ -74,20 +81,14 @@ def test_without_bubblewrap_there_is_no_lab(
 def test_without_user_mode_linux_there_is_no_uml(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path_without: Callable[[str], None]
 ) -> None:
-    """Without linux.uml on PATH, and forced to it, both say so, with the package to install."""
-    monkeypatch.setenv("LABKIT_LINUX", "uml")
+    """Without linux.uml on PATH, and forced to it, both say so, with the package to install; a lab that needs no IPVS opens."""
     path_without("linux.uml")
-    error = words_of_no_linux(tmp_path, monkeypatch, needs={"ipvs"})
+    with monkeypatch.context() as forced:
+        forced.setenv("LABKIT_LINUX", "uml")
+        error = words_of_no_linux(tmp_path, forced, needs={"ipvs"})
     assert error.words.count("linux.uml") == 2
     assert error.way_out == way_to_uml()
-
-
-def test_without_user_mode_linux_the_running_kernel_still_carries_a_lab(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path_without: Callable[[str], None]
-) -> None:
-    """A lab that needs no IPVS opens without linux.uml."""
     monkeypatch.delenv("LABKIT_LINUX", raising=False)
-    path_without("linux.uml")
     with Lab("plain", home=tmp_path / "home") as lab:
         assert lab.linux == "host"
 
@@ -101,33 +102,6 @@ def test_linux_that_dies_while_booting_is_told_with_its_words(tmp_path: Path, mo
     monkeypatch.setattr("labkit.machine.choose.candidates", lambda: [CANDIDATES["bare"]])
     error = words_of_no_linux(tmp_path, monkeypatch)
     assert "no luck today" in error.words
-
-
-@pytest.mark.parametrize("candidate", CANDIDATES)
-def test_folder_may_have_any_name_that_a_boot_line_can_carry(
-    own_lab: LabFactory, candidate: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What a shell would take for more than a name is one in the temporary folder's path, and in the home's."""
-    place = tmp_path / "a&b;c$d'e(f)ж"
-    place.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(place))
-    lab = own_lab(candidate, home=place / "home")
-    lab.run("echo here >~/file; cp ~/file /lab/logs")
-    assert (lab.home / "file").read_text() == lab.folder.read("logs/file") == "here\n"
-
-
-@pytest.mark.parametrize("candidate", ["uml", "landlock"])
-def test_xstate_wrapper_is_built_and_preloaded(
-    own_lab: LabFactory, candidate: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """User-Mode Linux runs with the wrapper in its memory."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    before = psutil.Process().children(recursive=True)
-    own_lab(candidate)
-    (library,) = (tmp_path / "cache" / "labkit").glob("xstate-*.so")
-    inode = f" {library.stat().st_ino} "
-    maps = [Path(f"/proc/{p.pid}/maps").read_text() for p in psutil.Process().children(recursive=True) if p not in before]
-    assert any(inode in text for text in maps)
 
 
 # Four threads, which share a process and each have a state of their own, signals that calculate, and new pages at each step.

@@ -1,5 +1,6 @@
 """Tasks 2 and 4: dnsmasq and nginx as one starts them by hand, what they refuse, and what is left of a start that failed."""
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -10,17 +11,12 @@ from labkit.machine import view
 from labkit.measure.counters import attempts, sockets
 from labkit.services.base import Daemon
 from labkit.services.daemons import Dnsmasq, Nginx
-from labkit.services.http_server import BackendPool
+from labkit.services.http_server import Backend, BackendPool
 
 from .helpers import ANSWER, DNSMASQ, NGINX, SERVICES, LabFactory, eventually, named, pids
 
-pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("no_daemon_is_left")]
+pytestmark = pytest.mark.usefixtures("no_daemon_is_left")
 each_daemon = pytest.mark.parametrize(("kind", "config", "port"), SERVICES)
-
-
-def users(lab: Lab, program: str) -> set[str]:
-    """The users that the processes of a program run as."""
-    return set(lab.run(f"ps -o user= -C {program}").stdout.split())
 
 
 @each_daemon
@@ -51,7 +47,7 @@ def test_typed_command_starts_it(lab: Lab, kind: type[Daemon], config: str, port
     eventually(lambda: service.alive, "its pid file")
     # dnsmasq, started as root, runs as nobody, as on any Debian; nginx's workers are not root, without a `user` line.
     wanted = [{"nobody"}] if kind is Dnsmasq else [{"root", "nobody"}, {"root", "www-data"}]
-    eventually(lambda: users(lab, kind.program) in wanted, "its change of user")
+    eventually(lambda: set(lab.run(f"ps -o user= -C {kind.program}").stdout.split()) in wanted, "its change of user")
     pid = service.pid
     service.start()
     assert service.pid == kind.running(lab).pid == pid
@@ -146,54 +142,63 @@ def test_two_nginx_side_by_side_and_a_reload(host_lab: Lab) -> None:
         host_lab.wait_until(lambda: "connect() failed" in first.log and "127.0.0.1:8081" in first.log, reason="nginx's error")
 
 
-@pytest.mark.parametrize(
-    ("make", "port"),
-    [(lambda lab: Dnsmasq(lab, DNSMASQ), 53), (lambda lab: Nginx(lab, NGINX), 8888), (BackendPool, 8081), (BackendPool, 8082)],
-    ids=["dnsmasq", "nginx", "backend1", "backend2"],
-)
-def test_taken_port_names_the_other_process(host_lab: Lab, make: Any, port: int) -> None:
-    """A port that another process in the lab has is PortTaken with that process, and nothing is left running, no first server."""
-    listen = f"import socket, time; s = socket.create_server(('0.0.0.0', {port})); time.sleep(1000)"
-    other = host_lab.start(["python3", "-c", listen])
-    eventually(lambda: port in sockets(host_lab)["port"].tolist(), "the other process")
-    with pytest.raises(PortTaken) as caught:
-        make(host_lab).start()
-    assert f":{port} " in caught.value.words and f"(pid {other.pid})" in caught.value.words and caught.value.way_out
-    assert [*named(host_lab, "dnsmasq"), *named(host_lab, "nginx"), *pids(host_lab, "http.server")] == []
-    other.stop()
-
-
-REJECTED = {
-    "dnsmasq-unknown": (Dnsmasq, DNSMASQ + "adress=/x/127.0.0.1\n", "bad option at line 5"),
-    "dnsmasq-empty": (Dnsmasq, "host-record\n", "line 1"),
-    "dnsmasq-value": (Dnsmasq, "port=many\n", "line 1"),
-    "nginx-unknown": (Nginx, NGINX.replace("server {", "sorver {"), 'unknown directive "sorver" in /root/nginx.conf:2'),
-    "nginx-brace": (Nginx, NGINX.replace("} } }", "} }"), "unexpected end of file"),
-    "nginx-value": (Nginx, NGINX.replace("127.0.0.1:8888", "127.0.0.1:many"), "invalid port"),
-    "nginx-address": (Nginx, NGINX.replace("127.0.0.1:8888", "10.9.9.9:8888"), "bind() to 10.9.9.9:8888 failed"),
-    "nginx-host": (Nginx, NGINX.replace(ANSWER, "proxy_pass http://nobody"), "host not found in upstream"),
-    "nginx-empty": (Nginx, "", 'no "events" section'),
+# What is started, by what it is made of, and the error that it ends in, with words of the program's or of labkit's.
+FAILURES: dict[str, tuple[Any, tuple[Any, ...], type[ServiceError], str]] = {
+    "dnsmasq-taken": (Dnsmasq, (DNSMASQ,), PortTaken, ":53 "),
+    "nginx-taken": (Nginx, (NGINX,), PortTaken, ":8888 "),
+    "backend1-taken": (BackendPool, (), PortTaken, ":8081 "),
+    "backend2-taken": (BackendPool, (), PortTaken, ":8082 "),
+    "backend-address": (
+        BackendPool,
+        ([Backend("one", 8081, "x", "10.9.9.9")],),
+        ServiceError,
+        "Cannot assign requested address",
+    ),
+    "dnsmasq-unknown": (Dnsmasq, (DNSMASQ + "adress=/x/127.0.0.1\n",), ConfigRejected, "bad option at line 5"),
+    "dnsmasq-empty": (Dnsmasq, ("host-record\n",), ConfigRejected, "line 1"),
+    "dnsmasq-value": (Dnsmasq, ("port=many\n",), ConfigRejected, "line 1"),
+    "nginx-unknown": (
+        Nginx,
+        (NGINX.replace("server {", "sorver {"),),
+        ConfigRejected,
+        '"sorver" in /root/nginx.conf:2',
+    ),
+    "nginx-brace": (Nginx, (NGINX.replace("} } }", "} }"),), ConfigRejected, "unexpected end of file"),
+    "nginx-value": (Nginx, (NGINX.replace(":8888", ":many"),), ConfigRejected, "invalid port"),
+    "nginx-address": (Nginx, (NGINX.replace("127.0.0.1", "10.9.9.9"),), ConfigRejected, "bind() to 10.9.9.9:8888 failed"),
+    "nginx-host": (Nginx, (NGINX.replace(ANSWER, "proxy_pass http://nobody"),), ConfigRejected, "host not found in upstream"),
+    "nginx-empty": (Nginx, ("",), ConfigRejected, 'no "events" section'),
 }
 
 
-@pytest.mark.parametrize(("kind", "config", "words"), REJECTED.values(), ids=REJECTED)
-def test_rejected_config_is_told_in_the_programs_words(host_lab: Lab, kind: type[Daemon], config: str, words: str) -> None:
-    """A config with an error is ConfigRejected with the program's own line, and nothing is left running."""
-    with pytest.raises(ConfigRejected) as caught:
-        kind(host_lab, config).start()
-    assert words in caught.value.words and caught.value.way_out
-    assert named(host_lab, kind.program) == []
-
-
-@each_daemon
-def test_missing_program_is_named(
-    own_lab: LabFactory, monkeypatch: pytest.MonkeyPatch, kind: type[Daemon], config: str, port: int
+@pytest.mark.parametrize(("kind", "made_of", "error", "words"), FAILURES.values(), ids=FAILURES)
+def test_start_that_fails_says_why_and_leaves_nothing(
+    host_lab: Lab, kind: Any, made_of: tuple[Any, ...], error: type[ServiceError], words: str
 ) -> None:
+    """A taken port is told with the process that has it, a refused configuration in the program's own line, with the way out;
+    nothing is left running, no first server of two either."""
+    if error is PortTaken:
+        listen = f"import socket, time; s = socket.create_server(('0.0.0.0', {words[1:]})); time.sleep(1000)"
+        other = host_lab.start(["python3", "-c", listen])
+        eventually(lambda: int(words[1:]) in sockets(host_lab)["port"].tolist(), "the other process")
+    with pytest.raises(error) as caught:
+        kind(host_lab, *made_of).start()
+    assert type(caught.value) is error and words in caught.value.words
+    assert caught.value.way_out or error is ServiceError
+    assert [*named(host_lab, "dnsmasq"), *named(host_lab, "nginx"), *pids(host_lab, "http.server")] == []
+    if error is PortTaken:
+        assert f"(pid {other.pid})" in caught.value.words
+        other.stop()
+
+
+def test_missing_program_is_named(own_lab: LabFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a lab that does not find the program it is MissingProgram."""
     monkeypatch.setattr(view, "PATH", f"/usr/bin:/bin:{view.PYTHON}/bin")
-    with pytest.raises(MissingProgram, match=kind.program) as caught:
-        kind(own_lab("host"), config).start()
-    assert caught.value.way_out
+    lab = own_lab("host")
+    for kind, config in ((Dnsmasq, DNSMASQ), (Nginx, NGINX)):
+        with pytest.raises(MissingProgram, match=kind.program) as caught:
+            kind(lab, config).start()
+        assert caught.value.way_out
 
 
 @each_daemon
@@ -214,10 +219,7 @@ def test_what_runs_can_be_stopped_whatever_its_file_says(
     service.stop()
     assert named(host_lab, kind.program) == []
     service = Dnsmasq(host_lab, DNSMASQ + "pid-file=/tmp/mine.pid\n")
-    try:
+    with contextlib.suppress(LabkitError):
         service.start()
-    except LabkitError:
-        pass
-    finally:
-        service.stop()
+    service.stop()
     assert named(host_lab, "dnsmasq") == []

@@ -18,9 +18,7 @@ from labkit.lab import Lab
 
 from .helpers import CANDIDATES, LabFactory, eventually, python
 from .terminal import LABKIT, PATIENCE, address
-from .test_killed import SCRIPT
-
-pytestmark = pytest.mark.lab
+from .test_lifecycle import SCRIPT
 
 
 def labkit(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -74,35 +72,18 @@ def test_lab_for_others_and_one_that_died_are_listed(own_lab: LabFactory, tmp_pa
     eventually(lambda: (listed(lab.door.id) or {}).get("linux") == "ended", "the lab's end in the list")
 
 
-def test_door_of_a_killed_process_goes_with_it(tmp_path: Path) -> None:
-    """kill -9 of the notebook's process leaves nothing of its door."""
+def test_process_that_does_not_answer_is_listed_until_it_is_killed(tmp_path: Path) -> None:
+    """A stopped notebook kernel neither hides its lab nor holds up the list; kill -9 of it leaves nothing of its door."""
     with python(SCRIPT, "host", str(tmp_path / "home"), "opened") as child:
         assert child.stdout
         folder = child.stdout.readline().strip()
         assert str(child.pid) in map(place.identity, place.doors())
-        child.kill()
-    assert str(child.pid) not in map(place.identity, place.doors())
-    subprocess.run(["rm", "-r", folder], check=False)
-
-
-def test_process_that_does_not_answer_is_listed(tmp_path: Path) -> None:
-    """A stopped notebook kernel neither hides its lab nor holds up the list; stopping the lab says what is wrong."""
-    with python(SCRIPT, "host", str(tmp_path / "home"), "opened") as child:
-        assert child.stdout and child.stdin
-        child.stdout.readline()
         child.send_signal(signal.SIGSTOP)
         row = listed(str(child.pid))
-        child.send_signal(signal.SIGCONT)
-        child.stdin.close()
-    assert row is not None
-    assert row["linux"] == "silent"
-
-
-def test_door_is_this_users_and_out_of_the_labs_sight(own_lab: LabFactory, linux: str) -> None:
-    """It is a socket of this user's, with a name that is no file, and the lab sees none."""
-    lab = own_lab(linux)
-    assert lab.door.name.startswith(f"labkit-{os.geteuid()}-") and lab.door.name in place.doors()
-    assert lab.run("cat /proc/net/unix").stdout.count("labkit-") == 0
+        child.kill()
+    assert row is not None and row["linux"] == "silent"
+    assert str(child.pid) not in map(place.identity, place.doors())
+    subprocess.run(["rm", "-r", folder], check=False)
 
 
 STRANGE = [b"", b"GET / HTTP/1.0\r\n\r\n", b"q", b"q[]", b"qnull", b'q{"do": "?"}', b"q{}", b"x{}", b'q{"do": "shell"}', b"q\xff"]
@@ -137,9 +118,12 @@ def test_lab_opens_where_there_can_be_no_door(own_lab: LabFactory, monkeypatch: 
         lab.close()
 
 
-def test_closing_while_somebody_stops_it_waits(own_lab: LabFactory, linux: str) -> None:
-    """When a lab is closed from outside and inside at once, both return after the lab is gone."""
+def test_door_is_this_users_and_closes_with_its_lab(own_lab: LabFactory, linux: str) -> None:
+    """It is a socket of this user's, with a name that is no file, and the lab sees none; when a lab is closed from outside and
+    inside at once, both return after the lab is gone."""
     lab = own_lab(linux)
+    assert lab.door.name.startswith(f"labkit-{os.geteuid()}-") and lab.door.name in place.doors()
+    assert lab.run("cat /proc/net/unix").stdout.count("labkit-") == 0
     clients = [subprocess.Popen([*LABKIT, "stop", address(lab)], stdout=subprocess.DEVNULL) for _ in range(2)]
     eventually(lambda: lab.closed, "the first one at work")
     lab.close()

@@ -6,7 +6,6 @@ import threading
 from pathlib import Path
 
 import psutil
-import pytest
 from cluster import cluster
 from hostile_pages import UNREADABLE
 
@@ -15,8 +14,6 @@ from labkit.grading.grade import Grade
 
 from .helpers import PATIENCE, eventually, interrupted
 from .test_grading import SLEEP, report
-
-pytestmark = pytest.mark.lab
 
 # `./lab test --soak` judges this many works for real.
 REAL = 100 if os.environ.get("LABKIT_TESTS") == "soak" else 4

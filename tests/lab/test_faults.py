@@ -15,7 +15,6 @@ from labkit.services.http_server import BackendPool
 
 from .helpers import LabFactory, eventually, mentioning, opened, pids
 
-pytestmark = pytest.mark.lab
 FIRST, SECOND = "http://127.0.0.1:8081", "http://127.0.0.1:8082"
 # Each way to make a fault, its word, and the error that a client sees (None: it is answered).
 FAULTS = [
@@ -60,31 +59,35 @@ def errors(lab: Lab, url: str, count: int = 2) -> list[Any]:
 def test_client_sees_the_fault_until_it_is_healed(
     lab: Lab, faults: Faults, method: str, options: dict[str, Any], word: str, error: str | None
 ) -> None:
-    """One backend has the fault, the other has not; after healing both answer, and nothing of the fault is there."""
-    getattr(faults, method)("backend2", **options)
-    assert faults.state == {"backend1": "well", "backend2": word}
-    assert errors(lab, SECOND) == [error, error]
-    assert errors(lab, FIRST) == [None, None]
-    faults.heal("backend2")
-    assert faults.state == {"backend1": "well", "backend2": "well"}
-    assert errors(lab, SECOND) == [None, None]
+    """One backend has the fault, the other has not; after healing both answer, and nothing of the fault is there.
+
+    Whatever ails a server, stop() ends it (refused, not timed out) and start() gives a well one.
+    """
+    server = faults.pool["backend2"]
+    for heal in (lambda: faults.heal("backend2"), server.start):
+        getattr(faults, method)("backend2", **options)
+        assert faults.state == {"backend1": "well", "backend2": word} and server.alive == (word != "stopped")
+        if heal == server.start:
+            server.stop()
+            assert (server.alive, server.state, errors(lab, SECOND, 1)) == (False, "stopped", ["refused"])
+        else:
+            assert errors(lab, SECOND) == [error, error] and errors(lab, FIRST) == [None, None]
+        heal()
+        assert faults.state == {"backend1": "well", "backend2": "well"} and server.alive
+        assert errors(lab, SECOND) == [None, None]
     assert pids(lab, "stand_in.py") == []
     assert "labkit_drop" not in str(lab.run("nft list tables", check=False))
     assert "netem" not in lab.run("tc qdisc show dev lo").stdout
 
 
-def test_slow_answers_come_later_by_so_many_milliseconds(lab: Lab, faults: Faults) -> None:
-    """Not one answer comes sooner than the delay, and the page is the server's own."""
+def test_delay_and_share_are_as_asked_for(lab: Lab, faults: Faults) -> None:
+    """Not one answer comes sooner than the delay, and the page is the server's own; of eight requests to a backend that is flaky
+    to a quarter, two get 500."""
     faults.slow("backend2", ms=400)
     table = traffic(lab, SECOND, 3)
     assert (table["ms"] >= 400).all() and table["backend"].tolist() == ["backend2"] * 3
-
-
-def test_share_of_answers_is_500(lab: Lab, faults: Faults) -> None:
-    """Of eight requests to a backend that is flaky to a quarter, two get 500."""
     faults.flaky("backend2", share=0.25)
-    table = traffic(lab, SECOND, 8)
-    assert table["status"].value_counts().to_dict() == {200: 6, 500: 2}
+    assert traffic(lab, SECOND, 8)["status"].value_counts().to_dict() == {200: 6, 500: 2}
 
 
 def test_nobody_is_refused_while_a_slow_server_comes_and_goes(lab: Lab, faults: Faults) -> None:
@@ -106,15 +109,6 @@ def test_nobody_is_refused_while_a_slow_server_comes_and_goes(lab: Lab, faults: 
     finally:
         stream.close()  # type: ignore[attr-defined]
     assert pd.Series([row[4] for row in rows]).value_counts().to_dict() == {}
-
-
-def test_new_fault_heals_the_old_one(lab: Lab, faults: Faults) -> None:
-    """From stopped to frozen to unplugged to slow to flaky: each time only the last one is there."""
-    for method, _, word, _ in (fault.values for fault in FAULTS):
-        getattr(faults, method)("backend2")
-        assert faults.state["backend2"] == word
-    faults.flaky("backend2", share=1)
-    assert errors(lab, SECOND) == ["http 500"] * 2
 
 
 @pytest.mark.parametrize("leave", ["heal", "stop", "pool"])
@@ -142,22 +136,6 @@ def test_two_backends_are_unplugged_and_healed_apart(lab: Lab, faults: Faults) -
     assert errors(lab, FIRST, 1) + errors(lab, SECOND, 1) == [None, "timeout"]
 
 
-@pytest.mark.parametrize(("method", "options", "word", "error"), FAULTS)
-def test_server_with_a_fault_stops_and_starts_as_any(
-    lab: Lab, faults: Faults, pool: BackendPool, method: str, options: dict[str, Any], word: str, error: str | None
-) -> None:
-    """Whatever ails a server, stop() ends it (refused, not timed out) and start() gives a well one."""
-    server = pool["backend2"]
-    getattr(faults, method)("backend2", **options)
-    assert server.alive == (word != "stopped")
-    server.stop()
-    assert (server.alive, server.state) == (False, "stopped")
-    assert errors(lab, SECOND, 1) == ["refused"]
-    server.start()
-    assert (server.alive, server.state) == (True, "well")
-    assert errors(lab, SECOND, 1) == [None]
-
-
 def test_server_that_is_killed_while_slow_is_gone(lab: Lab, faults: Faults, pool: BackendPool) -> None:
     """The one that stands in for it does not outlive it; healing starts it anew."""
     faults.slow("backend2", ms=10)
@@ -169,11 +147,13 @@ def test_server_that_is_killed_while_slow_is_gone(lab: Lab, faults: Faults, pool
 
 
 def test_faults_are_shown_and_never_kept(lab: Lab, faults: Faults, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every fault shows its native commands; the script of the lab's task stays as it was."""
+    """Every fault heals the one before it and shows its native commands; the script of the lab's task stays as it was."""
     before = (lab.home / "task1.sh").read_text()
-    for method in ("stop", "freeze", "unplug", "slow", "flaky", "heal"):
+    for method, _, word, _ in [*(fault.values for fault in FAULTS), ("heal", {}, "well", None)]:
         getattr(faults, method)("backend2")
-        assert capsys.readouterr().out.startswith("$ "), method
+        assert capsys.readouterr().out.startswith("$ ") and faults.state["backend2"] == word, method
+    faults.flaky("backend2", share=1)
+    assert errors(lab, SECOND) == ["http 500"] * 2
     assert (lab.home / "task1.sh").read_text() == before
 
 
@@ -192,9 +172,12 @@ def test_shown_commands_do_the_same(lab: Lab, faults: Faults, capsys: pytest.Cap
 
 
 def test_lab_closes_with_a_frozen_server(own_lab: LabFactory, linux: str) -> None:
-    """A lab whose servers are frozen and slow closes like any other: no process of it is left."""
+    """A lab whose servers are frozen and slow closes like any other: no process of it is left. A pool that was never started
+    cannot be healed."""
     lab = own_lab(linux, needs={"drop"})
     faults = Faults(BackendPool(lab))
+    with pytest.raises(ServiceError, match=r"pool\.start"):
+        faults.heal("backend1")
     faults.pool.start()
     faults.freeze("backend1")
     faults.slow("backend2", ms=60_000)
@@ -211,9 +194,3 @@ def test_linux_without_the_means_says_so(lab: Lab, faults: Faults, monkeypatch: 
     with pytest.raises(ServiceError, match="cannot be dropped in this lab"):
         faults.unplug("backend2")
     assert faults.state["backend2"] == "well" and errors(lab, SECOND, 1) == [None]
-
-
-def test_pool_that_was_never_started_cannot_be_healed(own_lab: LabFactory, linux: str) -> None:
-    """Healing a server without a folder says to start the pool first."""
-    with pytest.raises(ServiceError, match=r"pool\.start"):
-        Faults(BackendPool(own_lab(linux))).heal("backend1")

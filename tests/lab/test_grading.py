@@ -19,7 +19,6 @@ from labkit.machine import choose
 
 from .helpers import eventually, interrupted, mentioning, running
 
-pytestmark = pytest.mark.lab
 # Longer than a script may take: an interrupt that does not end it is seen.
 SLEEP = "1234567"
 
@@ -29,9 +28,14 @@ def report(folder: Path, name: str, **scripts: str) -> Path:
     work = right("right", 1).write(folder / f"work-{name}")
     for script, text in scripts.items():
         (work / f"{script}.sh").write_text(text)
-    made = build(work, {"name": name}, {"points": 0, "verdicts": []}, {}, {})
-    (folder / f"{name}.html").write_bytes(page(as_block(made)))
-    return folder / f"{name}.html"
+    return report_on(work, name)
+
+
+def report_on(work: Path, name: str = "work", points: int = 0) -> Path:
+    """A report on this work, beside it, which claims these points."""
+    file = work.with_name(f"{name}.html")
+    file.write_bytes(page(as_block(build(work, {"name": name}, {"points": points, "verdicts": []}, {}, {}))))
+    return file
 
 
 @pytest.mark.parametrize("command", ["check", "grade"])
@@ -75,9 +79,7 @@ def test_link_and_empty_folder_earn_the_same_at_the_teachers(tmp_path: Path) -> 
     (work / "task4.sh").write_text("nginx -p ~ -c ~/nginx.conf\n")
     mine = check_work(work, [4])
     assert mine.points == 35, mine
-    verdicts = {"points": 0, "verdicts": []}
-    (tmp_path / "a.html").write_bytes(page(as_block(build(work, {"name": "a"}, verdicts, {}, {}))))
-    (grade,) = grade_files([tmp_path / "a.html"])
+    (grade,) = grade_files([report_on(work)])
     assert grade.measured == 94, grade.flags
 
 

@@ -12,23 +12,19 @@ from pathlib import Path
 
 import pytest
 from hostile import NOTHING, SPIES, WORKS, Hostile
-from hostile_pages import page
 from works import right
 
 from labkit.grading.batch import grade_files
-from labkit.homework.submission import as_block, build
 from labkit.inside.processes import prepare_cell
 from labkit.judge.check import check_work
-from labkit.judge.verdict import BY_HAND, Verdicts
+from labkit.judge.verdict import BY_HAND
 from labkit.lab import Lab
 from labkit.machine.cell import PREPARATION, cell_command
 
 from .helpers import eventually
+from .test_grading import report_on
 
-pytestmark = pytest.mark.lab
 ALL = os.environ.get("LABKIT_TESTS") == "all"
-SLOW_TOO = os.environ.get("LABKIT_TESTS") == "all"
-CHOSEN = [work for work in WORKS if ALL or work.quick]
 # Where a work could leave a file on the host if it got out.
 PLACES = ("/", "/usr", "/usr/local/bin", "/opt", "/root", "/home", "/boot", "/dev", "/tmp", "/var/tmp", ".")
 # The longest that judging a hostile task may take on a busy machine, seconds: the lab's lifetime, and its start and end.
@@ -100,17 +96,11 @@ def teacher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Teacher
         server.shutdown()
 
 
-def judged(work: Hostile, teacher: Teacher, folder: Path) -> Verdicts:
-    """The verdicts on the work's one task, whose texts never hold the secret."""
-    verdicts = check_work(work.write(folder, teacher.words), [work.task], trusted=False)
-    assert teacher.secret not in verdicts.json()
-    return verdicts
-
-
-@pytest.mark.parametrize("work", CHOSEN, ids=lambda work: work.name)
+@pytest.mark.parametrize("work", [work for work in WORKS if ALL or work.quick], ids=lambda work: work.name)
 def test_hostile_work_is_contained(work: Hostile, teacher: Teacher, tmp_path: Path) -> None:
     """It gets what it deserves, with a reason for each lost point; the host is unharmed, the next work judged rightly."""
-    verdicts = judged(work, teacher, tmp_path / "work")
+    verdicts = check_work(work.write(tmp_path / "work", teacher.words), [work.task], trusted=False)
+    assert teacher.secret not in verdicts.json()
     assert work.least <= verdicts.points <= work.most, str(verdicts)
     assert all(row.hint for row in verdicts if not row.points and row.verdict != BY_HAND)
     assert not work.says or any(work.says in row.hint for row in verdicts), str(verdicts)
@@ -163,7 +153,7 @@ def test_close_ends_a_raging_guest(teacher: Teacher, tmp_path: Path) -> None:
     teacher.assert_unharmed()
 
 
-@pytest.mark.skipif(not SLOW_TOO, reason="./lab test --all grades the whole works")
+@pytest.mark.skipif(not ALL, reason="./lab test --all grades the whole works")
 def test_right_report_among_hostile_ones_gets_its_points(teacher: Teacher, tmp_path: Path) -> None:
     """In one batch, two at once, with works that bomb every task, each file is a row with its flags and the right one has 94."""
     names = ("fork-bomb", "right-1", "fill-memory", "endless-output", "right-2")
@@ -173,10 +163,7 @@ def test_right_report_among_hostile_ones_gets_its_points(teacher: Teacher, tmp_p
         hostile = next((work for work in WORKS if work.name == name), None)
         for task in (1, 2, 3, 4) if hostile else ():
             (folder / f"task{task}.sh").write_text(hostile.script)
-        verdicts = {"points": 94, "verdicts": []}
-        data = build(folder, {"name": name}, verdicts, {}, {})
-        files.append(tmp_path / f"{name}.html")
-        files[-1].write_bytes(page(as_block(data)))
+        files.append(report_on(folder, name, 94))
     grades = {grade.name: grade for grade in grade_files(files, jobs=2)}
     assert [grades[name].measured for name in ("right-1", "right-2")] == [94, 94]
     assert all(grades[name].measured <= 10 and grades[name].flags for name in names if "right" not in name)

@@ -8,8 +8,6 @@ from hostile_points import TALKERS
 
 from labkit.judge.check import check_work
 
-pytestmark = pytest.mark.lab
-
 
 @pytest.mark.parametrize("work", TALKERS, ids=lambda work: work.name)
 def test_work_is_not_talked_into_points(work: Hostile, tmp_path: Path) -> None:

@@ -1,20 +1,24 @@
-"""JupyterLab in a real browser: interrupts, a restart, a closed tab, a terminal, and the button that makes the report."""
+"""JupyterLab in a real browser, as a learner uses it: the live panel, a terminal, interrupts, a closed tab.
 
-from collections.abc import Iterator
+The screenshots go to the folder that LABKIT_SCREENSHOTS names, where it is set.
+"""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from labkit.homework.submission import read
 from labkit.machine.view import HOME
 
-from .chromium import chromium
 from .helpers import eventually, running
-from .jupyter import MINUTES, NOTEBOOK, copy_notebooks, jupyterlab, kernel_of, notebook_in, said
+from .jupyter import MINUTES, NOTEBOOK, choose, copy_notebooks, jupyterlab, keep, kernel_of, notebook_in, said, violations
 
-pytestmark = pytest.mark.lab
+FAILED = re.compile(r"backend2\s+\d+\s+[1-9]\d*\s+.*\d+ refused")  # a request under way may be reset
 THREADS = "import threading; print([one.name for one in threading.enumerate() if one.name.startswith('labkit-panel')])"
 PIDS = "import os; from labkit import Lab; print(os.getpid(), Lab.current.state[1])"
 
@@ -26,17 +30,27 @@ def notebooks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def windows(notebooks: Path) -> Iterator[tuple[Browser, str]]:
-    """Chromium, and the address of JupyterLab."""
-    with chromium() as browser, jupyterlab(notebooks) as jupyter:
-        yield browser, jupyter
+def jupyter(notebooks: Path) -> Iterator[str]:
+    """The address of a JupyterLab on them."""
+    with jupyterlab(notebooks) as address:
+        yield address
 
 
-def sending(windows: tuple[Browser, str]) -> Page:
-    """The notebook in a window, with a panel that sends."""
-    page = notebook_in(*windows)
-    start(page)
-    return page
+@pytest.fixture(scope="module")
+def page(browser: Browser, jupyter: str) -> Iterator[Page]:
+    """The notebook in a window, all its cells run, for all tests but the last, of which the last one restarts the kernel."""
+    page = notebook_in(browser, jupyter)
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def panel(page: Page) -> Locator:
+    """The panel."""
+    panel = page.locator(".labkit-panel")
+    expect(panel).to_be_visible(timeout=MINUTES)
+    panel.scroll_into_view_if_needed()
+    return panel
 
 
 def start(page: Page) -> None:
@@ -47,15 +61,12 @@ def start(page: Page) -> None:
     expect(panel).to_contain_text("Requests are being sent", timeout=MINUTES)
 
 
-@pytest.fixture(scope="module")
-def page(windows: tuple[Browser, str]) -> Iterator[Page]:
-    """A window for several tests, of which the last one restarts the kernel."""
-    page = sending(windows)
-    yield page
-    page.close()
+def switch(panel: Locator, backend: int, word: str) -> Locator:
+    """The button of a backend's switch."""
+    return panel.locator(".widget-toggle-buttons").nth(backend - 1).get_by_role("button", name=word, exact=True)
 
 
-def press(page: Page, keys: str) -> None:
+def press(page: Page, keys: Sequence[str]) -> None:
     """Press keys with a cell selected, none being edited."""
     page.locator(".jp-Cell").last.click()
     page.keyboard.press("Escape")
@@ -72,6 +83,82 @@ def type_until(page: Page, line: str, file: Path) -> None:
         return file.exists()
 
     eventually(typed, f"{file.name}, which was typed in the terminal")
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Dark", "JupyterLab Light"])
+def test_axe_finds_nothing_in_the_panel(page: Page, panel: Locator, theme: str) -> None:
+    """In JupyterLab's light and dark theme the panel has no violation of any level, and no button glares in the dark."""
+    choose(page, "Settings", "Theme", theme)
+    expect(page.locator("body")).to_have_attribute("data-jp-theme-name", theme, timeout=MINUTES)
+    panel.scroll_into_view_if_needed()
+    assert violations(page, "'.labkit-panel'") == []
+    keep(page, f"panel-{theme.split()[1].lower()}")
+    if theme.endswith("Dark"):
+        behind = [one.evaluate("one => getComputedStyle(one).backgroundColor") for one in panel.locator("button").all()]
+        assert all(max(map(int, re.findall(r"\d+", colour)[:3])) < 170 for colour in behind), behind
+
+
+def test_backend_is_switched_off_and_on(page: Page, panel: Locator) -> None:
+    """Start, backend2 off: the picture changes and the table counts failures; on again: it answers, and no more fail."""
+    keep(page, "panel-before")
+    start(page)
+    before = panel.locator("img").first.get_attribute("src") or ""
+    switch(panel, 2, "stopped").click()
+    expect(panel).to_contain_text("pkill -f", timeout=MINUTES)
+    expect(panel).to_contain_text(FAILED, timeout=MINUTES)
+    expect(panel.locator("img").first).not_to_have_attribute("src", before, timeout=MINUTES)
+    keep(page, "panel-stopped")
+    switch(panel, 2, "well").click()
+    expect(panel).to_contain_text("python3 -m http.server 8082", timeout=MINUTES)
+    answered = int(re.search(r"backend2\s+(\d+)", panel.inner_text().split("median ms")[1])[1])  # type: ignore[index]
+    expect(panel).to_contain_text(re.compile(rf"backend2\s+(?!{answered}\b)\d+\s+\d+\s+.*\d+ refused"), timeout=MINUTES)
+    keep(page, "panel-healed")
+
+
+@pytest.mark.parametrize(("word", "why"), [("frozen", "timeout"), ("flaky", "http 500")])
+def test_other_faults_are_clicked(page: Page, panel: Locator, word: str, why: str) -> None:
+    """What its clients see is in the table's words."""
+    switch(panel, 2, word).click()
+    expect(panel).to_contain_text(re.compile(rf"backend2\s+\d+\s+\d+\s+.*\d+ {why}"), timeout=MINUTES)
+    expect(switch(panel, 2, word)).to_have_class(re.compile("mod-active"))
+    keep(page, f"panel-{word}")
+    switch(panel, 2, "well").click()
+
+
+def test_other_cells_run_meanwhile(page: Page, panel: Locator) -> None:
+    """While requests are sent, a cell runs; what it does to backend1 is seen in the panel, which goes on."""
+    press(page, ["b", "Enter"])
+    page.keyboard.insert_text('pool["backend1"].stop(); lab.run("sleep 2"); print("cell", 6 * 7)')
+    page.keyboard.press("Shift+Enter")
+    expect(page.get_by_text("cell 42")).to_be_visible(timeout=MINUTES)
+    expect(switch(panel, 1, "stopped")).to_have_class(re.compile("mod-active"), timeout=MINUTES)
+    switch(panel, 1, "well").click()
+    expect(panel).to_contain_text("python3 -m http.server 8081", timeout=MINUTES)
+
+
+def test_export_has_the_last_state(page: Page, panel: Locator, browser: Browser, notebooks: Path, tmp_path: Path) -> None:
+    """Stopped and saved, the notebook's HTML shows pictures and table as they were last, and the page shows them once."""
+    switch(panel, 2, "stopped").click()
+    expect(panel).to_contain_text("http.server 8082 -d", timeout=MINUTES)
+    panel.locator(".widget-button", has_text="Stop").click()
+    expect(panel).to_contain_text("Nothing is sent", timeout=MINUTES)
+    copy = page.locator('[class^="labkit-still"]')
+    expect(copy.locator("img").first).to_have_attribute("alt", re.compile("backend2 is dead"), timeout=MINUTES)
+    expect(copy).to_be_hidden()
+    page.keyboard.press("Control+s")
+    saved = notebooks / f"{NOTEBOOK}.ipynb"
+    eventually(lambda: "backend2 is dead" in saved.read_text(), "the saved notebook")
+    switch(panel, 2, "well").click()
+    command = [sys.executable, "-m", "nbconvert", "--to", "html", f"--output-dir={tmp_path}", str(saved)]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    exported = browser.new_page()
+    exported.goto((tmp_path / f"{NOTEBOOK}.html").as_uri(), wait_until="domcontentloaded")
+    copy = exported.locator('[class^="labkit-still"]')
+    expect(copy).to_be_visible()
+    expect(copy).to_contain_text("refused")
+    copy.scroll_into_view_if_needed()
+    keep(exported, "panel-exported")
+    exported.close()
 
 
 def test_terminal_of_jupyterlab_reaches_the_lab(page: Page, notebooks: Path) -> None:
@@ -97,34 +184,10 @@ def test_terminal_of_jupyterlab_reaches_the_lab(page: Page, notebooks: Path) -> 
     assert said(kernel_of(notebooks), "print(Lab.current.run('echo alive'))") == "alive\n\n"
 
 
-def test_button_makes_the_report(page: Page, notebooks: Path) -> None:
-    """It asks for the name, warns of the unsaved notebook, and makes submission.html, to open and download there."""
-    make = page.get_by_role("button", name="Make my report")
-    make.click()
-    expect(page.get_by_text("Your name is missing").first).to_be_visible(timeout=MINUTES)
-    page.get_by_label("Name", exact=True).fill("Ада <b>Лавлейс</b>")
-    page.get_by_label("Group", exact=True).fill("7")
-    make.click()
-    expect(page.get_by_text(f"{NOTEBOOK}.ipynb was not saved").first).to_be_visible(timeout=MINUTES)
-    saved = (notebooks / f"{NOTEBOOK}.ipynb").stat().st_mtime_ns
-    page.get_by_role("button", name="Save all notebooks").click()
-    eventually(lambda: (notebooks / f"{NOTEBOOK}.ipynb").stat().st_mtime_ns > saved, "the notebook, saved")
-    make.click()
-    expect(page.get_by_text("is written").first).to_be_visible(timeout=3 * MINUTES)
-    form = page.locator(".labkit-form")
-    assert form.locator("tbody tr").first.inner_text().split("\t")[1:] == ["10", "10", ""]
-    with page.expect_download() as download:
-        form.get_by_role("link", name="Download").click()
-    assert Path(download.value.path()).read_bytes() == (notebooks / "submission.html").read_bytes()
-    assert "/files/submission.html" in str(form.get_by_role("link", name="Open").get_attribute("href"))
-    data = read(notebooks / "submission.html")
-    assert data["who"]["name"] == "Ада <b>Лавлейс</b>" and data["who"]["group"] == "7"
-    assert data["verdicts"]["points"] == 10  # of task 1; the others are not done
-
-
 def test_interrupt_and_restart_end_the_sending(page: Page, notebooks: Path) -> None:
     """`i i` while no cell runs stops the panel; `0 0` while it sends ends the lab with everything in it."""
     panel = page.locator(".labkit-panel")
+    start(page)
     press(page, "ii")
     expect(panel).to_contain_text("Nothing is sent", timeout=MINUTES)
     start(page)
@@ -136,9 +199,10 @@ def test_interrupt_and_restart_end_the_sending(page: Page, notebooks: Path) -> N
     assert said(kernel_of(notebooks), THREADS) == "[]\n"
 
 
-def test_closed_tab_ends_the_sending(windows: tuple[Browser, str], notebooks: Path) -> None:
+def test_closed_tab_ends_the_sending(browser: Browser, jupyter: str, notebooks: Path) -> None:
     """Some time after its tab was closed (here 12 s instead of 150) the panel sleeps: nothing is sent, no thread runs."""
-    page, kernel = sending(windows), kernel_of(notebooks)
+    page, kernel = notebook_in(browser, jupyter), kernel_of(notebooks)
+    start(page)
     said(kernel, "from labkit.panel import panel; panel.PATIENCE = 12")
     eventually(lambda: "labkit-panel" in said(kernel, THREADS), "the sender")
     page.close(run_before_unload=False)

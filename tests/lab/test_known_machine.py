@@ -7,8 +7,6 @@ import pytest
 
 from labkit.lab import Lab
 
-pytestmark = pytest.mark.lab
-
 
 @pytest.fixture(autouse=True)
 def clean(lab: Lab) -> Iterator[None]:

@@ -3,17 +3,15 @@
 The screenshots go to the folder that LABKIT_SCREENSHOTS names, where it is set.
 """
 
-import os
 import re
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, expect
 from works import RIGHT
 
 from labkit.author.notebooks import NOTEBOOKS
@@ -22,16 +20,12 @@ from labkit.errors import wait_until
 from labkit.grading.batch import grade_files
 from labkit.grading.feedback import INDEX, write_pages
 from labkit.homework.hand_in import hand_in, stories_in
-from labkit.magics import NEEDS
+from labkit.homework.submission import read
 
-from .chromium import violations
-from .jupyter import MINUTES, Learner, choose, jupyterlab, open_in, printed
-from .test_release import NATIVE, shown
+from .jupyter import MINUTES, Learner, choose, jupyterlab, keep, open_in, printed, violations
+from .test_release import LABKIT, NATIVE, POINTS, assert_as_the_reference_shows, assert_not_done_yet
 from .test_report_page import school_class
 
-pytestmark = pytest.mark.lab
-NAMES = ["1_backends", "2_dns", "3_ipvs", "4_nginx"]
-POINTS = {"1_backends": 10, "2_dns": 14, "3_ipvs": 35, "4_nginx": 35}
 # Where a hub has somebody's JupyterLab.
 HUB = "/user/ada"
 # How many pictures there are, -1 where one of them is not shown.
@@ -46,90 +40,60 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, st
     """A folder with the learner's edition, and the address of the JupyterLab that `labkit open` has started on it."""
     edition = tmp_path_factory.mktemp("course") / "edition"
     release(edition)
-    with jupyterlab(edition, command=[sys.executable, "-P", "-m", "labkit", "open", str(edition), "--"], base=HUB) as address:
+    with jupyterlab(edition, command=[*LABKIT, "open", str(edition), "--"], base=HUB) as address:
         yield edition, address
-
-
-def keep(page: Page, name: str) -> None:
-    """Keep a screenshot under a name, where they are asked for."""
-    if folder := os.environ.get("LABKIT_SCREENSHOTS"):
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=Path(folder, f"learner-{name}.png"))
 
 
 @pytest.fixture
 def learner(request: pytest.FixtureRequest, jupyter: tuple[Path, str], browser: Browser) -> Iterator[Any]:
-    """Open a notebook of the edition in a folder of the test's own: `learner(name)`; again in the same folder and window."""
+    """Open a notebook of the edition in a folder of the test's own: `learner(name)`; again in the same folder and window.
+
+    Solutions are typed into the cells that are there for them; what is left over into none.
+    """
     edition, address = jupyter
     folder = edition / re.sub(r"\W+", "-", request.node.name)
     page = browser.new_page(viewport={"width": 960, "height": 1090})
 
-    def begin(name: str, **solutions: str) -> Learner:
+    def begin(name: str, *sources: str) -> Learner:
         folder.mkdir(exist_ok=True)
         for path in edition.glob("*.ipynb"):
             if not (folder / path.name).exists():
                 shutil.copy(path, folder)
         open_in(page, address, f"{folder.name}/{name}.ipynb")
-        return Learner(page, folder / f"{name}.ipynb")
+        one = Learner(page, folder / f"{name}.ipynb")
+        places = [cell.source for cell in one.code if "# write here" in cell.source] if sources else []
+        for place, source in zip(places, sources, strict=False):
+            one.write(place, source)
+        typed = [cell.source.strip() for cell in one.code if cell.source in sources] if sources else []
+        assert typed == [source.strip() for source in sources[: len(places)]]
+        return one
 
     yield begin
     page.close(run_before_unload=False)
 
 
-def with_helpers(name: str) -> list[str]:
-    """The solutions of the reference notebook, a cell each."""
-    cells = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells
-    return [cell.source for cell in cells if cell.cell_type == "code" and SOLUTION.search(cell.source)]
-
-
-def points_in(cells: list[Any]) -> str:
-    """What the cell says that shows the points."""
-    return printed(next(cell for cell in cells if cell.source == "verdicts.points"))
-
-
-def solve(one: Learner, sources: list[str]) -> None:
-    """Type solutions into the cells that are there for them; what is left over into none."""
-    places = [cell.source for cell in one.code if "# write here" in cell.source]
-    for place, source in zip(places, sources, strict=False):
-        one.write(place, source)
-    assert [cell.source.strip() for cell in one.code if cell.source in sources] == [one.strip() for one in sources[: len(places)]]
-
-
-def as_the_reference_shows(name: str, cells: list[Any]) -> None:
-    """Every cell has the pictures and tables that it has in the reference, and the task all its points."""
-    reference = {cell.id: cell for cell in nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells}
-    for cell in cells:
-        assert shown(cell) == shown(reference[cell.id]), cell.source
-        assert "Not done yet" not in printed(cell) and "Not run" not in printed(cell), cell.source
-    assert points_in(cells) == str(POINTS[name])
-
-
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", POINTS)
 def test_unsolved_notebook_says_what_is_missing_a_line_a_cell(learner: Any, name: str) -> None:
     """Run All on an edition as it was given: a line in each cell that builds on a solution, no error, no picture, 0 points."""
     one = learner(name)
     assert not one.page.get_by_text(re.compile("Nbgrader|Create Assignment|Validate")).count()  # a teacher's
     cells = one.run_all()
     one.keep(f"unsolved-{name}")
-    waiting = [cell for cell in cells if cell.source.startswith(NEEDS)]
-    assert len(waiting) > 8
-    for cell in waiting:
-        assert re.fullmatch(r"Not done yet: this cell needs your solution above.*\n", printed(cell)), cell.source
+    assert_not_done_yet(cells)
     assert not [cell.source for cell in cells for output in cell.outputs if "image/png" in output.get("data", {})]
     assert one.page.locator(".jp-OutputArea-output[data-mime-type*=error]").count() == 0
-    assert points_in(cells) == "0"
 
 
 @pytest.mark.parametrize("way", ["helpers", "native"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", POINTS)
 def test_solved_notebook_shows_everything(learner: Any, name: str, way: str) -> None:
     """With labkit's helpers and with native commands: all pictures, tables, the panel, a green verdict each, all points."""
-    one = learner(name)
-    reference = with_helpers(name)
-    solve(one, reference if way == "helpers" else [NATIVE[name], *reference[1:]])
+    cells = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells
+    helpers = [cell.source for cell in cells if cell.cell_type == "code" and SOLUTION.search(cell.source)]
+    one = learner(name, *(helpers if way == "helpers" else [NATIVE[name], *helpers[1:]]))
     cells = one.run_all()
     one.keep(f"{way}-{name}")
-    as_the_reference_shows(name, cells)
+    assert_as_the_reference_shows(name, cells)
     panel = one.page.locator(".labkit-panel")
     expect(panel).to_be_visible(timeout=MINUTES)
     expect(panel.get_by_role("button", name="Start")).to_be_enabled(timeout=MINUTES)
@@ -138,13 +102,12 @@ def test_solved_notebook_shows_everything(learner: Any, name: str, way: str) -> 
 
 def test_notebook_that_is_run_twice_is_as_after_once(learner: Any) -> None:
     """All cells run again: one lab is open, the script of the task is the same, and so are the pictures and verdicts."""
-    one = learner("1_backends")
-    solve(one, [NATIVE["1_backends"]])
+    one = learner("1_backends", NATIVE["1_backends"])
     first = one.run_all()
     script = (one.path.parent / "work" / "task1.sh").read_text()
     again = one.run_all(first=len(first) + 1)
     one.keep("twice")
-    as_the_reference_shows("1_backends", again)
+    assert_as_the_reference_shows("1_backends", again)
     assert (one.path.parent / "work" / "task1.sh").read_text() == script
     assert "already loaded" not in "".join(printed(cell) for cell in again)
     expect(one.page.locator(".labkit-panel")).to_have_count(1)
@@ -169,8 +132,7 @@ MIDDLE = {
 
 def test_middle_of_a_notebook_after_a_restart_says_what_to_run(learner: Any) -> None:
     """Each kind of cell that a new kernel runs first works, or says in one sentence which cells to run; then all works."""
-    one = learner("1_backends")
-    solve(one, [NATIVE["1_backends"]])
+    one = learner("1_backends", NATIVE["1_backends"])
     one.run_all()
     one.restart()
     for text, words in MIDDLE.items():
@@ -179,32 +141,29 @@ def test_middle_of_a_notebook_after_a_restart_says_what_to_run(learner: Any) -> 
         if text == "verdicts.points":
             one.keep("restart")
     choose(one.page, "Run", "Run All Above Selected Cell")
-    as_the_reference_shows("1_backends", one.run_all(first=len(MIDDLE)))
+    assert_as_the_reference_shows("1_backends", one.run_all(first=len(MIDDLE)))
 
 
 def test_two_notebooks_work_in_one_folder(learner: Any) -> None:
     """Task 4's notebook uses the pages of task 1 and leaves its work as it is; both go on side by side, with all points."""
-    one = learner("1_backends")
-    solve(one, [NATIVE["1_backends"]])
+    one = learner("1_backends", NATIVE["1_backends"])
     one.run_all()
     work = one.path.parent / "work"
     before = {path: path.read_bytes() for path in sorted(work.rglob("*")) if path.is_file()}
-    other = learner("4_nginx")
-    solve(other, [NATIVE["4_nginx"]])
+    other = learner("4_nginx", NATIVE["4_nginx"])
     cells = other.run_all()
     other.keep("two-notebooks")
-    as_the_reference_shows("4_nginx", cells)
+    assert_as_the_reference_shows("4_nginx", cells)
     after = {path: path.read_bytes() for path in sorted(work.rglob("*")) if path.is_file()}
     assert after == before | {work / "task4.sh": after[work / "task4.sh"]}
     one = learner("1_backends")
     assert printed(one.code[5]) and one.run("sockets(lab)").count("python3 -m http.server") == 2  # its lab is still there
-    as_the_reference_shows("1_backends", one.run_all(first=len(one.code) + 1))
+    assert_as_the_reference_shows("1_backends", one.run_all(first=len(one.code) + 1))
 
 
 def test_dark_theme_is_readable(learner: Any) -> None:
     """In JupyterLab's dark theme every text in the outputs of a solved notebook stands out from what is behind it."""
-    one = learner("1_backends")
-    solve(one, [NATIVE["1_backends"]])
+    one = learner("1_backends", NATIVE["1_backends"])
     try:
         choose(one.page, "Settings", "Theme", "JupyterLab Dark")
         expect(one.page.locator("body")).to_have_attribute("data-jp-theme-light", "false", timeout=MINUTES)
@@ -218,9 +177,8 @@ def test_dark_theme_is_readable(learner: Any) -> None:
 
 def test_phone_shows_the_notebook_and_the_report(learner: Any) -> None:
     """390 pixels wide, neither JupyterLab nor submission.html has to be moved sideways to be read."""
-    one = learner("1_backends")
+    one = learner("1_backends", NATIVE["1_backends"])
     one.page.set_viewport_size({"width": 390, "height": 844})
-    solve(one, [NATIVE["1_backends"]])
     one.run_all()
     one.keep("phone")
     inside = one.shown.locator(".jp-WindowedPanel-outer")
@@ -230,8 +188,7 @@ def test_phone_shows_the_notebook_and_the_report(learner: Any) -> None:
     file = hand_in(folder / "work", folder / "submission.html", name="Ann", stories=stories_in(folder))
     one.page.goto(file.as_uri())
     assert one.page.evaluate("document.documentElement.scrollWidth") <= 390
-    if folder := os.environ.get("LABKIT_SCREENSHOTS"):
-        one.page.screenshot(path=Path(folder, "learner-phone-submission.png"), full_page=True)
+    keep(one.page, "learner-phone-submission", full_page=True)
 
 
 def make_report(one: Learner) -> Locator:
@@ -243,13 +200,13 @@ def make_report(one: Learner) -> Locator:
 
 def test_report_form(learner: Any, jupyter: tuple[Path, str], tmp_path: Path) -> None:
     """Asked for the name, warned of this notebook and of another tab's, the learner sees progress, points and two links."""
-    one = learner("1_backends")
-    solve(one, [NATIVE["1_backends"]])
+    one = learner("1_backends", NATIVE["1_backends"])
     one.run_all()
     form = make_report(one)
     expect(form).to_contain_text("Your name is missing", timeout=MINUTES)
-    keep(one.page, "report-no-name")
-    form.get_by_label("Name", exact=True).fill("Ада Лавлейс")
+    keep(one.page, "learner-report-no-name")
+    form.get_by_label("Name", exact=True).fill("Ада <b>Лавлейс</b>")
+    form.get_by_label("Group", exact=True).fill("7")
     choose(one.page, "File", "Open from Path…")
     one.page.get_by_placeholder("/path/relative/to/jlab/root").fill(f"{one.path.parent.name}/2_dns.ipynb")
     one.page.get_by_role("button", name="Open", exact=True).click()
@@ -262,16 +219,16 @@ def test_report_form(learner: Any, jupyter: tuple[Path, str], tmp_path: Path) ->
     form = make_report(one)
     expect(form).to_contain_text("2_dns.ipynb has changes that are not saved.", timeout=MINUTES)
     form.scroll_into_view_if_needed()
-    keep(one.page, "report-unsaved")
+    keep(one.page, "learner-report-unsaved")
     assert not file.exists()
     form.get_by_role("button", name="Save all notebooks").click()
     wait_until(lambda: "# not saved" in other.path.read_text(), reason="the saved notebook", timeout=60)
     make_report(one)
     expect(form.get_by_role("progressbar")).to_be_visible(timeout=MINUTES)
-    keep(one.page, "report-progress")
+    keep(one.page, "learner-report-progress")
     expect(form).to_contain_text(re.compile(r"submission\.html is written: 10 of \d+ points"), timeout=5 * MINUTES)
     form.scroll_into_view_if_needed()
-    keep(one.page, "report-made")
+    keep(one.page, "learner-report-made")
     rows = [row.split("\t")[1:3] for row in form.locator("tbody tr").all_inner_texts()]
     assert rows == [["10", "10"], ["0", "20"], ["0", "35"], ["0", "35"]]
     with one.page.expect_download() as download:
@@ -280,9 +237,11 @@ def test_report_form(learner: Any, jupyter: tuple[Path, str], tmp_path: Path) ->
     assert f"{HUB}/files/{file.parent.name}/submission.html" in str(
         form.get_by_role("link", name="Download").get_attribute("href")
     )
+    data = read(file)  # of task 1; the others are not done
+    assert (data["who"]["name"], data["who"]["group"], data["verdicts"]["points"]) == ("Ада <b>Лавлейс</b>", "7", 10)
     form.get_by_role("link", name="Open").click()
     expect(one.page.frame_locator("iframe").get_by_role("heading", name="Load balancing").first).to_be_visible(timeout=MINUTES)
-    keep(one.page, "report-opened")
+    keep(one.page, "learner-report-opened")
 
 
 def test_index_of_a_class(browser: Browser, tmp_path: Path) -> None:
@@ -300,7 +259,7 @@ def test_index_of_a_class(browser: Browser, tmp_path: Path) -> None:
     write_pages([*grades, *school_class(298)], tmp_path / "pages")
     page = browser.new_page(viewport={"width": 1200, "height": 900})
     page.goto((tmp_path / "pages" / INDEX).as_uri())
-    keep(page, "index")
+    keep(page, "learner-index")
     shown_rows = page.locator("tbody tr:visible")
     assert shown_rows.count() == 301
     page.get_by_label("Find").fill("борис")
@@ -310,11 +269,11 @@ def test_index_of_a_class(browser: Browser, tmp_path: Path) -> None:
     ]  # fmt: skip
     page.get_by_label("Find").fill("")
     page.get_by_label("Not passed").select_option("4.2")
-    keep(page, "index-filtered")
+    keep(page, "learner-index-filtered")
     page.get_by_label("Not passed").select_option("")
     page.get_by_role("button", name="points").click()
     assert "Cem" in shown_rows.first.inner_text() or "broken.html" in shown_rows.first.inner_text()
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    keep(page, "index-phone")
+    keep(page, "learner-index-phone")
     page.close()

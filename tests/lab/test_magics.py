@@ -20,8 +20,6 @@ from labkit.services.http_server import BackendPool
 
 from .helpers import LabFactory, eventually, pids
 
-pytestmark = pytest.mark.lab
-
 
 @pytest.fixture(scope="module")
 def linux() -> str:
@@ -129,17 +127,6 @@ def test_notebook_that_is_run_again_leaves_one_script(shell: InteractiveShell, o
     assert (lab.home / "task1.sh").read_text() == scripts[2]
 
 
-def test_what_was_not_applied_is_not_kept(solving: Lab) -> None:
-    """A start that failed is no command of the solution."""
-    nobody = Dnsmasq(solving, "no-such-option\n")
-    with pytest.raises(LabkitError):
-        nobody.start()
-    solving.task = 2
-    with pytest.raises(LabkitError):
-        nobody.start()
-    assert not list(solving.home.glob("task*.sh"))
-
-
 def run(shell: InteractiveShell, cell: str, capsys: pytest.CaptureFixture[str]) -> tuple[BaseException | None, str]:
     """What a cell raised, and all that it showed."""
     result = shell.run_cell(cell)
@@ -150,7 +137,10 @@ GONE = "from labkit.errors import NotRunning\nraise NotRunning('No nginx listens
 
 
 def test_cell_that_needs_a_solution(shell: InteractiveShell, current: Lab, capsys: pytest.CaptureFixture[str]) -> None:
-    """A cell that says what it needs is not run without it: one line, no error, and nothing else; with it, it is."""
+    """A cell that says what it needs is not run without it: one line, no error, and nothing else; with it, it is.
+
+    What does not run is "not done yet" below an untouched stub; below a solution that failed it is the error itself.
+    """
     shell.run_cell(STUB, store_history=True)
     error, out = run(shell, f"{NEEDS}: pool, nginx\nprint('ran')", capsys)
     assert error is None
@@ -158,13 +148,6 @@ def test_cell_that_needs_a_solution(shell: InteractiveShell, current: Lab, capsy
     shell.user_ns |= {"pool": 1, "nginx": 2}
     assert run(shell, f"{NEEDS}: pool, nginx\nprint('ran')", capsys) == (None, "ran\n")
     assert run(shell, f"{NEEDS}: pool, nginx\n%lab echo ran", capsys) == (None, "ran\n")
-
-
-def test_not_done_yet_is_said_only_while_the_stub_is_as_it_was_given(
-    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """What does not run is "not done yet" below an untouched stub; below a solution that failed it is the error itself."""
-    shell.run_cell(STUB, store_history=True)
     error, out = run(shell, f"{NEEDS}\n{GONE}", capsys)
     assert error is None
     assert out == "Not done yet: this cell needs your solution above. No nginx listens.\n"
@@ -198,8 +181,12 @@ def test_name_that_an_earlier_cell_makes_is_one_sentence_about_that_cell(
 
 
 def test_cell_that_is_not_kept_says_so(shell: InteractiveShell, own_lab: LabFactory, capsys: pytest.CaptureFixture[str]) -> None:
-    """A solution that is typed after the task counts as solved is no part of the script, and its author is told."""
+    """A solution that is typed after the task counts as solved is no part of the script, and its author is told; nor is a start
+    that failed."""
     Lab.current = lab = own_lab("host", task=2)
+    with pytest.raises(LabkitError):
+        Dnsmasq(lab, "no-such-option\n").start()
+    assert not list(lab.home.glob("task*.sh"))
     shell.run_cell_magic("lab", "", "echo one\n")
     assert "not kept" not in capsys.readouterr().err
     lab.recording = False

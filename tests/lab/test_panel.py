@@ -24,7 +24,6 @@ from labkit.services.ipvs import VirtualService
 from .helpers import BALANCER, DNSMASQ, LabFactory, eventually
 from .jupyter import PATIENCE, said
 
-pytestmark = pytest.mark.lab
 CELLS = """from labkit import BackendPool, Lab, panel
 lab = Lab("headless", home={home!r}); pool = BackendPool(lab); pool.start()
 ===
@@ -41,19 +40,19 @@ def threads() -> list[str]:
 
 
 @pytest.fixture
-def pool(lab: Lab) -> Iterator[BackendPool]:
+def pool(host_lab: Lab) -> Iterator[BackendPool]:
     """The two backends."""
-    with BackendPool(lab) as pool:
+    with BackendPool(host_lab) as pool:
         yield pool
 
 
 @pytest.fixture
-def make(lab: Lab) -> Iterator[Callable[..., Panel]]:
+def make(host_lab: Lab) -> Iterator[Callable[..., Panel]]:
     """Makes panels; nothing of them is left after the test."""
     made: list[Panel] = []
 
     def one(*args: Any, **options: Any) -> Panel:
-        made.append(panel(lab, *args, **options))
+        made.append(panel(host_lab, *args, **options))
         return made[-1]
 
     yield one
@@ -75,16 +74,18 @@ def sends(panel: Panel) -> bool:
     return sum(panel.window.answered.values()) > before
 
 
-def test_panel_begins_with_a_few_requests_and_no_thread(make: Callable[..., Panel], pool: BackendPool) -> None:
-    """All backends are well, ten requests were answered, and nothing goes on before somebody is there."""
-    pool["backend2"].stop()
-    assert counted(make(pool)) == {"backend1": (5, 0), "backend2": (5, 0)}
-    assert threads() == []
-
-
 def test_stopped_backend_fails_in_the_table_and_is_dead_in_the_picture(make: Callable[..., Panel], pool: BackendPool) -> None:
-    """A switch that is clicked while requests are sent: failures are counted, the command is shown, healing ends them."""
+    """At the beginning all backends are well, ten requests were answered, and nothing goes on before somebody is there.
+
+    A switch that is clicked while requests are sent: failures are counted, the command is shown, healing ends them. The number a
+    second is changed while requests are sent, and they go on being sent; too many a second, or none, are BadInput.
+    """
+    for rate in (0, 31):
+        with pytest.raises(BadInput, match="requests a second"):
+            make(pool, rate=rate)
+    pool["backend2"].stop()
     panel = make(pool)
+    assert counted(panel) == {"backend1": (5, 0), "backend2": (5, 0)} and threads() == []
     panel.start()
     panel.controls.switches["backend2"].value = "stopped"
     assert "pkill" in panel.controls.commands.value
@@ -95,6 +96,9 @@ def test_stopped_backend_fails_in_the_table_and_is_dead_in_the_picture(make: Cal
     before = counted(panel)["backend2"][0]
     eventually(lambda: counted(panel)["backend2"][0] > before, "answers of backend2")
     assert counted(panel)["backend1"][1] == 0
+    panel.controls.rate.value = 25
+    before = sum(counted(panel)["backend1"])
+    eventually(lambda: sum(counted(panel)["backend1"]) > before + 20, "more requests")
 
 
 def test_picture_follows_what_cells_do(make: Callable[..., Panel], pool: BackendPool, capsys: Any) -> None:
@@ -150,18 +154,6 @@ def test_stop_and_an_interrupted_cell_end_the_sending(make: Callable[..., Panel]
         assert panel.awake and not panel.sending and panel.controls.stop.disabled
 
 
-def test_rate_is_kept_and_changed(make: Callable[..., Panel], pool: BackendPool) -> None:
-    """The number is changed while requests are sent, and they go on being sent; too many a second, or none, are BadInput."""
-    for rate in (0, 31):
-        with pytest.raises(BadInput, match="requests a second"):
-            make(pool, rate=rate)
-    panel = make(pool, rate=5)
-    panel.start()
-    panel.controls.rate.value = 25
-    before = sum(counted(panel)["backend1"])
-    eventually(lambda: sum(counted(panel)["backend1"]) > before + 20, "more requests")
-
-
 def test_panel_ends_with_its_lab(own_lab: LabFactory, linux: str) -> None:
     """A lab that is closed under a panel that sends ends it, and says so."""
     lab = own_lab(linux)
@@ -175,9 +167,9 @@ def test_panel_ends_with_its_lab(own_lab: LabFactory, linux: str) -> None:
     assert "The lab is closed" in one.controls.said.value
 
 
-def test_dns_panel_shows_the_records(make: Callable[..., Panel], lab: Lab) -> None:
+def test_dns_panel_shows_the_records(make: Callable[..., Panel], host_lab: Lab) -> None:
     """Behind dnsmasq both addresses are taken first in turn, and stay in the answers when one is dead."""
-    with BackendPool.at(lab, "127.0.0.1:80", "127.0.0.2:80") as pool, Dnsmasq(lab, DNSMASQ) as dnsmasq:
+    with BackendPool.at(host_lab, "127.0.0.1:80", "127.0.0.2:80") as pool, Dnsmasq(host_lab, DNSMASQ) as dnsmasq:
         panel = make(pool, dnsmasq)
         panel.beat()
         panel.controls.switches["backend2"].value = "stopped"
@@ -186,9 +178,9 @@ def test_dns_panel_shows_the_records(make: Callable[..., Panel], lab: Lab) -> No
         panel.close()
 
 
-def test_nginx_panel_counts_attempts(make: Callable[..., Panel], lab: Lab, pool: BackendPool) -> None:
+def test_nginx_panel_counts_attempts(make: Callable[..., Panel], host_lab: Lab, pool: BackendPool) -> None:
     """Behind nginx backend2 answers when backend1 is stopped; its seven failed attempts are in the table."""
-    with Nginx(lab, BALANCER) as nginx:
+    with Nginx(host_lab, BALANCER) as nginx:
         panel = make(pool, nginx)
         panel.controls.switches["backend1"].value = "stopped"
         panel.start()

@@ -15,8 +15,6 @@ from labkit.machine.doctor import TASKS
 
 from .helpers import CANDIDATES
 
-pytestmark = pytest.mark.lab
-
 # Opens a lab by the usual choice and on each candidate alone, and prints what came of each.
 EVERY_WAY = """
 import json, sys

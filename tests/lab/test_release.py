@@ -18,12 +18,12 @@ from labkit.author.release import STUB, release
 from labkit.errors import BadInput
 from labkit.magics import NEEDS
 
-from .chromium import chromium
-from .jupyter import MINUTES, TOKEN, copy_notebooks, jupyterlab
+from .jupyter import MINUTES, TOKEN, chromium, copy_notebooks, jupyterlab, printed
 
-pytestmark = pytest.mark.lab
 ALL = os.environ.get("LABKIT_TESTS") == "all"
-SLOW_TOO = os.environ.get("LABKIT_TESTS") == "all"
+TASKS = ["1_backends", "2_dns", "4_nginx", *(["3_ipvs"] if ALL else [])]
+POINTS = {"1_backends": 10, "2_dns": 14, "3_ipvs": 35, "4_nginx": 35}
+LABKIT = [sys.executable, "-P", "-m", "labkit"]
 CONFIG = """
 c = get_config()
 c.CourseDirectory.course_id = "labkit"
@@ -39,18 +39,13 @@ with Gradebook("sqlite:///" + sys.argv[1]) as book:
 """
 
 
-def test_release_does_not_overwrite_a_learners_work(tmp_path: Path) -> None:
-    """A second release into the same folder is refused."""
-    release(tmp_path)
-    with pytest.raises(BadInput, match="exists already"):
-        release(tmp_path)
-
-
 @pytest.fixture(scope="module")
 def edition(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A learner's edition that is set up: its .venv leads to the environment that runs the tests."""
     folder = tmp_path_factory.mktemp("edition").resolve()
     release(folder)
+    with pytest.raises(BadInput, match="exists already"):  # a learner's work is not overwritten
+        release(folder)
     sums = [
         subprocess.run(["cksum", name], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
         for name in ("requirements.lock", "binder/apt.txt")
@@ -64,10 +59,9 @@ def edition(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def lab_in(folder: Path, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Call the edition's own `lab`."""
-    command = [str(folder / "lab"), *arguments]
-    return subprocess.run(command, cwd=cwd or folder, capture_output=True, text=True, timeout=120, check=False)
+def said(command: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command."""
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["in it", "from elsewhere"])
@@ -77,7 +71,7 @@ def test_open_in_the_edition_serves_the_edition(edition: Path, tmp_path: Path, e
     with jupyterlab(
         tmp_path / "notebooks", command=[str(edition / "lab"), "open", "--"], cwd=tmp_path if elsewhere else edition
     ) as (address):
-        for name in ("1_backends", "2_dns", "3_ipvs", "4_nginx"):
+        for name in POINTS:
             with urllib.request.urlopen(f"{address}/api/contents/{name}.ipynb?token={TOKEN}", timeout=60) as answer:
                 text = answer.read().decode()
             assert STUB in text and "BEGIN SOLUTION" not in text
@@ -87,9 +81,7 @@ def test_open_in_the_edition_serves_the_edition(edition: Path, tmp_path: Path, e
 def test_tools_for_teachers_are_on_a_teachers_screen_alone(edition: Path, tmp_path: Path, whose: str) -> None:
     """What `open` starts on the learner's edition has nothing of nbgrader on the screen; on the solutions it has all of it."""
     notebooks = copy_notebooks(tmp_path)
-    start = (
-        [sys.executable, "-P", "-m", "labkit", "open", str(notebooks)] if whose == "teacher" else [str(edition / "lab"), "open"]
-    )
+    start = [*LABKIT, "open", str(notebooks)] if whose == "teacher" else [str(edition / "lab"), "open"]
     with chromium() as browser, jupyterlab(notebooks, command=[*start, "--"], cwd=edition) as address:
         page = browser.new_page(viewport={"width": 1200, "height": 800})
         page.goto(f"{address}/lab/tree/1_backends.ipynb?token={TOKEN}")
@@ -108,34 +100,46 @@ def test_edition_says_how_it_is_used(edition: Path) -> None:
     named = set(re.findall(r"\./lab ([a-z-]+)", text))
     assert {"open", "check", "hand-in", "doctor"} <= named
     for command in named:
-        assert lab_in(edition, command, "--help").returncode == 0, command
+        assert said([str(edition / "lab"), command, "--help"], edition).returncode == 0, command
 
 
 def test_open_never_serves_solutions_from_elsewhere(tmp_path: Path) -> None:
     """The command of a checkout, typed where no notebooks are, opens none of the teacher's and says what to name."""
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "labkit", "open"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
-    )
+    done = said([*LABKIT, "open"], tmp_path)
     assert done.returncode == 3 and "labkit open FOLDER" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["1_backends", "2_dns", "4_nginx", *(["3_ipvs"] if ALL else [])])
-def test_unchanged_edition_ends_with_not_done_yet(tmp_path: Path, name: str) -> None:
-    """A learner's edition that is run as it is runs to its end without an error, says "not done yet" and gives 0 points.
+def points_in(cells: list[Any]) -> str:
+    """What the cell says that shows the points."""
+    return printed(next(cell for cell in cells if cell.source == "verdicts.points"))
 
-    A cell that needs the solution says so in one line, and neither sends nor draws.
-    """
-    notebook = run(tmp_path, name)
-    outputs = [(cell.source, output) for cell in notebook.cells for output in cell.get("outputs", [])]
-    waiting = [cell for cell in notebook.cells if cell.source.startswith(NEEDS)]
+
+def assert_not_done_yet(cells: list[Any]) -> None:
+    """Each cell that needs the solution says so in one line, and neither sends nor draws; there is no error, and no point."""
+    waiting = [cell for cell in cells if cell.source.startswith(NEEDS)]
     assert len(waiting) > 8
     for cell in waiting:
-        (output,) = cell.outputs
-        assert output.text.startswith("Not done yet: this cell needs your solution above") and output.text.count("\n") == 1
-    assert not any(output.output_type == "error" for _, output in outputs)
-    points = [output.data["text/plain"] for source, output in outputs if source == "verdicts.points"]
-    assert points == ["0"]
-    assert any("not done yet" in output.get("text", "") for source, output in outputs if "= check(" in source)
+        assert re.fullmatch(r"Not done yet: this cell needs your solution above.*\n", printed(cell)), cell.source
+        assert shown(cell) == []
+    assert not [cell.source for cell in cells for output in cell.outputs if output.output_type == "error"]
+    assert points_in(cells) == "0"
+
+
+def assert_as_the_reference_shows(name: str, cells: list[Any]) -> None:
+    """Every cell has the pictures and tables that it has in the reference, and the task all its points."""
+    reference = {cell.id: cell for cell in nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells}
+    for cell in cells:
+        assert shown(cell) == shown(reference[cell.id]), cell.source
+        assert "Not done yet" not in printed(cell) and "Not run" not in printed(cell), cell.source
+    assert points_in(cells) == str(POINTS[name])
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_unchanged_edition_ends_with_not_done_yet(tmp_path: Path, name: str) -> None:
+    """A learner's edition that is run as it is runs to its end without an error, says "not done yet" and gives 0 points."""
+    cells = run(tmp_path, name)
+    assert_not_done_yet(cells)
+    assert any("not done yet" in printed(cell) for cell in cells if "= check(" in cell.source)
 
 
 # A right solution of each task as people type it: services, /etc, another folder, other options than the helpers use.
@@ -176,45 +180,32 @@ systemctl restart nginx
 }
 
 
-@pytest.mark.parametrize("name", ["1_backends", "2_dns", "4_nginx", *(["3_ipvs"] if ALL else [])])
+@pytest.mark.parametrize("name", TASKS)
 def test_natively_solved_notebook_shows_all_that_the_reference_shows(tmp_path: Path, name: str) -> None:
     """Below a solution in native commands every cell has its pictures, tables and panel, and all automatic points are given."""
-    notebook = run(tmp_path, name, NATIVE[name])
-    text = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
-    assert "Not done yet" not in text and "Not run" not in text
-    reference = {cell.id: cell for cell in nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells}
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            assert shown(cell) == shown(reference[cell.id]), cell.source
-    points = [output.data["text/plain"] for cell in notebook.cells for output in cell.get("outputs", []) if is_points(cell)]
-    assert points == [{"1": "10", "2": "14", "3": "35", "4": "35"}[name[0]]]
+    assert_as_the_reference_shows(name, run(tmp_path, name, NATIVE[name]))
     kept = sorted(path.name for path in (tmp_path / "work").iterdir())
     assert kept == (["backend1", "backend2", "task1.sh"] if name[0] == "1" else [f"task{name[0]}.sh"])
 
 
-def run(folder: Path, name: str, solution: str = "") -> Any:
-    """The notebook of the learner's edition with its outputs, the solution in the place of its first stub."""
+def run(folder: Path, name: str, solution: str = "") -> list[Any]:
+    """The code cells of the learner's edition with their outputs, the solution in the place of the first stub."""
     release(folder)
     notebook = nbformat.read(folder / f"{name}.ipynb", as_version=4)
-    stub = next(cell for cell in notebook.cells if cell.cell_type == "code" and STUB in cell.source)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    stub = next(cell for cell in cells if STUB in cell.source)
     stub.source = solution or stub.source
     # A busy kernel sends what one print printed in pieces.
     NotebookClient(notebook, timeout=180, coalesce_streams=True, resources={"metadata": {"path": str(folder)}}).execute()
-    return notebook
+    return cells
 
 
 def shown(cell: Any) -> list[str]:
     """The kinds of what a cell shows: pictures, tables; not what is printed, nor a progress bar or the live widgets."""
-    kinds = [kind for output in cell.outputs for kind in output.get("data", {}) if kind in ("image/png", "text/html")]
-    return sorted(kinds)
+    return sorted(kind for output in cell.outputs for kind in output.get("data", {}) if kind in ("image/png", "text/html"))
 
 
-def is_points(cell: Any) -> bool:
-    """Whether this is the cell that shows the points."""
-    return bool(cell.source == "verdicts.points")
-
-
-@pytest.mark.skipif(not SLOW_TOO, reason="./lab test --all runs every notebook twice, two minutes")
+@pytest.mark.skipif(not ALL, reason="./lab test --all runs every notebook twice, two minutes")
 def test_nbgrader_gives_all_automatic_points_to_the_reference_and_none_to_the_unchanged_edition(tmp_path: Path) -> None:
     """`nbgrader generate_assignment` and `autograde`: 94 points and a hand for 2.3 for the reference, 0 for the edition."""
     folder = Path(sys.executable).parent

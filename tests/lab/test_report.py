@@ -1,11 +1,16 @@
-"""Reports: notebooks run side by side, and what happens when one fails."""
+"""Reports: notebooks run side by side, and what happens when one fails; and that nbval fails what must fail."""
 
+import json
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from run import NBVAL, TOP
 
 from labkit.author import notebooks as module
 from labkit.author.notebooks import NOTEBOOKS, find, report
@@ -13,7 +18,6 @@ from labkit.cli import main, parser
 from labkit.errors import BadInput, CourseError
 from labkit.homework.submission import read
 
-pytestmark = pytest.mark.lab
 LOADS = re.compile(r"""(?:src|href)\s*=\s*["']?(?:https?:)?//|@import|url\(\s*["']?https?:""", re.I)
 
 
@@ -96,3 +100,13 @@ def test_committed_notebooks_are_executed_and_hold_no_machine_path() -> None:
         assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1)), path.name
         assert not any(output.output_type == "error" for cell in code for output in cell.outputs), path.name
         assert not re.search(r"/home/|/tmp/labkit", path.read_text()), path.name
+
+
+@pytest.mark.parametrize("path", sorted((TOP / "tests" / "wrong").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_nbval_fails_the_notebook_and_says_why(path: Path, tmp_path: Path) -> None:
+    """nbval fails it with the words that its metadata announce in `labkit.fails_with`."""
+    copy = shutil.copy(path, tmp_path)
+    run = [sys.executable, "-m", "pytest", "-c", TOP / "pyproject.toml", f"--rootdir={tmp_path}", *NBVAL, copy]
+    done = subprocess.run(run, cwd=TOP, check=False, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert json.loads(path.read_text(encoding="utf-8"))["metadata"]["labkit"]["fails_with"] in done.stdout

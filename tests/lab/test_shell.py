@@ -15,8 +15,6 @@ from labkit.lab import Lab
 from .helpers import CANDIDATES, LabFactory, eventually, pids
 from .terminal import LABKIT, PATIENCE, Terminal, address, in_front, opened
 
-pytestmark = pytest.mark.lab
-
 
 @pytest.fixture
 def terminal(lab: Lab) -> Iterator[Terminal]:
@@ -116,14 +114,6 @@ def test_much_text_is_whole_both_ways(terminal: Terminal) -> None:
     assert terminal.before.strip() == wanted.strip()
 
 
-def test_closed_window_ends_what_ran_in_it(lab: Lab) -> None:
-    """When the window is closed, the shell and what it had in the foreground end; the lab goes on."""
-    with opened(lab) as terminal:
-        terminal.sendline("sleep 1003")
-        in_front(lab, "sleep 1003")
-    eventually(lambda: not pids(lab, "sleep 1003"), "the end of what ran in the window")
-
-
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGHUP])
 def test_signal_restores_the_terminal(lab: Lab, end: signal.Signals) -> None:
     """A client that is ended by a signal leaves the terminal as it found it."""
@@ -138,8 +128,13 @@ def test_signal_restores_the_terminal(lab: Lab, end: signal.Signals) -> None:
     assert terminal.exitstatus == 128 + end
 
 
-def test_three_times_the_escape_leaves(lab: Lab) -> None:
-    """^] three times ends the client, whatever the lab does, and says that the lab runs on."""
+def test_closed_window_ends_what_ran_in_it_and_three_escapes_leave_it(lab: Lab) -> None:
+    """When the window is closed, the shell and what it had in the foreground end; ^] three times ends the client, whatever the
+    lab does, and says that the lab runs on."""
+    with opened(lab) as terminal:
+        terminal.sendline("sleep 1003")
+        in_front(lab, "sleep 1003")
+    eventually(lambda: not pids(lab, "sleep 1003"), "the end of what ran in the window")
     with opened(lab) as terminal:
         terminal.sendline("trap '' HUP INT; sleep 1004")
         in_front(lab, "sleep 1004")
@@ -185,7 +180,10 @@ def run(lab: Lab, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_command_runs_without_a_terminal(lab: Lab) -> None:
-    """-c gives the command's own output, errors and code, and needs no terminal; without one a shell's error names -c."""
+    """-c gives the command's own output, errors and code, and needs no terminal; without one a shell's error names -c.
+
+    Ctrl-C at a silent command ends the command in the lab too.
+    """
     done = run(lab, "-c", "echo out; echo err >&2; pwd; exit 4")
     assert (done.returncode, done.stdout, done.stderr) == (4, "out\n/root\n", "err\n")
     done = run(lab, "-c", "seq 1 30000; kill -TERM $$")
@@ -193,10 +191,6 @@ def test_command_runs_without_a_terminal(lab: Lab) -> None:
     done = run(lab)
     assert (done.returncode, done.stdout) == (3, "")
     assert "A shell needs a terminal" in done.stderr and "-c" in done.stderr
-
-
-def test_command_ends_with_its_caller(lab: Lab) -> None:
-    """Ctrl-C at a silent command ends the command in the lab too."""
     with subprocess.Popen([*LABKIT, "shell", address(lab), "-c", "sleep 1006"], stdin=subprocess.DEVNULL) as client:
         eventually(lambda: pids(lab, "sleep 1006"), "the command")
         client.send_signal(signal.SIGINT)

@@ -18,8 +18,6 @@ from .helpers import eventually, mentioning, opened
 from .terminal import Terminal, in_front
 from .terminal import opened as at_terminal
 
-pytestmark = pytest.mark.lab
-
 
 @pytest.fixture
 def recorded(linux: str, tmp_path: Path) -> Iterator[Lab]:

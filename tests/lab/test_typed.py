@@ -15,8 +15,6 @@ from labkit.lab import Lab
 from labkit.machine.cell import PREPARATION, cell_command
 from labkit.machine.view import HOME
 
-pytestmark = pytest.mark.lab
-
 
 @pytest.fixture(autouse=True)
 def ended(lab: Lab) -> Iterator[None]:
@@ -104,29 +102,10 @@ def test_each_line_has_its_words_and_code(lab: Lab) -> None:
     assert found[3][0] == 127 and "command not found" in found[3][1]
 
 
-def test_processes_can_be_listed(lab: Lab) -> None:
-    """`ps aux` lists the programs of the script, and `lsmod`, `sysctl` and `lsof` do their work too."""
-    lines, how = typed(
-        lab, "sleep 7 &\nps aux | grep sleep\nlsmod | head -1\nsysctl -w net.ipv4.ip_forward=1\nlsof -i\nss -tlnp\n"
-    )
-    assert "sleep 7" in printed(lines, 2) and "Module" in printed(lines, 3) and "= 1" in printed(lines, 4), lines
-    assert not any("rror" in line.printed or "nable" in line.printed for line in lines) and how == "", lines
-
-
-def test_shell_of_roots_that_is_typed_into(lab: Lab) -> None:
-    """`sudo -i` and `sudo su` open a shell in which the next lines are typed, until its `exit`; a last `exit` ends the script."""
-    lines, how = typed(lab, "cd /tmp\nsudo -i\npwd\nexit\nsudo su\nexit\necho after\nexit 4\necho never\n")
-    assert printed(lines, 3) == f"{HOME}\n" and "after" in printed(lines, 7) and not printed(lines, 9)
-    assert how == "it ended with code 4."
-
-
 AGAIN = "-s -o /dev/null -w '%{http_code}' --retry 20 --retry-connrefused --retry-delay 1"
-CAREFUL = [
-    ("set-e", "set -e\n"), ("in-the-first-line", "#!/bin/bash -e\n"), ("strict", "set -euo pipefail\n"), ("spelled-out", "set -o errexit\n"),
-]  # fmt: skip
 
 
-@pytest.mark.parametrize("first", [row[1] for row in CAREFUL], ids=[row[0] for row in CAREFUL])
+@pytest.mark.parametrize("first", ["set -e\n", "#!/bin/bash -e\n", "set -euo pipefail\n", "set -o errexit\n"])
 def test_careful_script_goes_on_beside_a_server(lab: Lab, first: str) -> None:
     """`set -e` ends a script at a command that fails, but not at a server in the foreground or at a `wait` that is ended."""
     script = f"{first}python3 -m http.server 8181\nsleep 1000 & wait\n! true\n(false) || echo next\ngrep nosuch /etc/hosts\necho never\n"
@@ -146,35 +125,14 @@ def test_what_a_script_would_do_at_its_end_is_not_done(lab: Lab) -> None:
     assert lab.run(f"curl {AGAIN} localhost:8181", check=False).stdout == "200"
 
 
-def test_service_that_its_package_started_can_be_told_to_read_again(lab: Lab) -> None:
-    """`kill -HUP` reaches nginx's service, which nobody has started in a lab yet."""
-    try:
-        typed(lab, "sudo kill -HUP $(cat /run/nginx.pid)\n")
-        assert lab.run(f"curl {AGAIN} localhost", check=False).stdout == "200"
-    finally:
-        lab.run("systemctl stop nginx; rm -rf /run/labkit/units")
-
-
 def test_what_does_not_end_is_stopped(lab: Lab) -> None:
     """A loop that works without end is stopped with its script, and what was started before lives on."""
     lines, how = typed(lab, "python3 -m http.server 8181 &\nuntil false; do :; done\necho never\n", timeout=3.0)
     assert how == "it did not end within 3 s and was stopped." and not printed(lines, 3)
-    # It may have only just been started, on a busy machine.
-    assert (
-        lab.run("curl -s --retry 30 --retry-delay 1 --retry-connrefused -o /dev/null -w '%{http_code}' localhost:8181").stdout
-        == "200"
-    )
+    assert lab.run(f"curl {AGAIN} localhost:8181").stdout == "200"
 
 
-FLOODS = [
-    ("program", "yes"),
-    ("in-the-background", "yes &\nsleep 1"),
-    ("of-last-words", "yes $'\\001end\\003'"),
-    ("of-lines", "yes $'\\0010\\002x\\002true\\003'"),
-]
-
-
-@pytest.mark.parametrize("line", [row[1] for row in FLOODS], ids=[row[0] for row in FLOODS])
+@pytest.mark.parametrize("line", ["yes", "yes &\nsleep 1", "yes $'\\001end\\003'", "yes $'\\0010\\002x\\002true\\003'"])
 def test_flood_of_words_keeps_nothing_from_ending(lab: Lab, line: str) -> None:
     """A program that prints without end, even what the shell announces with, is stopped with its script, and the lab lives on."""
     lines, how = typed(lab, f"{line}\necho next\n", timeout=6.0)

@@ -1,11 +1,16 @@
-"""The mutation table, judged: every wrong work fails its one requirement and no other, every right one gets its points.
+"""Works, judged: the mutation table, where every wrong work fails its one requirement and no other and every right one gets its
+points, and works typed as people type them, by the rulings (tests/as_typed/README.md).
 
-Usually a small set runs, each on the fastest Linux that can do its task; with `./lab test --works` every work, also on uml.
+Usually a small set runs; with `./lab test --works` every work, on each Linux that can do its tasks.
 """
 
+from __future__ import annotations
+
 import dataclasses
+import json
 import os
 import re
+import shutil
 import stat
 from pathlib import Path
 
@@ -19,38 +24,48 @@ from works import RIGHT, Work, right
 from labkit.inside import processes
 from labkit.judge import bench
 from labkit.judge.check import REQUIREMENTS, check_work
-from labkit.judge.verdict import COULD_NOT_RUN, FAILED, Check, Finding, Verdicts, passed
+from labkit.judge.verdict import COULD_NOT_RUN, FAILED, PASSED, Finding, Verdicts, passed
 from labkit.machine import choose
-
-pytestmark = pytest.mark.lab
 
 TABLES = (works_task1, works_task2, works_task3, works_task4)
 WRONG = [work for table in TABLES for work in table.WRONG]
 RIGHT_ONES = [work for table in TABLES for work in table.RIGHT_ONES]
-SMALL = {
-    "1.3-both-on-one-folder", "2.1-third-record",
-    "2.2-python-dns", "3.1-prefix-24", "3.2-wrr", "4.2-four-workers-6", "4.3-every-address",
-    "4.4-on-neither", "1-right-cd-first", "3-right-restored", "4-right-fail_timeout-1s", "4-right-four-workers",
-    "4-right-only-on-response",
-}  # fmt: skip
+TYPED = Path(__file__).parents[1] / "as_typed"
+EXPECTED = json.loads((TYPED / "expected.json").read_text(encoding="utf-8"))
 ALL = os.environ.get("LABKIT_TESTS") in ("all", "works")
-# The kernels that most machines run have no IPVS.
-FASTEST = {1: "host", 2: "host", 3: "uml", 4: "host"}
-
-
+SMALL = {
+    "1.3-both-on-one-folder", "2.1-third-record", "2.2-python-dns", "3.1-prefix-24", "3.2-wrr", "4.2-four-workers-6",
+    "4.3-every-address", "4.4-on-neither", "1-right-cd-first", "3-right-restored", "4-right-fail_timeout-1s",
+    "4-right-four-workers", "4-right-only-on-response",
+}  # fmt: skip
 # Judged on both Linuxes in any case: what could differ there is the number of processors, and what ends with a work's scripts.
 ON_BOTH = {"1-right-pages-in-quotes", "2.1-dnsmasq.d-and-bare", "2.2-port-5353", "4.3-default-site-left", "4-right-auto-workers"}
+SMALL_TYPED = {
+    "foreground-servers", "systemctl-for-nginx", "systemctl-for-dnsmasq", "sudo-on-uml", "modprobe-on-uml", "ps-on-uml",
+    "t1-tmux", "t1-pipe-tee",
+}  # fmt: skip
 
 
 def cases() -> list[object]:
-    """The works to judge with the Linuxes to do it on."""
+    """The works of the table with the Linuxes to do it on; the kernels that most machines run have no IPVS for task 3."""
     found = []
     for work in [*WRONG, *RIGHT_ONES]:
-        both = (ALL and FASTEST[work.task] != "uml") or work.id in ON_BOTH
         if ALL or work.id in SMALL | ON_BOTH:
-            linuxes = [FASTEST[work.task], "uml"] if both else [FASTEST[work.task]]
+            both = ALL or work.id in ON_BOTH
+            linuxes = ["uml"] if work.task == 3 else ["host", "uml"] if both else ["host"]
             found.append(pytest.param(work, linuxes, id=f"{work.id}-{'-'.join(linuxes)}"))
     return found
+
+
+def typed_cases() -> list[object]:
+    """The works of the other table, each on one Linux."""
+    return [
+        pytest.param(name, linux, id=f"{name}-{linux}")
+        for name, expected in EXPECTED.items()
+        if ALL or name in SMALL_TYPED
+        for linux in ("host", "uml")
+        if linux == "uml" or 3 not in expected["tasks"]
+    ]
 
 
 def judged(work: Work, folder: Path, linux: str, patch: pytest.MonkeyPatch) -> Verdicts:
@@ -81,19 +96,16 @@ def test_work_is_judged_as_it_deserves(work: Work, linuxes: list[str], tmp_path:
 
 
 def test_table_is_as_large_as_it_says() -> None:
-    """At least 205 wrong and 138 right works, no name twice, every requirement but 4.6 failed by one, none without a change."""
+    """At least 205 wrong and 138 right works, no name twice, every requirement but 4.6 failed by one, none without a change; and
+    each folder of the at least 204 that are typed is expected."""
     every = [*WRONG, *RIGHT_ONES]
-    assert len(WRONG) >= 205 and len(RIGHT_ONES) >= 138
+    assert len(WRONG) >= 205 and len(RIGHT_ONES) >= 138 and len(EXPECTED) >= 204
     assert len({work.id for work in every}) == len(every)
     assert {work.id for work in every} >= SMALL | ON_BOTH
     # What fails 4.6 fails 4.1 first: where tshark sees no exchange, no request reaches a backend.
     assert REQUIREMENTS.keys() - {work.fails for work in WRONG} == {"4.6"}
     assert all(work.files() != RIGHT for work in every)
-
-
-def replace_check(monkeypatch: pytest.MonkeyPatch, number: str, check: Check) -> None:
-    """Let a requirement be judged by `check`."""
-    monkeypatch.setitem(REQUIREMENTS, number, dataclasses.replace(REQUIREMENTS[number], check=check))
+    assert {path.name for path in TYPED.iterdir() if path.is_dir()} == EXPECTED.keys()
 
 
 def test_script_that_never_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,8 +113,7 @@ def test_script_that_never_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(bench, "SCRIPT_TIMEOUT", 3.0)
     work = right("for-ever", 1, ("task1.sh", f"until false; do :; done\n{RIGHT['task1.sh']}"))
     rows = {row.requirement: row for row in judged(work, tmp_path, "host", monkeypatch)}
-    assert rows["1.3"].verdict == FAILED
-    assert rows["1.3"].points == 0
+    assert (rows["1.3"].verdict, rows["1.3"].points) == (FAILED, 0)
     assert "did not end within 3 s" in rows["1.3"].evidence
 
 
@@ -129,7 +140,7 @@ def test_what_a_script_leaves_beside_the_judged_programs_is_ended(
     def running(opened: bench.Bench) -> Finding:
         return passed(", ".join(name for name in ("sleep", "dnsmasq") if opened.call(processes.named, name)))
 
-    replace_check(monkeypatch, "2.3", running)
+    monkeypatch.setitem(REQUIREMENTS, "2.3", dataclasses.replace(REQUIREMENTS["2.3"], check=running))
     script = RIGHT["task2.sh"] + "while sleep 0.2; do :; done &\n(setsid sh -c 'sleep 999 & sleep 999') &\n"
     rows = {row.requirement: row for row in judged(right("loops", 2, ("task2.sh", script)), tmp_path, linux, monkeypatch)}
     assert rows["2.3"].evidence == "dnsmasq"
@@ -144,3 +155,18 @@ def test_work_is_left_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert next(row for row in verdicts if row.requirement == "1.1").verdict == FAILED
     assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()} == set(work.files())
     assert stat.S_IMODE((tmp_path / "answers.md").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(("name", "linux"), typed_cases())
+def test_work_as_it_is_typed_is_judged(name: str, linux: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is right is passed and what is wrong is not, with the cause in a hint or the evidence, as often as it is judged."""
+    expected = EXPECTED[name]
+    monkeypatch.setenv(choose.FORCE, linux)
+    for run in range(expected.get("runs", 1)):
+        shutil.copytree(TYPED / name, tmp_path / str(run))
+        rows = [row for row in check_work(tmp_path / str(run), expected["tasks"]) if row.requirement != "2.3"]  # for a person
+        lines = "\n".join(f"{row.requirement} {row.verdict}: {row.evidence} → {row.hint}" for row in rows)
+        missed = {row.requirement for row in rows if row.verdict != PASSED}
+        assert missed ^ set(expected["not_passed"]) <= set(expected.get("either", ())), lines
+        for key in ("hint", "evidence"):
+            assert expected.get(key, "") in lines, f"{key} lacks {expected[key]!r}:\n{lines}"

@@ -8,7 +8,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from glob import glob
 from pathlib import Path
+
+import psutil
 
 # Long enough for a busy machine: what is left then stays.
 PATIENCE = 60.0
@@ -21,27 +24,24 @@ Census = dict[str, Counter[str]]
 
 def processes() -> Counter[str]:
     """Every process of the box with its state, this one and those above it left out."""
-    found: Counter[str] = Counter()
-    for entry in filter(str.isdigit, os.listdir("/proc")):
+    found = [each for each in psutil.process_iter(["name", "status"]) if each.pid not in (1, os.getpid())]
+    return Counter(f"{each.pid} {each.info['name']} {each.info['status']}" for each in found)
+
+
+def links(pattern: str) -> list[str]:
+    """What the links lead to that this pattern finds."""
+    found = []
+    for place in glob(pattern):
         with contextlib.suppress(OSError):
-            name, _, rest = Path("/proc", entry, "stat").read_text().partition("(")[2].rpartition(")")
-            if int(entry) not in (1, os.getpid()):
-                found[f"{entry} {name} {rest.split()[0]}"] += 1
+            found.append(os.readlink(place))
     return found
 
 
 def namespaces() -> Counter[str]:
     """Every namespace that a process or an open file of the box has or holds."""
-    found = set()
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        for place in ("ns", "fd"):
-            with contextlib.suppress(OSError):
-                for name in os.listdir(f"/proc/{pid}/{place}"):
-                    with contextlib.suppress(OSError):
-                        target = os.readlink(f"/proc/{pid}/{place}/{name}")
-                        if place == "ns" or (target.endswith("]") and not target.startswith(("pipe:", "socket:", "anon_inode:"))):
-                            found.add(target)
-    return Counter(found)
+    held = {link for link in links("/proc/[0-9]*/fd/*") if link.endswith("]")}
+    others = ("pipe:", "socket:", "anon_inode:")
+    return Counter({*links("/proc/[0-9]*/ns/*"), *(link for link in held if not link.startswith(others))})
 
 
 def sockets() -> Counter[str]:
@@ -62,15 +62,6 @@ def files() -> Counter[str]:
     return Counter(name for name in found if not name.startswith(f"{LAB_HOME}/"))
 
 
-def descriptors() -> Counter[str]:
-    """What the open file descriptors of this process lead to."""
-    found: Counter[str] = Counter()
-    for name in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(OSError):
-            found[os.readlink(f"/proc/self/fd/{name}")] += 1
-    return found
-
-
 def threads() -> Counter[str]:
     """The threads of this process, by Python's name where it has one."""
     names = {thread.native_id: thread.name for thread in threading.enumerate()}
@@ -84,7 +75,7 @@ PARTS: dict[str, Callable[[], Counter[str]]] = {
     "interfaces": lambda: Counter(name for _, name in socket.if_nameindex()),
     "sockets": sockets,
     "files": files,
-    "descriptors": descriptors,
+    "descriptors": lambda: Counter(links("/proc/self/fd/*")),
     "threads": threads,
 }
 
@@ -95,15 +86,12 @@ def census() -> Census:
     return {name: part() for name, part in PARTS.items()}
 
 
-def left(before: Census, now: Census) -> dict[str, list[str]]:
-    """What is there now and was not before, by part."""
-    found = {name: sorted((now[name] - before[name]).elements()) for name in PARTS}
-    return {name: rows for name, rows in found.items() if rows}
-
-
 def left_after(before: Census) -> dict[str, list[str]]:
-    """What stays beyond the state before, once what is ending has had time to end."""
+    """What stays beyond the state before, by part, once what is ending has had time to end."""
     deadline = time.monotonic() + PATIENCE
-    while (found := left(before, census())) and time.monotonic() < deadline:
+    while True:
+        now = census()
+        found = {name: sorted((now[name] - before[name]).elements()) for name in PARTS}
+        if not any(found.values()) or time.monotonic() > deadline:
+            return {name: rows for name, rows in found.items() if rows}
         time.sleep(0.05)
-    return found

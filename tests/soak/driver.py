@@ -14,10 +14,10 @@ from typing import Any
 from tqdm import tqdm
 
 from labkit.errors import LabkitError
-from tests.soak import clock, interrupts, kills, shortages, work
+from tests.soak import interrupts, kills, shortages, work
 from tests.soak.census import census, left_after
 
-SCENARIOS = {**work.SCENARIOS, **kills.SCENARIOS, **shortages.SCENARIOS, **interrupts.SCENARIOS, **clock.SCENARIOS}
+SCENARIOS = {**work.SCENARIOS, **kills.SCENARIOS, **shortages.SCENARIOS, **interrupts.SCENARIOS}
 # No round may take longer, seconds: a hang shows where it is.
 HANG = 400.0
 
@@ -47,8 +47,7 @@ def main(scenario: str, linux: str, rounds: int, seed: int) -> dict[str, Any]:
         if left:
             problems.append(f"round {number} left {left}")
             before = census()
-        for problem in problems[told:]:
-            print(problem, file=sys.stderr, flush=True)
+        print(*problems[told:], sep="\n", end="\n" * (len(problems) > told), file=sys.stderr, flush=True)
         told = len(problems)
         if (number + 1) % 10 == 0:
             print(f"{scenario} on {linux}: {number + 1} of {rounds}, {len(problems)} problems", file=sys.stderr, flush=True)

@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from random import Random
 
+import psutil
+
 from labkit.errors import LabClosed, LabkitError, NoLinux
 
 from .work import new_lab, open_and_close, some_work
@@ -28,19 +30,6 @@ while True:
 """
 
 
-def family(pid: int) -> dict[int, str]:
-    """The descendants of process `pid`, with their command lines."""
-    found: dict[int, str] = {}
-    waiting = [pid]
-    while waiting:
-        for task in Path("/proc", str(waiting.pop()), "task").glob("*/children"):
-            with contextlib.suppress(OSError):
-                for child in map(int, task.read_text().split()):
-                    found[child] = Path("/proc", str(child), "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                    waiting.append(child)
-    return found
-
-
 def matches(target: str, command: str) -> bool:
     """True for the command line of what is to be killed."""
     if target == "agent":
@@ -57,8 +46,12 @@ def traced(pid: int) -> bool:
 
 def kill_one(target: str, chance: Random) -> bool:
     """Kill one process of this kind among those that this process has started."""
-    # A process that is traced is one of the guest's programs, and no more than that when it is killed.
-    pids = sorted(pid for pid, command in family(os.getpid()).items() if matches(target, command) and not traced(pid))
+    pids = []
+    for each in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            # A process that is traced is one of the guest's programs, and no more than that when it is killed.
+            if matches(target, " ".join(each.cmdline())) and not traced(each.pid):
+                pids.append(each.pid)
     if not pids:
         return False
     with contextlib.suppress(ProcessLookupError):

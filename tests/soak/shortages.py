@@ -1,50 +1,59 @@
-"""A full disk in the lab and on the host, and no free pids: what is asked is done or refused by a labkit error."""
+"""A full disk in the lab and on the host, no free pids, and a clock that is set back while a lab opens and works.
+
+What is asked is done or refused by a labkit error. The notebook's clock is set by a preloaded library, the guest's by date.
+"""
 
 import ctypes
 import os
 import resource
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from random import Random
 
+import psutil
+
 from labkit.errors import LabkitError, wait_until
 from labkit.lab import Lab
+from labkit.measure.traffic import traffic
+from labkit.services.http_server import BackendPool
 
 from .work import new_lab, open_and_close
 
 SMALL = Path("/tmp/small")
+LIBRARY, OFFSET, DAY = Path("/tmp/clock.so"), Path("/tmp/clock.offset"), 86_400
 CLONE_NEWUSER = 0x10000000
 # The first of the ids that a user without processes has, who is given a limit here.
 FIRST_ID = 3_000_000
 WORDS = ("space", "process", "thread", "temporarily unavailable", "fork", "memory", "processes")
 
 
-class SmallDisk:
+@contextmanager
+def small_disk(size: int) -> Iterator[None]:
     """A tmpfs of `size` bytes at SMALL for as long as the `with` lasts."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-
-    def __enter__(self) -> None:
-        SMALL.mkdir(exist_ok=True)
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={self._size},mode=1777", "small", str(SMALL)]
-        subprocess.run(mount, check=True, timeout=60)
-
-    def __exit__(self, *_exc: object) -> None:
+    SMALL.mkdir(exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=1777", "small", str(SMALL)]
+    subprocess.run(mount, check=True, timeout=60)
+    try:
+        yield
+    finally:
         # What has ended a moment ago may still hold it.
-        umount = ["umount", str(SMALL)]
-        wait_until(
-            lambda: not subprocess.run(umount, timeout=60, check=False).returncode, reason=f"the end of {SMALL}", timeout=10.0
-        )
+        umount = partial(subprocess.run, ["umount", str(SMALL)], timeout=60, check=False)
+        wait_until(lambda: not umount().returncode, reason=f"the end of {SMALL}", timeout=10.0)
         SMALL.rmdir()
 
 
 def full_disk_in_lab(linux: str, _chance: Random, _number: int) -> str:
     """The home and the lab's /tmp are filled: writing is refused with a reason, the lab goes on, and closes."""
-    with SmallDisk(4 << 20):
+    with small_disk(4 << 20):
         os.environ["LABKIT_LINUX"] = linux
         with Lab("soak", home=SMALL / "home") as lab:
             for place in ("~", "/tmp"):
@@ -71,7 +80,7 @@ def refusal(work: object) -> str:
 def full_disk_on_host(linux: str, chance: Random, number: int) -> str:
     """The temporary folder has room for a part of what a lab needs, or is filled while the lab is open."""
     size = chance.choice([4 << 10, 8 << 10, 16 << 10, 24 << 10, 32 << 10, 40 << 10, 64 << 10, 256 << 10, 4 << 20])
-    with SmallDisk(size):
+    with small_disk(size):
         outcome = child("disk", linux, number, TMPDIR=str(SMALL))
     return f"{size >> 10} KiB: {outcome}"
 
@@ -139,18 +148,6 @@ def become_nobody() -> None:
         os.close(file)
 
 
-def threads() -> int:
-    """How many threads the processes of this user have."""
-    count = 0
-    for entry in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            if os.stat(f"/proc/{entry}").st_uid == 0:
-                count += len(os.listdir(f"/proc/{entry}/task"))
-        except OSError:
-            pass
-    return count
-
-
 def pids(linux: str, number: int) -> str:
     """Open a lab with room for 0, 1, 2, … processes more; after each that is refused the next may open."""
     become_nobody()
@@ -160,7 +157,9 @@ def pids(linux: str, number: int) -> str:
     hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
     outcomes = []
     for room in (number % 4, 4 + number % 4, 8 + number % 8, 16 + number % 16, 1000):
-        resource.setrlimit(resource.RLIMIT_NPROC, (threads() + room, hard))
+        every = [each.info for each in psutil.process_iter(["num_threads", "uids"])]
+        threads = sum(each["num_threads"] for each in every if each["uids"].real == 0)
+        resource.setrlimit(resource.RLIMIT_NPROC, (threads + room, hard))
         opened: list[Lab] = []
 
         def use(opened: list[Lab] = opened) -> None:
@@ -176,7 +175,45 @@ def pids(linux: str, number: int) -> str:
     return "some rooms refused" if len({outcome.split(": ")[1] for outcome in outcomes}) > 1 else "all worked"
 
 
-SCENARIOS = {"full disk in the lab": full_disk_in_lab, "full disk on the host": full_disk_on_host, "no free pids": no_pids}
+def set_clock(offset: int) -> None:
+    """Set the clock of every process that has the library to `offset` seconds from now."""
+    with OFFSET.open("r+b" if OFFSET.exists() else "wb") as file:
+        file.write(struct.pack("l", offset))
+
+
+def clock(linux: str, chance: Random, _number: int) -> str:
+    """Run the function below with the library before it."""
+    source = str(Path(__file__).with_name("clock.c"))
+    subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-o", str(LIBRARY), source, "-ldl"], check=True, timeout=120)
+    set_clock(0)
+    said = child("yesterday", linux, chance.randrange(1500), LD_PRELOAD=str(LIBRARY), LABKIT_TEST_CLOCK=str(OFFSET))
+    LIBRARY.unlink()
+    OFFSET.unlink()
+    return said
+
+
+def yesterday(linux: str, moment: int) -> str:
+    """Open and work; `moment` milliseconds after the beginning, and again in the middle, it is yesterday."""
+    before = time.time()
+    threading.Timer(moment / 1000, set_clock, [-DAY]).start()
+    with new_lab(linux) as lab, BackendPool(lab):
+        while time.time() > before:
+            time.sleep(0.05)
+        threading.Timer(0.5, set_clock, [-2 * DAY]).start()
+        if linux == "uml":
+            lab.start("sleep 0.5; date -s '-1 day'")
+        assert len(traffic(lab, "http://127.0.0.1:8081", 8, every=0.25)) == 8
+        assert lab.run("sleep 1; echo alive").stdout == "alive\n"
+        lab.wait_until(lambda: time.time() < before - 1.5 * DAY, reason="the day before yesterday", timeout=60)
+        if linux == "uml":
+            assert int(lab.run("date +%s").stdout) < before - DAY / 2, "the guest's clock was not set"
+    return "worked on, two days earlier"
+
+
+SCENARIOS = {
+    "full disk in the lab": full_disk_in_lab, "full disk on the host": full_disk_on_host, "no free pids": no_pids,
+    "clock set back": clock,
+}  # fmt: skip
 
 if __name__ == "__main__":
-    print({"disk": disk, "pids": pids}[sys.argv[1]](sys.argv[2], int(sys.argv[3])))
+    print({"disk": disk, "pids": pids, "yesterday": yesterday}[sys.argv[1]](sys.argv[2], int(sys.argv[3])))

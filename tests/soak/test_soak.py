@@ -1,10 +1,13 @@
 """Many labs: nothing is left of any, nothing hangs, and the next one opens. `./lab test --soak` makes the long run of it."""
 
+import json
 import os
 import random
+import subprocess
+import sys
 
 import pytest
-from box import in_box
+from box import TOP, box_command
 
 pytestmark = pytest.mark.lab
 
@@ -31,7 +34,15 @@ def test_nothing_is_left(scenario: str, linux: str, rounds: int) -> None:
     before, every error is one of labkit's, and another lab opens."""
     seed = int(os.environ.get("LABKIT_SEED") or random.SystemRandom().randrange(1_000_000))
     print(f"\n{scenario} on {linux}: {rounds} rounds, LABKIT_SEED={seed}", flush=True)
-    found = in_box(scenario, linux, str(rounds), str(seed), timeout=300 + rounds * A_ROUND)
+    driver = [sys.executable, "-X", "faulthandler", "-m", "tests.soak.driver", scenario, linux, str(rounds), str(seed)]
+    limited = [
+        "timeout",
+        "-s",
+        "KILL",
+        f"{300 + rounds * A_ROUND:g}",
+        *box_command(*driver),
+    ]  # with the box ends everything in it
+    found = json.loads(subprocess.run(limited, stdout=subprocess.PIPE, text=True, cwd=TOP, check=False).stdout)
     assert found["problems"] == [], f"LABKIT_SEED={seed}"
     print(f"{sum(found['outcomes'].values())} of {rounds} left nothing; longest {found['longest']} s; {found['outcomes']}")
     print(f"before {found['before']}\nafter  {found['after']}", flush=True)

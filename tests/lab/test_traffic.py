@@ -1,22 +1,33 @@
-"""Requests, as a client of the lab's services experiences them."""
+"""Requests and DNS queries, as a client of the lab's services experiences them."""
 
+import itertools
 import signal
 from collections.abc import Iterator
 
 import pytest
 
-from labkit.errors import MeasureError
+from labkit.errors import LabkitError, MeasureError
 from labkit.inside import processes
 from labkit.lab import Lab
-from labkit.measure.traffic import COLUMNS, curl, traffic
+from labkit.measure.traffic import ANSWER_COLUMNS, COLUMNS, NAME, curl, dig, dns, traffic
 from labkit.services.daemons import Dnsmasq
 from labkit.services.http_server import BackendPool
 
-pytestmark = pytest.mark.lab
-NAME = "my-awesome-highload-app.local"
-RECORDS = {NAME: (1, 2), "far.local": (4, 5)}
-CONFIG = "no-resolv\n" + "".join(f"host-record={name},127.0.0.{n}\n" for name, pair in RECORDS.items() for n in pair)
+BOTH = ("127.0.0.1", "127.0.0.2")
+RECORDS = [f"{name},127.0.0.{n}" for name, pair in {NAME: (1, 2), "far.local": (4, 5)}.items() for n in pair]
+CONFIG = "no-resolv\nlocal=/local/\n" + "".join(f"host-record={record}\n" for record in [*RECORDS, "slow.local,10.0.0.1,30"])
 URL = "http://127.0.0.1:8081"
+
+
+def test_without_a_server_queries_are_errors(lab: Lab) -> None:
+    """Where nobody listens, each query is a row that says refused, over UDP and TCP; dig's error has its own words."""
+    for tcp in (False, True):
+        table = dns(lab, count=2, tcp=tcp)
+        assert table["error"].tolist() == ["refused"] * 2
+        assert table["answers"].tolist() == [(), ()] and table["rcode"].isna().all()
+    with pytest.raises(MeasureError, match="had no answer") as caught:
+        dig(lab, options="+tries=1 +time=1")
+    assert "connection refused" in caught.value.words and "dnsmasq" in caught.value.way_out
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +72,10 @@ def test_pace_is_kept(lab: Lab, pool: BackendPool) -> None:
     assert (gaps > 0.05).all()  # on a busy machine a request's time is taken a moment after its turn; without a pace it is 0.002
 
 
-def test_name_that_nobody_knows(lab: Lab, named: Lab) -> None:
-    """A name that the lab's dnsmasq does not know is `no such name`, by getaddrinfo and by the first record."""
-    for first_record in (False, True):
-        table = traffic(lab, "http://nobody.local", 2, first_record=first_record, timeout=2.0)
+def test_name_that_nobody_knows(named: Lab) -> None:
+    """A name that the lab's dnsmasq does not know, or refuses, is `no such name`, by getaddrinfo and by the first record."""
+    for name, first_record in itertools.product(("nobody.local", "nobody.example"), (False, True)):
+        table = traffic(named, f"http://{name}", 2, first_record=first_record, timeout=2.0)
         assert table["error"].tolist() == ["no such name"] * 2
 
 
@@ -101,3 +112,50 @@ def test_large_pages_are_measured_too(lab: Lab, pool: BackendPool) -> None:
     assert traffic(lab, f"{URL}/large", 6)["status"].tolist() == [200] * 6
     with pytest.raises(MeasureError, match="Of 6 runs of curl only"):
         curl(lab, f"{URL}/large", 6)
+
+
+def test_two_hundred_queries_alternate(named: Lab) -> None:
+    """2.1: both records in every answer, and each is first in exactly half of them, in turn."""
+    table = dns(named)
+    assert (list(table.columns), len(table)) == (ANSWER_COLUMNS, 200)
+    assert {tuple(sorted(answers)) for answers in table["answers"]} == {BOTH}
+    assert table["first"].value_counts().to_dict() == dict.fromkeys(BOTH, 100)
+    assert (table["first"] != table["first"].shift()).all()
+    assert set(table["rcode"]) == {"NOERROR"} and table["error"].isna().all()
+    assert table["start"].is_monotonic_increasing and (table["ms"] > 0).all()
+
+
+def test_digs_own_output(named: Lab) -> None:
+    """2.2: dig asks 127.0.0.1 and shows both records; over TCP the same answers come; a TTL is 0 unless the record has one;
+    every program in the lab resolves by it."""
+    done = dig(named)
+    assert done.command == f"dig @127.0.0.1 {NAME}" == "dig @127.0.0.1 my-awesome-highload-app.local"
+    assert "status: NOERROR" in done.stdout and "ANSWER: 2" in done.stdout
+    assert sorted(dig(named, options="+short").stdout.split()) == list(BOTH)
+    assert {tuple(sorted(answers)) for answers in dns(named, count=4, tcp=True)["answers"]} == {BOTH}
+    assert dns(named, count=1)["ttl"].tolist() == [0] and dns(named, "slow.local", 1)["ttl"].tolist() == [30]
+    assert set(named.run(f"getent ahosts {NAME}").stdout.split()) >= set(BOTH)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "rcode"), [("nobody.local", "A", "NXDOMAIN"), ("nobody.example", "A", "REFUSED"), (NAME, "AAAA", "NOERROR")]
+)
+def test_unknown_name_has_a_code_and_no_answer(named: Lab, name: str, kind: str, rcode: str) -> None:
+    """A name that dnsmasq does not know, or not of this kind, is answered without a record."""
+    table = dns(named, name, 2, kind=kind)
+    assert table["rcode"].tolist() == [rcode] * 2 and table["answers"].tolist() == [()] * 2
+    assert table["first"].isna().all() and table["ttl"].isna().all()
+    assert rcode in dig(named, name).stdout
+
+
+@pytest.mark.parametrize(
+    "options", [{"server": "nonsense"}, {"kind": "NONSENSE"}, {"name": "a..b"}, {"name": "x" * 64 + ".local"}]
+)
+def test_what_cannot_be_asked_is_told(named: Lab, options: dict[str, str]) -> None:
+    """A server, kind or name that is none ends in an error of labkit's or in rows that say so."""
+    try:
+        table = dns(named, **{"name": NAME, "count": 2, **options})  # type: ignore[arg-type]
+    except LabkitError:
+        return
+    assert len(table) == 2
+    assert table["error"].notna().all()
