@@ -14,10 +14,10 @@ from typing import Any
 
 import pandas as pd
 
-from .errors import BadInput, MeasureError, wait_until
+from .errors import MeasureError, require, wait_until
 from .lab import Lab
 from .measure.traffic import MAX_AT_A_TIME, frame, sending, split_url
-from .show.words import FAILED, outcomes
+from .show.words import FAILED, outcomes, plural
 
 # An answer after so many milliseconds is called late: a working backend needs a hundredth of that.
 LATE = 500.0
@@ -55,7 +55,7 @@ def per_second(run: Failover) -> pd.DataFrame:
     ended, seconds = outcomes(run.requests), run.requests["start"].astype(int).rename("second")
     ended = ended.mask((ended != FAILED) & (run.requests["ms"] > LATE), "late")
     whose = run.requests["balancer"]
-    parts = {name: pd.crosstab(seconds[whose == name], ended[whose == name]) for name in dict.fromkeys(whose)}
+    parts = {name: pd.crosstab(seconds[whose == name], ended[whose == name]) for name in whose.unique()}
     table = pd.concat(parts, names=["balancer"]).fillna(0).astype(int)
     names = sorted(set(table.columns) - {"late", FAILED})
     return table.reindex(columns=[*names, "late", FAILED], fill_value=0).reset_index().rename_axis(columns=None)
@@ -77,7 +77,8 @@ def disruption(run: Failover) -> pd.DataFrame:
         duty = "nothing" if tries == 1 else f"try up to {tries} times"
         if (ms[failed] >= WAITED * run.patience * 1000).any():
             duty = f"give up after {run.patience:g} s, {duty}"
-        rows[name] = len(requests), failed.sum(), seconds, (~failed & (ms > LATE)).sum(), slowest, tries, duty
+        late = (~failed & (ms > LATE)).sum()
+        rows[name] = len(requests), failed.sum(), seconds, late, slowest, tries, duty
     return pd.DataFrame([*rows.values()], index=pd.Index([*rows], name="balancer"), columns=SEEN)
 
 
@@ -92,11 +93,11 @@ def failover(
     answered, and fails after `patience` seconds. A name in a URL is asked by DNS for each request, and the first record is taken.
     Whatever happens, a fault that was made is healed. Raises BadInput.
     """
-    if min(before, broken) <= 0 or after < patience:
-        raise BadInput(
-            f"A failover cannot be observed for {before:g} s before it, {broken:g} s of it and {after:g} s after it.",
-            way_out=f"times above 0, and {patience:g} s or more after it: then every request has ended",
-        )
+    require(
+        min(before, broken) > 0 and after >= patience,
+        f"A failover cannot be observed for {before:g} s before it, {broken:g} s of it and {after:g} s after it.",
+        f"times above 0, and {patience:g} s or more after it: then every request has ended",
+    )
     loads, over = steady(lab, urls, rate, patience), threading.Event()
     begun: set[str] = set()
 
@@ -116,8 +117,10 @@ def failover(
     with ThreadPoolExecutor(len(loads), thread_name_prefix="load") as threads:
         try:
             drawn = {name: threads.submit(draw, name, load) for name, load in loads.items()}
-            all_begun = lambda: all(name in begun or drawn[name].done() for name in drawn)  # noqa: E731
-            wait_until(all_begun, reason="the first answer to each load", timeout=BEGIN_TIMEOUT)
+            wait_until(
+                lambda: all(name in begun or drawn[name].done() for name in drawn),
+                reason="the first answer to each load", timeout=BEGIN_TIMEOUT,
+            )  # fmt: skip
             over.wait(before)
             fault()
             try:
@@ -134,37 +137,37 @@ def failover(
     first = min(table.attrs["epoch"] for table in tables)
     for table in tables:
         table["start"] += table.attrs.pop("epoch") - first
-    return Failover(pd.concat(tables, ignore_index=True), made - first, called - first, done - first, patience)
+    requests = pd.concat(tables, ignore_index=True)
+    return Failover(requests, made - first, called - first, done - first, patience)
 
 
 def steady(lab: Lab, urls: Mapping[str, str], rate: int, patience: float) -> dict[str, Load]:
     """Return an endless load for each of `urls`, that begins `rate` requests a second whatever becomes of them; or BadInput."""
     # So many senders that one is always free: none is busy longer than its request may take.
     senders = math.ceil(rate * patience) + 2
-    if not urls or rate < 1 or patience <= 0 or senders > MAX_AT_A_TIME:
-        raise BadInput(
-            f"{rate} requests a second to {len(urls)} balancers, with a patience of {patience:g} s, cannot be sent.",
-            way_out=f"one balancer, one request and more than 0 s at least, and rate · patience below {MAX_AT_A_TIME - 1}",
-        )
-    options: dict[str, Any] = {"at_a_time": senders, "timeout": patience, "every": senders / rate}
+    require(
+        urls and rate >= 1 and patience > 0 and senders <= MAX_AT_A_TIME,
+        f"{rate} requests a second to {len(urls)} balancers, with a patience of {patience:g} s, cannot be sent.",
+        f"one balancer, one request and more than 0 s at least, and rate · patience below {MAX_AT_A_TIME - 1}",
+    )
     loads = {}
     for name, url in urls.items():
         try:
             by_name = not ipaddress.ip_address(split_url(url)[0])
         except ValueError:
             by_name = True
-        loads[name] = sending(lab, url, ENDLESS, first_record=by_name, **options)
+        loads[name] = sending(lab, url, ENDLESS, senders, patience, senders / rate, by_name)
     return loads
 
 
 LOAD = ["url", "requests", "per_second", "p50", "p99", "errors"]
 # wrk's units of time (wrk, src/units.c), in milliseconds.
 UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0, "h": 3_600_000.0}
-NUMBERS = {
-    "requests": re.compile(r"^ +(\d+) requests in ", re.M),
-    "per_second": re.compile(r"^Requests/sec: +([\d.]+)", re.M),
-}
-LATENCY = r"^ +{}% +([\d.]+)(us|ms|s|m|h) ?$"  # one letter is filled up with a space
+# The times that half and 99 % of the answers did not exceed (a unit of one letter is filled up with a space), and what was sent.
+NUMBERS = re.compile(
+    r"^ +50% +([\d.]+)(us|ms|s|m|h) ?$.*^ +99% +([\d.]+)(us|ms|s|m|h) ?$"
+    r".*^ +(\d+) requests in .*^Requests/sec: +([\d.]+)", re.M | re.S,
+)  # fmt: skip
 # "Socket errors: connect 0, read 3, write 0, timeout 2" and "Non-2xx or 3xx responses: 7", each only where there are some.
 ERRORS = re.compile(
     r"^ +(?:Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)|Non-2xx or 3xx responses: (\d+))$", re.M
@@ -180,25 +183,25 @@ def wrk_command(url: str, seconds: int, connections: int) -> str:
     It has the port's number: without one wrk looks "http" up in /etc/services, which need not be there.
     """
     host, port, path = split_url(url)
-    if not 1 <= seconds <= MAX_SECONDS or not 1 <= connections <= MAX_CONNECTIONS:
-        raise BadInput(
-            f"wrk cannot send for {seconds} s over {connections} connections.",
-            way_out=f"seconds from 1 to {MAX_SECONDS}, connections from 1 to {MAX_CONNECTIONS}",
-        )
+    require(
+        1 <= seconds <= MAX_SECONDS and 1 <= connections <= MAX_CONNECTIONS,
+        f"wrk cannot send for {seconds} s over {connections} connections.",
+        f"seconds from 1 to {MAX_SECONDS}, connections from 1 to {MAX_CONNECTIONS}",
+    )
     place = f"[{host}]" if ":" in host else host
-    return f"wrk -t1 -c{connections} -d{seconds}s --latency {shlex.quote(f'http://{place}:{port}{path}')}"
+    target = shlex.quote(f"http://{place}:{port}{path}")
+    return f"wrk -t1 -c{connections} -d{seconds}s --latency {target}"
 
 
 def parse_wrk(text: str) -> dict[str, float]:
     """Return what wrk --latency printed as the numbers that `wrk` describes. Raises MeasureError for anything else."""
-    found = {name: pattern.search(text) for name, pattern in NUMBERS.items()}
-    times = {f"p{rank}": re.search(LATENCY.format(rank), text, re.M) for rank in (50, 99)}
-    if not all({**found, **times}.values()):
+    found = NUMBERS.search(text)
+    if not found:
         raise MeasureError("This is not what wrk --latency prints.", words=text)
-    numbers = {name: float(match[1]) for name, match in found.items() if match}
-    numbers |= {name: float(match[1]) * UNITS[match[2]] for name, match in times.items() if match}
+    half, unit, most, its_unit, requests, speed = found.groups()
     errors = sum(int(count) for counts in ERRORS.findall(text) for count in counts if count)
-    return {**numbers, "requests": int(numbers["requests"]), "errors": errors}
+    times = {"p50": float(half) * UNITS[unit], "p99": float(most) * UNITS[its_unit]}
+    return {"requests": int(requests), "per_second": float(speed), **times, "errors": errors}
 
 
 def wrk(lab: Lab, url: str, *, seconds: int = 1, connections: int = 8) -> pd.DataFrame:
@@ -211,7 +214,8 @@ def wrk(lab: Lab, url: str, *, seconds: int = 1, connections: int = 8) -> pd.Dat
     command = wrk_command(url, seconds, connections)
     done = lab.run(command, check=False, timeout=seconds + 60)
     if done.code:
-        raise MeasureError(f"`{command}` could not send.", words=str(done), way_out="does a server listen there in this lab?")
+        way_out = "does a server listen there in this lab?"
+        raise MeasureError(f"`{command}` could not send.", words=str(done), way_out=way_out)
     return pd.DataFrame([{"url": url, **parse_wrk(done.stdout)}], columns=LOAD)
 
 
@@ -221,17 +225,19 @@ def throughput(lab: Lab, urls: Mapping[str, str], *, rounds: int = 6, seconds: i
     A row for each name (the index), each figure from its best round, because what else the machine does can only worsen one:
     ratio (requests a second, as a share of the direct way's), p50 and p99 (ms); and errors (of all rounds). Raises as `wrk`.
     """
-    if not urls or rounds < 1:
-        raise BadInput(f"{len(urls)} ways cannot be compared in {rounds} rounds.", way_out="one way and one round at least")
+    tried = f"{len(urls)} ways cannot be compared in {rounds} rounds."
+    require(urls and rounds >= 1, tried, "one way and one round at least")
     runs: list[pd.DataFrame] = []
     best = dict.fromkeys(urls, 0.0)
     for _ in range(rounds):
-        latest = [wrk(lab, url, seconds=seconds, connections=connections).assign(name=name) for name, url in urls.items()]
-        runs += latest
-        reached = {name: float(run["per_second"].iloc[0]) for name, run in zip(urls, latest, strict=True)}
-        if all(reached[name] < best[name] * (1 + SETTLED) for name in urls):
+        better = False
+        for name, url in urls.items():
+            runs.append(wrk(lab, url, seconds=seconds, connections=connections).assign(name=name))
+            reached = float(runs[-1]["per_second"].iloc[0])
+            better |= reached >= best[name] * (1 + SETTLED)
+            best[name] = max(best[name], reached)
+        if not better:
             break
-        best = {name: max(best[name], reached[name]) for name in urls}
     return compared(pd.concat(runs, ignore_index=True))
 
 
@@ -268,13 +274,15 @@ def decide(faults: pd.DataFrame, load: pd.DataFrame, shares: pd.DataFrame) -> pd
     """
     order = list(dict.fromkeys(faults.index.get_level_values("balancer")))
     seen = faults.groupby(level="balancer")
-    sums, most = seen[["requests", "failed", "late"]].sum().loc[order], seen[["seconds failing", "tries"]].max().loc[order]
+    sums = seen[["requests", "failed", "late"]].sum().loc[order]
+    most = seen[["seconds failing", "tries"]].max().loc[order]
     load = load.loc[[name for name in load.index if name in order]]
-    failed, hurt = 100 * sums["failed"] / sums["requests"], 100 * (sums["failed"] + sums["late"]) / sums["requests"]
+    failed = 100 * sums["failed"] / sums["requests"]
+    hurt = failed + 100 * sums["late"] / sums["requests"]
     rows = [
         row("no failed request when a server breaks", failed, "{:.0f} % failed"),
         row("a short disruption", most["seconds failing"], "failures in {:.0f} s at the most"),
-        row("clients that need not try again", most["tries"], lambda n: f"{n:.0f} {'try' if n == 1 else 'tries'}"),
+        row("clients that need not try again", most["tries"], lambda n: plural(int(n), "try")),
         row("few that fail or come late", hurt, "{:.0f} % failed or late", close=CLOSE),
         row("the most requests a second", load["ratio"], "{:.2f} of direct", more=True, close=CLOSE),
         row("a short wait under full load", load["p50"], "half within {:.1f} ms", close=CLOSE),

@@ -1,27 +1,14 @@
-"""The errors that a learner can meet.
+"""The errors that a learner can meet; each says what was tried, the program's own words and the way out.
 
-    LabkitError
-    ├── LabError                what the lab's machine could not do
-    │   ├── NoLinux             no candidate works here
-    │   ├── LabClosed           the lab is closed, or its Linux ended by itself
-    │   ├── WaitTimeout         something was waited for and did not come
-    │   ├── CommandFailed       a command in the lab ended with a code other than 0
-    │   ├── CommandTimeout      a command in the lab did not end in time
-    │   └── CallFailed          a labkit function raised inside the lab
-    ├── ServiceError            a service could not be started, configured or stopped
-    │   ├── MissingProgram      the program is not installed
-    │   ├── NotRunning          a service is asked for that nobody has started
-    │   ├── ConfigRejected      the program refuses its configuration
-    │   └── PortTaken           another process in the lab listens there
-    ├── BadInput                a value that cannot be used, found before anything was run
-    ├── MeasureError            an observation could not be made
-    └── CourseError             a notebook, check or report failed
-
-Each says what was tried, the program's own words and the way out.
+LabkitError
+├── LabError: NoLinux, LabClosed, WaitTimeout, CommandFailed, CommandTimeout, CallFailed
+├── ServiceError: MissingProgram, NotRunning, ConfigRejected, PortTaken
+└── BadInput, MeasureError, CourseError
 """
 
 from __future__ import annotations
 
+import copyreg
 import linecache
 import time
 import traceback
@@ -60,14 +47,6 @@ def plain(text: str) -> str:
     return "".join(letter if letter.isprintable() or letter in "\n\t" else " " for letter in text)
 
 
-def _again(kind: type[LabkitError], args: tuple[Any, ...], values: dict[str, Any]) -> LabkitError:
-    """Make a copy of an error, whatever its class asks for when it is made new (copy, pickle)."""
-    error = kind.__new__(kind, *args)
-    error.args = args
-    error.__dict__.update(values)
-    return error
-
-
 class LabkitError(Exception):
     """Base of every error of labkit.
 
@@ -81,8 +60,8 @@ class LabkitError(Exception):
         self.tried, self.words, self.way_out = tried, tail(words), way_out
         super().__init__(tried)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (type(self), self.args, self.__dict__)
+    def __reduce__(self) -> tuple[Any, ...]:  # a copy is not made anew: each class asks for something else then
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
     def __str__(self) -> str:
         parts = [self.tried]
@@ -176,25 +155,20 @@ class CourseError(LabkitError):
 T = TypeVar("T")
 
 
-def wait_until(
-    check: Callable[[], T],
-    *,
-    reason: str,
-    timeout: float,
-    interval: float = 0.02,
-    way_out: str = "",
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], object] = time.sleep,
-) -> T:
+def wait_until(check: Callable[[], T], *, reason: str, timeout: float = 10.0, interval: float = 0.02, way_out: str = "") -> T:
     """Call `check` until it returns something true, and return that.
 
     `timeout` and `interval` are seconds. Raises WaitTimeout, which names `reason`, when the time is over.
     """
-    deadline = clock() + timeout
-    while True:
-        value = check()
-        if value:
-            return value
-        if clock() >= deadline:
+    deadline = time.monotonic() + timeout
+    while not (value := check()):
+        if time.monotonic() >= deadline:
             raise WaitTimeout(f"Waited {timeout:g} s for {reason}.", way_out=way_out)
-        sleep(interval)
+        time.sleep(interval)
+    return value
+
+
+def require(fine: object, tried: str, way_out: str) -> None:
+    """Raise BadInput, with what was tried and the way out, unless a value is `fine`."""
+    if not fine:
+        raise BadInput(tried, way_out=way_out)

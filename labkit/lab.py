@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from . import errors
 from .door.server import Door
-from .errors import BadInput, CallFailed, CommandFailed, CommandTimeout, LabClosed, LabError, WaitTimeout, shortage, wait_until
+from .errors import CallFailed, LabClosed, LabError, WaitTimeout, require, shortage
 from .inside import files, processes
 from .machine.choose import Opened, choose
 from .machine.folder import LabFolder, write_below
@@ -45,7 +46,8 @@ class Result:
         return self.stdout + self.stderr
 
     def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
-        printer.text(f"$ {self.command}\n{str(self).rstrip()}" + (f"\n(ended with code {self.code})" if self.code else ""))
+        end = f"\n(ended with code {self.code})" if self.code else ""
+        printer.text(f"$ {self.command}\n{str(self).rstrip()}{end}")
 
 
 class Process:
@@ -101,10 +103,9 @@ class Lab:
         self, name: str = "lab", *, task: int | None = None, needs: Iterable[str] = (), home: str | Path | None = None,
         current: bool = True, trusted: bool = True,
     ) -> None:  # fmt: skip
-        if not re.fullmatch(r"[\w.-]{1,40}", name):
-            raise BadInput(f"{name!r} is no name for a lab.", way_out="letters, digits, - _ and . only, 40 at the most")
-        self.name, self.trusted, self.task, self._recording = name, trusted, task, task is not None
-        self._of_magics = current
+        fine = re.fullmatch(r"[\w.-]{1,40}", name)
+        require(fine, f"{name!r} is no name for a lab.", "letters, digits, - _ and . only, 40 at the most")
+        self.name, self.trusted, self.task, self._of_magics = name, trusted, task, current
         self._processes, self._machine, self._closing = 0, Future[Opened](), threading.Lock()
         self._end: Future[None] | None = None
         for older in [lab for lab in Lab._all if current and lab._of_magics and lab.name == name]:
@@ -113,14 +114,14 @@ class Lab:
             with held_back():
                 self.folder = LabFolder.create(name, Path("work") if home is None else Path(home))
                 self._script = None if task is None else Script(self.home, task)
-                self.typed = Record(self)
+                self.typed = Record(name, self.folder, self._script)
                 self.door = Door(self, shell=trusted)
                 try:
                     self._in_thread("open", self._open, tuple(needs), trusted)
                 except RuntimeError as error:  # no more threads
                     self.folder.remove()
-                    words = str(error)
-                    raise LabError("No thread can be started to open the lab.", words=words, way_out=shortage(words)) from None
+                    tried, words = "No thread can be started to open the lab.", str(error)
+                    raise LabError(tried, words=words, way_out=shortage(words)) from None
                 Lab._all.append(self)
                 self.door.open()
                 if current:
@@ -138,10 +139,13 @@ class Lab:
             opened = choose(needs, self.folder, trusted=trusted)
             try:
                 if not trusted:
-                    copy_work(opened)
-            except BaseException:
+                    finish(opened.link.stream(files.copy_tree, COMMAND_TIMEOUT, HANDED_IN, HOME))
+            except BaseException as error:
                 opened.stop()
-                raise
+                if not isinstance(error, CallFailed):
+                    raise
+                tried = "The work cannot be copied into the lab."
+                raise LabError(tried, words=error.tried, way_out=error.way_out) from error
             self._machine.set_result(opened)
         except BaseException as error:
             self._machine.set_exception(error)
@@ -153,14 +157,15 @@ class Lab:
         try:
             return self._machine.result(TIMEOUT)
         except TimeoutError:
-            way_out = "`./lab doctor` shows what each candidate does here"
-            raise WaitTimeout(f"Waited {TIMEOUT:g} s for the lab {self.name} to open.", way_out=way_out) from None
+            tried = f"Waited {TIMEOUT:g} s for the lab {self.name} to open."
+            raise WaitTimeout(tried, way_out="`./lab doctor` shows what each candidate does here") from None
         except Exception:
             self.close()
             raise
 
     def _is_closed(self) -> LabClosed:
-        return LabClosed(f"The lab {self.name} is closed.", way_out="open it again: run the cell with `Lab(…)` again")
+        way_out = "open it again: run the cell with `Lab(…)` again"
+        return LabClosed(f"The lab {self.name} is closed.", way_out=way_out)
 
     @property
     def home(self) -> Path:
@@ -231,9 +236,10 @@ class Lab:
         code = finish(self.stream(processes.run, timeout + SLACK, argv, timeout, HOME), collect)
         stdout, stderr = "".join(parts["stdout"]), "".join(parts["stderr"] + parts["dropped"])
         if parts["timeout"]:
-            raise CommandTimeout(f"`{text}` did not end within {timeout:g} s and was stopped.", words=stdout + stderr)
+            tried = f"`{text}` did not end within {timeout:g} s and was stopped."
+            raise errors.CommandTimeout(tried, words=stdout + stderr)
         if code and check:
-            raise CommandFailed(text, code, words=stdout + stderr)
+            raise errors.CommandFailed(text, code, words=stdout + stderr)
         return Result(text, code, stdout, stderr, time.monotonic() - began)
 
     def start(self, command: Command, *, name: str = "process") -> Process:
@@ -247,18 +253,19 @@ class Lab:
     @property
     def recording(self) -> bool:
         """True while commands of this lab's task are kept in its script; False ends that: the task is solved."""
-        return self._recording
+        return self._script is not None and self._script.recording
 
     @recording.setter
     def recording(self, on: bool) -> None:
-        if self._script and self._recording and not on:
+        if self._script and self._script.recording and not on:
             self._script.end()
-        self._recording = on
+        if self._script:
+            self._script.recording = on
 
     @property
     def script(self) -> Script | None:
         """The script of this lab's task, None where there is nothing to record."""
-        return self._script if self._recording else None
+        return self._script if self.recording else None
 
     def record(self, *commands: str, task: int | None = None) -> None:
         """Show native commands that were applied; those of this lab's own task are kept in its script while `recording`."""
@@ -269,8 +276,8 @@ class Lab:
 
     def write(self, path: str, text: str) -> None:
         """Write a file of the lab's home, `path` beginning with ~/. Raises BadInput for another place."""
-        if not path.startswith("~/") or ".." in Path(path).parts:
-            raise BadInput(f"{path!r} is not in the lab's home.", way_out="a path that begins with ~/")
+        inside = path.startswith("~/") and ".." not in Path(path).parts
+        require(inside, f"{path!r} is not in the lab's home.", "a path that begins with ~/")
         write_below(self.home, path[2:], text)
         lines = text.strip().splitlines()
         print(f"# {path}" + (f": {lines[0]}" if len(lines) == 1 else f" ({len(lines)} lines)"))
@@ -278,10 +285,6 @@ class Lab:
     def read(self, path: str) -> str | None:
         """Return the text of a file in the lab (its last 8 MiB), None when there is none; ~ is the lab's home."""
         return self.call(files.read, path.replace("~", HOME, 1) if path[:1] == "~" else path)
-
-    def wait_until(self, check: Callable[[], Any], *, reason: str, timeout: float = 10.0) -> Any:
-        """Wait for `check` to return something true. Raises WaitTimeout, which names `reason`."""
-        return wait_until(check, reason=reason, timeout=timeout)
 
     def close(self) -> None:
         """End everything in the lab and delete its folder; its home stays. Calling it again does nothing. Raises WaitTimeout."""
@@ -328,17 +331,9 @@ class Lab:
         self.close()
 
     def __repr__(self) -> str:
-        if self.closed:
-            return f"<Lab {self.name}: closed>"
-        return f"<Lab {self.name}: {self._opened().linux.title if self._machine.done() else 'opening'}>"
-
-
-def copy_work(opened: Opened) -> None:
-    """Copy the work of somebody else into the lab's home. Raises LabError."""
-    try:
-        finish(opened.link.stream(files.copy_tree, COMMAND_TIMEOUT, HANDED_IN, HOME))
-    except CallFailed as error:
-        raise LabError("The work cannot be copied into the lab.", words=error.tried, way_out=error.way_out) from error
+        if self.closed or not self._machine.done():
+            return f"<Lab {self.name}: {'closed' if self.closed else 'opening'}>"
+        return f"<Lab {self.name}: {self._opened().linux.title}>"
 
 
 @atexit.register

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from .errors import LabError, LabkitError, plain
 from .machine.folder import LabFolder, write_below
@@ -48,8 +48,10 @@ def heard_by(callback: Callable[[str], object]) -> Iterator[None]:
 
 def in_shell(path: str) -> str:
     """Return a path of the lab as one types it: with ~ for the home, in quotes where it needs them."""
+    if path == HOME:
+        return "~"
     inside = path.removeprefix(f"{HOME}/")
-    return "~" if path == HOME else f"~/{shlex.quote(inside)}" if inside != path else shlex.quote(path)
+    return f"~/{shlex.quote(inside)}" if inside != path else shlex.quote(path)
 
 
 class Script:
@@ -58,8 +60,11 @@ class Script:
     It holds what was applied in this lab, in order. As long as that goes the way of the script that is there (yesterday's,
     the one of an earlier run of the notebook), nothing is written: what is there stays, and nothing stands in it twice.
     Where it goes another way, or where the script was written by hand, the file is first kept beside as taskN.sh.bak-1, -2, …
-    `folder` is where in the lab the command that was added last has left the script's shell.
+    `folder` is where in the lab the command that was added last has left the script's shell. While it is `recording`, the
+    task is not solved yet.
     """
+
+    recording = True
 
     def __init__(self, home: Path, task: int) -> None:
         self._home, self.name = home, f"task{task}.sh"
@@ -118,18 +123,8 @@ class Script:
         except OSError as error:
             way_out = f"move it away yourself, or free space in {self._home}"
             raise LabError(f"~/{self.name} cannot be kept beside.", words=str(error), way_out=way_out) from error
-        listener.get()(f"# ~/{self.name} now holds what is done in this lab; the script of before is ~/{beside.name}.")
-
-
-class Recorded(Protocol):
-    """A lab as its record sees it; `script` is None where its commands are not kept."""
-
-    name: str
-    task: int | None
-    folder: LabFolder
-
-    @property
-    def script(self) -> Script | None: ...
+        said = f"now holds what is done in this lab; the script of before is ~/{beside.name}."
+        listener.get()(f"# ~/{self.name} {said}")
 
 
 class Entry(NamedTuple):
@@ -149,8 +144,9 @@ class Entry(NamedTuple):
 class Record:
     """What is typed in one lab's recorded terminals, as it becomes the script of the lab's task."""
 
-    def __init__(self, lab: Recorded) -> None:
-        self._lab, self._lock = lab, threading.Lock()
+    def __init__(self, name: str, folder: LabFolder, script: Script | None) -> None:
+        """`name` is the lab's; it has no `script` where it has no task."""
+        self._name, self._folder, self._script, self._lock = name, folder, script, threading.Lock()
         self._size = self._taken = 0
         self._seen: set[tuple[str, str]] = set()
         self._last: tuple[int, str] = (0, "")
@@ -160,35 +156,40 @@ class Record:
 
     def begin(self, terminal: int) -> None:
         """Begin the record of a terminal. Raises LabError for a lab whose commands are not kept."""
-        if self._lab.script is None:
-            solved = self._lab.task is not None
-            why = "its task is solved, and recording has ended" if solved else "it was opened without a task"
-            way_out = "in the notebook: Lab.current.recording = True" if solved else "open it with Lab(…, task=N)"
-            raise LabError(f"What is typed in the lab {self._lab.name} cannot be recorded: {why}.", way_out=way_out)
+        why, way_out = "", ""
+        if self._script is None:
+            why, way_out = "it was opened without a task", "open it with Lab(…, task=N)"
+        elif not self._script.recording:
+            why = "its task is solved, and recording has ended"
+            way_out = "in the notebook: Lab.current.recording = True"
+        if why:
+            tried = f"What is typed in the lab {self._name} cannot be recorded: {why}."
+            raise LabError(tried, way_out=way_out)
         self._kept[terminal] = []
 
     def take(self) -> None:
         """Write what is new into the script. What goes wrong is told when the terminal is left."""
         with self._lock:
             try:
-                size = (self._lab.folder.path / FILE).stat().st_size
+                size = (self._folder.path / FILE).stat().st_size
             except OSError:
                 return
             if size == self._size:
                 return
             self._size = size
-            entries = self._lab.folder.read(FILE).split("\0")[:-1]
+            entries = self._folder.read(FILE).split("\0")[:-1]
             new, self._taken = entries[self._taken :], len(entries)
             for fields in (entry.split(SEPARATOR, 5) for entry in new):
-                script = self._lab.script
-                if script and len(fields) == 6 and fields[1].isdigit() and fields[3].lstrip("-").isdigit():
-                    entry = Entry(fields[0], int(fields[1]), fields[2], int(fields[3]), fields[4], fields[5])
-                    notes = self._kept.setdefault(entry.terminal, [])
-                    try:
-                        with heard_by(notes.append):
-                            self._add(script, entry)
-                    except LabkitError as error:
-                        notes.append(f"# {error}")
+                fine = len(fields) == 6 and fields[1].isdigit() and fields[3].lstrip("-").isdigit()
+                if not fine or self._script is None or not self._script.recording:
+                    continue
+                entry = Entry(fields[0], int(fields[1]), fields[2], int(fields[3]), *fields[4:])
+                notes = self._kept.setdefault(entry.terminal, [])
+                try:
+                    with heard_by(notes.append):
+                        self._add(self._script, entry)
+                except LabkitError as error:
+                    notes.append(f"# {error}")
 
     def _add(self, script: Script, entry: Entry) -> None:
         if entry.kind == "end":
@@ -198,16 +199,18 @@ class Record:
             self._add_file(script, entry)
             return
         for line in dict.fromkeys(self._ended.pop(entry.terminal, ())):
-            self._keep(script, entry, f"pkill -INT -xf {shlex.quote(SPECIAL.sub(BACKSLASHED, line))}", script.folder)
-        text = NUMBERED.sub("", entry.text, count=1).strip("\n") if entry.kind == "run" else entry.text
-        text = NUMBERED.sub("", text, count=1).strip() if entry.kind == "prompt" else text
+            end = f"pkill -INT -xf {shlex.quote(SPECIAL.sub(BACKSLASHED, line))}"
+            self._keep(script, entry, end, script.folder)
+        text = NUMBERED.sub("", entry.text, count=1)
+        text = text.strip("\n") if entry.kind == "run" else text.strip()
         shell = (entry.terminal, entry.shell)
         fresh = (entry.shell, entry.text) not in self._seen
         self._seen.add((entry.shell, entry.text))
         if shell == self._last and not self._at_prompt:
             script.folder = entry.folder  # the command before has led there
         if entry.kind == "run" and fresh and not (entry.level <= 0 and LEAVING.fullmatch(text)):
-            self._keep(script, entry, f"# {text.strip()}" if EDITING.fullmatch(text) else text, entry.folder)
+            command = f"# {text.strip()}" if EDITING.fullmatch(text) else text
+            self._keep(script, entry, command, entry.folder)
             self._last, self._at_prompt = shell, False
         elif entry.kind == "prompt":
             if fresh and text and all(line.lstrip().startswith("#") for line in text.splitlines()):
@@ -217,12 +220,14 @@ class Record:
     def _add_file(self, script: Script, entry: Entry) -> None:
         """Write the file that an editor has changed; one of the home is part of the work, unless the script writes it too."""
         path, _, text = entry.text.partition("\n")
-        name = path.rpartition("/")[2]
-        if path.startswith(f"{HOME}/") and not any(name in line and WRITING.search(line) for line in script.applied.splitlines()):
+        name, applied = path.rpartition("/")[2], script.applied.splitlines()
+        written = any(name in line and WRITING.search(line) for line in applied)
+        if path.startswith(f"{HOME}/") and not written:
             return
         lines = text.removesuffix("\n").split("\n")
         end = next(word for number in count() if (word := f"END{number or ''}") not in lines)
-        self._keep(script, entry, "\n".join([f"cat >{in_shell(path)} <<'{end}'", *lines, end]), script.folder)
+        command = "\n".join([f"cat >{in_shell(path)} <<'{end}'", *lines, end])
+        self._keep(script, entry, command, script.folder)
 
     def _keep(self, script: Script, entry: Entry, command: str, folder: str) -> None:
         self._kept[entry.terminal].append(command)
@@ -232,9 +237,9 @@ class Record:
         """Return what was recorded in a terminal that has been left, for its screen."""
         with self._lock:
             kept = self._kept.pop(terminal, [])
-        script = self._lab.script
-        if not kept or script is None:
+        if not kept or not self._script or not self._script.recording:
             return "Nothing was recorded.\n"
         body = "".join(f"    {line}\n" for command in kept for line in plain(command).splitlines())
-        where = plain(str(self._lab.folder.home))
-        return f"Recorded in {where}/{script.name}:\n{body}To hand in: labkit hand-in --work {shlex.quote(where)}\n"
+        where = plain(str(self._folder.home))
+        hand_in = f"labkit hand-in --work {shlex.quote(where)}"
+        return f"Recorded in {where}/{self._script.name}:\n{body}To hand in: {hand_in}\n"

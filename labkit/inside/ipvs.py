@@ -91,13 +91,14 @@ def netlink() -> Any:
     return IPRoute()
 
 
-def add_dummy(name: str, address: str, prefix: int) -> None:
-    """Make the dummy interface `name` with one IPv4 address, up."""
+def add_dummy(name: str, address: str, prefix: int) -> bool:
+    """Make the dummy interface `name` with one IPv4 address, up, and return True."""
     with netlink() as route:
         route.link("add", ifname=name, kind="dummy")
         index = route.link_lookup(ifname=name)[0]
         route.addr("add", index=index, address=address, prefixlen=prefix)
         route.link("set", index=index, state="up")
+        return True
 
 
 def remove_dummy(name: str) -> bool:

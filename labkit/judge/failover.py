@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..errors import LabkitError, MeasureError, WaitTimeout
+from ..errors import LabkitError, MeasureError, WaitTimeout, wait_until
 from ..inside import http_client, judge, processes, recorder
 from ..measure.capture import PORTS, Capture
 from .bench import BACKENDS, Bench
@@ -164,7 +164,7 @@ def replace_workers(bench: Bench, port: int, whom: str, number: signal.Signals) 
     for pid in before[whom]:
         bench.call(processes.send_signal, pid, int(number))
     if before["workers"]:
-        bench.lab.wait_until(new, reason="new workers of nginx", timeout=NEW_WORKERS)
+        wait_until(new, reason="new workers of nginx", timeout=NEW_WORKERS)
 
 
 ADDRESS, PORT = "127.0.0.1", 8888

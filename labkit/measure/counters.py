@@ -36,7 +36,7 @@ def settled(lab: Lab, conns: int | None = None, *, service: str | None = None, t
 
     Zeroing forgets only what has been added up, so let the counters settle before VirtualService.zero() too.
 
-    Columns as `counters`. Raises WaitTimeout when `conns` are not reached; its words are the last counters.
+    Columns as `counters`. Raises WaitTimeout when they do not settle; its words are the last counters.
     """
     last, since = pd.DataFrame(columns=COLUMNS), time.monotonic()
 
@@ -48,13 +48,13 @@ def settled(lab: Lab, conns: int | None = None, *, service: str | None = None, t
         if conns is None:
             return time.monotonic() - since > LAG + 0.5
         # A server with connections but no packets yet is a torn reading: they are summed up together.
-        return last["conns"].sum() >= conns and bool(((last["conns"] == 0) | (last["in_packets"] > 0)).all())
+        whole = (last["conns"] == 0) | (last["in_packets"] > 0)
+        return last["conns"].sum() >= conns and bool(whole.all())
 
-    if conns is None:
-        wait_until(enough, reason="counters that no longer change", timeout=timeout, interval=0.2)
-        return last
+    change = "counters that no longer change"
+    reason = change if conns is None else f"{conns} connections in the counters"
     try:
-        wait_until(enough, reason=f"{conns} connections in the counters", timeout=timeout, interval=0.2)
+        wait_until(enough, reason=reason, timeout=timeout, interval=0.2)
     except WaitTimeout as error:
         way_out = "was every request sent through the virtual service?"
         raise WaitTimeout(error.tried, words=last.to_string(), way_out=way_out) from None
@@ -114,9 +114,10 @@ def parse_attempts(text: str, skip: int = 0) -> pd.DataFrame:
             way_out=f"use in http {{ }}: {LOG_FORMAT} access_log {Nginx.access_log} attempts; then reload nginx and ask it again",
         )  # fmt: skip
     rows = []
-    for number, (when, status, addresses, statuses) in enumerate([match.groups() for match in found if match][skip:], 1):
+    for number, match in enumerate([match for match in found if match][skip:], 1):
+        when, status, addresses, statuses = match.groups()
         upstreams = tuple(part.strip() for part in addresses.split(",") if part.strip() not in ("", "-"))
-        codes = tuple(int(part) if part.strip().isdigit() else 0 for part in statuses.split(",") if part.strip() not in ("", "-"))
+        codes = tuple(map(int, re.findall(r"\d+", statuses)))
         rows.append((number, float(when), upstreams, codes, int(status)))
     table = pd.DataFrame(rows, columns=ATTEMPT_COLUMNS)
     table["time"] -= table["time"].min() if rows else 0.0

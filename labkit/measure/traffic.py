@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pandas as pd
 
-from ..errors import BadInput, MeasureError
+from ..errors import BadInput, MeasureError, require
 from ..inside import dns_load, http_client
 from ..lab import COMMAND_TIMEOUT, Lab, Result
 
@@ -37,22 +37,22 @@ def split_url(url: str) -> tuple[str, int, str]:
         port = 80 if parts.port is None else parts.port
     except ValueError as error:
         raise BadInput(f"{url!r} is no URL.", words=str(error), way_out=way_out) from None
-    if parts.scheme != "http" or not (HOST.fullmatch(parts.hostname or "") or "[" in parts.netloc) or not port:
-        raise BadInput(f"{url!r} is no http URL.", way_out=way_out)
+    named = HOST.fullmatch(parts.hostname or "") or "[" in parts.netloc
+    require(parts.scheme == "http" and named and port, f"{url!r} is no http URL.", way_out)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    if not path.isascii() or not path.isprintable() or " " in path:
-        raise BadInput(f"The path of {url!r} cannot be sent as it is.", way_out="write other letters as %XX")
+    fine = path.isascii() and path.isprintable() and " " not in path
+    require(fine, f"The path of {url!r} cannot be sent as it is.", "write other letters as %XX")
     return parts.hostname or "", port, path
 
 
 def frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
     """Return rows of inside.http_client as the DataFrame that `traffic` describes, in the order in which the requests began."""
-    rows = sorted(rows, key=lambda row: row[0])
-    found = [
-        (n, time, address, backend_of(page), status, ms, error)
-        for n, (time, address, status, ms, error, page) in enumerate(rows, 1)
-    ]
-    table = tidy(found, COLUMNS, time="start", numbers=["status"], words=["address", "backend", "error"])
+    found = []
+    for n, row in enumerate(sorted(rows, key=lambda row: row[0]), 1):
+        time, address, status, ms, error, page = row
+        found.append((n, time, address, backend_of(page), status, ms, error))
+    words = ["address", "backend", "error"]
+    table = tidy(found, COLUMNS, time="start", numbers=["status"], words=words)
     failed = table["error"].isna() & (table["status"] >= 400).fillna(False)
     table.loc[failed, "error"] = "http " + table.loc[failed, "status"].astype(str)
     return table
@@ -100,28 +100,31 @@ def traffic(
     page, None without one), status (Int64, NA without an answer), ms, error (None, or refused, timeout, reset, closed,
     no such name, http 502, …). `attrs["epoch"]` is the Unix time of the first. Raises BadInput, LabClosed.
     """
-    batches = sending(lab, url, count, at_a_time=at_a_time, timeout=timeout, every=every, first_record=first_record)
+    batches = sending(lab, url, count, at_a_time, timeout, every, first_record)
     return frame(gathered(batches, count, "request", url))
 
 
 def sending(
-    lab: Lab, url: str, count: int, *, at_a_time: int, timeout: float, every: float, first_record: bool
+    lab: Lab, url: str, count: int, at_a_time: int, timeout: float, every: float, first_record: bool
 ) -> Iterator[list[tuple[Any, ...]]]:
     """Send as `traffic` does, and return batches of rows of inside.http_client; closing them ends it. Raises BadInput at once."""
     host, port, path = split_url(url)
-    if not 1 <= count <= MAX_REQUESTS or not 1 <= at_a_time <= MAX_AT_A_TIME or timeout <= 0 or every < 0:
-        raise BadInput(
-            f"traffic cannot send {count} requests, {at_a_time} at a time.",
-            way_out=f"count from 1 to {MAX_REQUESTS}, at_a_time from 1 to {MAX_AT_A_TIME}, timeout above 0",
-        )
-    return lab.stream(http_client.requests, timeout + 30, [(host, port)], path, count, at_a_time, timeout, every, first_record)
+    fine = 1 <= count <= MAX_REQUESTS and 1 <= at_a_time <= MAX_AT_A_TIME and timeout > 0
+    fine = fine and every >= 0
+    require(
+        fine, f"traffic cannot send {count} requests, {at_a_time} at a time.",
+        f"count from 1 to {MAX_REQUESTS}, at_a_time from 1 to {MAX_AT_A_TIME}, timeout above 0",
+    )  # fmt: skip
+    how = (path, count, at_a_time, timeout, every, first_record)
+    return lab.stream(http_client.requests, timeout + 30, [(host, port)], *how)
 
 
 def curl_command(url: str, count: int, timeout: float) -> str:
     """Return the shell loop that asks `url` with curl `count` times and prints a line and a page each."""
     # %header and time formats: curl(1), --write-out. The line stands before the page's own lines and is found by its mark.
-    write = r"\n@ %{exitcode} %{remote_ip} %{remote_port} %{http_code} %{time_total}\n"
-    return f"for i in $(seq {count}); do date +'# %s.%N'; curl -s -m {timeout:g} -w {shlex.quote(write)} {shlex.quote(url)}; done"
+    write = shlex.quote(r"\n@ %{exitcode} %{remote_ip} %{remote_port} %{http_code} %{time_total}\n")
+    ask = f"date +'# %s.%N'; curl -s -m {timeout:g} -w {write} {shlex.quote(url)}"
+    return f"for i in $(seq {count}); do {ask}; done"
 
 
 def curl(lab: Lab, url: str, count: int = 20, *, timeout: float = 5.0) -> pd.DataFrame:
@@ -130,8 +133,8 @@ def curl(lab: Lab, url: str, count: int = 20, *, timeout: float = 5.0) -> pd.Dat
     Raises BadInput, CommandTimeout, and MeasureError when not every run can be read.
     """
     host, port, _ = split_url(url)
-    if not 1 <= count <= MAX_REQUESTS:
-        raise BadInput(f"curl cannot be run {count} times.", way_out=f"count from 1 to {MAX_REQUESTS}")
+    fine = 1 <= count <= MAX_REQUESTS
+    require(fine, f"curl cannot be run {count} times.", f"count from 1 to {MAX_REQUESTS}")
     done = lab.run(curl_command(url, count, timeout), check=False, timeout=count * (timeout + 2))
     rows = parse_curl(done.stdout, f"{host}:{port}")
     if len(rows) < count:
@@ -161,7 +164,8 @@ def dig(lab: Lab, name: str = NAME, *, server: str = "127.0.0.1", options: str =
     """Ask `server` for `name` with the real dig and return its own output. Raises MeasureError when no server answers."""
     done = lab.run(f"dig @{server} {name} {options}".strip(), check=False)
     if done.code:
-        raise MeasureError(f"`{done.command}` had no answer.", words=str(done), way_out="is dnsmasq running in this lab?")
+        way_out = "is dnsmasq running in this lab?"
+        raise MeasureError(f"`{done.command}` had no answer.", words=str(done), way_out=way_out)
     return done
 
 
@@ -173,8 +177,9 @@ def dns(
     Columns: n (1 …), start (s since the first), name, answers (tuple of addresses in the order of the answer), first (the
     first of them, None without one), ttl (s), rcode, ms, error (None, timeout, refused, …). Raises BadInput.
     """
-    if not 1 <= count <= 1_000_000 or len(name) > 253:
-        raise BadInput(f"dns cannot ask {count} times for {name[:60]!r}.", way_out="count from 1 to 1,000,000 and a DNS name")
+    fine = 1 <= count <= MAX_REQUESTS and len(name) <= 253
+    tried = f"dns cannot ask {count} times for {name[:60]!r}."
+    require(fine, tried, "count from 1 to 1,000,000 and a DNS name")
     batches = lab.stream(dns_load.queries, COMMAND_TIMEOUT, name, server, 53, kind, count, 5.0, tcp)
     return frame_of_answers(gathered(batches, count, "query", name), name)
 
@@ -184,5 +189,7 @@ def frame_of_answers(rows: list[dict[str, Any]], name: str) -> pd.DataFrame:
     found = []
     for n, row in enumerate(rows, 1):
         answers = tuple(row["answers"])
-        found.append(row | {"n": n, "start": row["time"], "name": name, "answers": answers, "first": next(iter(answers), None)})
-    return tidy(found, ANSWER_COLUMNS, time="start", numbers=["ttl"], words=["first", "rcode", "error"])
+        more = {"n": n, "start": row["time"], "name": name, "first": next(iter(answers), None)}
+        found.append(row | more | {"answers": answers})
+    words = ["first", "rcode", "error"]
+    return tidy(found, ANSWER_COLUMNS, time="start", numbers=["ttl"], words=words)

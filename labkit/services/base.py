@@ -2,17 +2,18 @@
 
 import ipaddress
 import shlex
-import signal
 from collections.abc import Callable
 from typing import Any, NoReturn, Self
 
-from ..errors import BadInput, CommandFailed, ConfigRejected, MissingProgram, NotRunning, PortTaken, ServiceError, WaitTimeout
+from .. import errors
+from ..errors import ServiceError, WaitTimeout, require, wait_until
 from ..inside import files, processes, sockets
 from ..lab import Lab, Process
 from ..machine.view import HOME
 from ..recording import listener
 
 START_TIMEOUT, FIRST_TIMEOUT, STOP_TIMEOUT = 60.0, 2.0, 10.0
+MEND = "mend the line that it names"
 
 
 class Running:
@@ -91,22 +92,20 @@ class Service:
         """
         process = self.lab.start(command, name=self.title)
         try:
-            self.lab.wait_until(lambda: ready(process) or not process.alive, reason=reason, timeout=START_TIMEOUT)
-        except WaitTimeout as error:
+            wait_until(lambda: ready(process) or not process.alive, reason=reason, timeout=START_TIMEOUT)
+        except BaseException as error:
             process.stop()
-            raise ServiceError(f"{error.tried[:-1]}, and it never came.", words=process.log, way_out=way_out) from None
-        except BaseException:
-            process.stop()
-            raise
+            if not isinstance(error, WaitTimeout):
+                raise
+            tried = f"{error.tried[:-1]}, and it never came."
+            raise ServiceError(tried, words=process.log, way_out=way_out) from None
         return process
 
 
 class Daemon(Service):
     """A program that puts itself into the background once it is ready, and keeps its pid in a file: described by data."""
 
-    program = ""
-    pid_file = ""
-    config_file = ""
+    program = pid_file = config_file = ""
     log_files: tuple[str, ...] = ()
     # The commands as one types them, with the names of the two files.
     starting, stopping = "", "kill $(cat {pid_file})"
@@ -124,7 +123,7 @@ class Daemon(Service):
         super().__init__(lab)
         self.pid_file = pid_file or self.pid_file
         self._use(file or self.config_file)
-        self._said, self._config, self._changed = "", config, False
+        self._said, self._given, self._changed = "", config is not None, False
         if config is not None:
             self.configure(config)
 
@@ -140,7 +139,7 @@ class Daemon(Service):
         daemon = cls(lab)
         if daemon.find() is None:
             _, address, port = cls.place
-            raise NotRunning(
+            raise errors.NotRunning(
                 f"No {cls.program} listens at {address}, port {port}, in this lab.",
                 way_out=f"start it as the task says: with {cls.__name__}(lab, …), or by native commands in a cell with %%lab",
             )
@@ -149,10 +148,11 @@ class Daemon(Service):
     def find(self) -> int | None:
         """Return the pid of the one that runs, else None; one started in another way is stopped and started in that way."""
         pid = self.pid
-        if pid is not None and self._config is None and not self._ours(pid):
+        if pid is not None and not self._given and not self._ours(pid):
             found = Running.at(self.lab, *self.place)
             if self.service_sign in self._command_of(pid):
-                self.start_command, self.stop_command = f"systemctl start {self.program}", f"systemctl stop {self.program}"
+                self.start_command = f"systemctl start {self.program}"
+                self.stop_command = f"systemctl stop {self.program}"
             elif found is not None and found.pid == pid:
                 self.start_command, self.stop_command = self.typed(found), f"kill {pid}"
         return pid
@@ -183,20 +183,21 @@ class Daemon(Service):
         One that runs is left as it is; with a configuration that was written anew, it is started again.
         """
         pid = self.find()
+        runs = f"{self.title} already runs (pid {pid})"
         if pid is None:
             self.launch()
             self.record(self.start_command)
-        elif self._config is not None and not self._ours(pid):
+        elif self._given and not self._ours(pid):
             raise ServiceError(
                 f"{self.title} already runs in this lab (pid {pid}), with another configuration than {self.config_file}.",
                 way_out=f"stop it first: {type(self).__name__}(lab).stop()",
             )
         elif self._changed:
-            self.say(f"{self.title} already runs (pid {pid}): it is started again, with the new {self.config_file}.")
+            self.say(f"{runs}: it is started again, with the new {self.config_file}.")
             self.end()
             self.launch()
         else:
-            self.say(f"{self.title} already runs (pid {pid}), and is left as it is.")
+            self.say(f"{runs}, and is left as it is.")
 
     def launch(self) -> None:
         """Start it, and show nothing. Raises as `start`."""
@@ -206,10 +207,10 @@ class Daemon(Service):
         if done.code:
             explain(self.lab, self.program, self.start_command, done.code, str(done))
         try:
-            self.lab.wait_until(lambda: self.alive, reason=f"{self.pid_file} of {self.program}")
+            wait_until(lambda: self.alive, reason=f"{self.pid_file} of {self.program}")
         except BaseException:
             for pid in set(self.lab.call(processes.named, self.program)) - before:  # its pid file is somewhere else
-                self._kill(pid)
+                self.lab.call(processes.end, pid)
             raise
         self._changed = False
 
@@ -223,21 +224,16 @@ class Daemon(Service):
         pid = self.find()
         if pid is None:
             return ""
-        command = self.stop_command
-        done = self.lab.run(command, check=False)
-        reason = f"the end of {self.program}"
+        command, done = self.stop_command, self.lab.run(self.stop_command, check=False)
         try:
-            self.lab.wait_until(lambda: not self._runs(pid), reason=reason, timeout=0.0 if done.code else FIRST_TIMEOUT)
+            timeout = 0.0 if done.code else FIRST_TIMEOUT
+            wait_until(lambda: not self._runs(pid), reason=f"the end of {self.program}", timeout=timeout)
         except WaitTimeout:  # also a daemon that has just been started may lose its first signal
-            self._kill(pid)
-            self.lab.wait_until(lambda: not self._runs(pid), reason=reason, timeout=STOP_TIMEOUT)
+            self.lab.call(processes.end, pid, STOP_TIMEOUT)
         return command if not done.code else f"kill {pid}"
 
     def _runs(self, pid: int) -> bool:
         return bool(self.lab.call(processes.exists, pid, self.program))
-
-    def _kill(self, pid: int) -> None:
-        self.lab.call(processes.send_signal, pid, int(signal.SIGTERM))
 
     @property
     def pid(self) -> int | None:
@@ -265,10 +261,10 @@ def split_address(text: str) -> tuple[str, int]:
     address, _, port = text.rpartition(":")
     try:
         ipaddress.IPv4Address(address)
-        if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
-            raise ValueError(port)
+        fine = port.isascii() and port.isdigit() and 1 <= int(port) <= 65535
     except ValueError:
-        raise BadInput(f"{text!r} is no address and port.", way_out="write it like 127.0.0.1:8081") from None
+        fine = False
+    require(fine, f"{text!r} is no address and port.", "write it like 127.0.0.1:8081")
     return address, int(port)
 
 
@@ -290,8 +286,7 @@ def ran(lab: Lab, command: str, wrong: Callable[[str], ServiceError] | None = No
     if done.code and wrong:
         raise wrong(words.strip())
     if done.code:
-        way_out = "mend the line that it names"
-        raise ConfigRejected(f"`{command}` refused the configuration.", words=words, way_out=way_out)
+        raise errors.ConfigRejected(f"`{command}` refused the configuration.", words=words, way_out=MEND)
     return words
 
 
@@ -300,18 +295,19 @@ def explain(lab: Lab, program: str, command: str, code: int, words: str) -> NoRe
     low = words.lower()
     if code == 127:
         way_out = "run ./lab doctor; it names the package to install"
-        raise MissingProgram(f"`{program}` is not installed.", words=words, way_out=way_out)
+        raise errors.MissingProgram(f"`{program}` is not installed.", words=words, way_out=way_out)
     if "address already in use" in low:
-        busy = [f"{row['protocol']} {row['address']}:{row['port']} {row['command']} (pid {row['pid']})" for row in listeners(lab)]
-        raise PortTaken(
+        busy = ["{protocol} {address}:{port} {command} (pid {pid})".format(**row) for row in listeners(lab)]
+        raise errors.PortTaken(
             f"`{command}` found its port taken in the lab.",
             words="\n".join([words.strip(), "listening now:", *busy]),
             way_out="stop the other one, or choose another port",
         )
     signs = (" line ", ".conf:", "bad ", "unknown", "invalid", "emerg")
     if program != "python3" and code in (1, 2) and any(sign in low for sign in signs):
-        raise ConfigRejected(f"`{command}` refused its configuration.", words=words, way_out="mend the line that it names")
-    raise ServiceError(f"`{command}` did not start {program}.", words=words) from CommandFailed(command, code, words=words)
+        raise errors.ConfigRejected(f"`{command}` refused its configuration.", words=words, way_out=MEND)
+    failed = errors.CommandFailed(command, code, words=words)
+    raise ServiceError(f"`{command}` did not start {program}.", words=words) from failed
 
 
 def quoted(text: str) -> str:

@@ -8,7 +8,7 @@ from fnmatch import fnmatch
 from posixpath import dirname, join
 
 from ..errors import ConfigRejected, ServiceError
-from .base import Daemon, Running, ran
+from .base import MEND, Daemon, Running, ran
 
 
 class Dnsmasq(Daemon):
@@ -105,7 +105,7 @@ class Nginx(Daemon):
         done = self.lab.run(f"nginx -T -q{re.sub(r' -g .*', '', self._options)}", check=False)
         _, *parts = re.split(r"^# configuration file (.+):$", done.stdout, flags=re.M)
         if done.code or not parts:
-            raise ConfigRejected("`nginx -T` refused the configuration.", words=str(done), way_out="mend the line that it names")
+            raise ConfigRejected("`nginx -T` refused the configuration.", words=str(done), way_out=MEND)
         return parsed(parts[1], dict(zip(parts[::2], parts[1::2], strict=True)), dirname(parts[0]))
 
 

@@ -7,7 +7,7 @@ import signal
 import zlib
 from collections.abc import Callable
 
-from ..errors import BadInput, CommandFailed, ServiceError
+from ..errors import CommandFailed, ServiceError, require
 from ..inside import processes
 from ..inside.stand_in import READY
 from ..lab import Lab
@@ -24,8 +24,8 @@ def nft_commands(address: str, port: int) -> tuple[list[str], list[str]]:
     table = f"ip labkit_drop_{address.replace('.', '_')}_{port}"
     rule = f"ip daddr {address} tcp dport {port} drop"
     chain = "'{ type filter hook output priority 0; }'"
-    make = [f"nft add table {table}", f"nft add chain {table} output {chain}", f"nft add rule {table} output {rule}"]
-    return make, [f"nft delete table {table}"]
+    add, where = f"nft add table {table}", f"nft add chain {table} output {chain}"
+    return [add, where, f"nft add rule {table} output {rule}"], [f"nft delete table {table}"]
 
 
 def netem_commands(address: str, port: int) -> tuple[list[str], list[str]]:
@@ -40,7 +40,8 @@ def netem_commands(address: str, port: int) -> tuple[list[str], list[str]]:
         "tc qdisc replace dev lo parent 1:3 handle 30: netem loss 100%",
         f"tc filter add {own} u32 {match} flowid 1:3",
     ]
-    return make, [f"tc filter del {own}", "tc filter show dev lo parent 1: | grep -q . || tc qdisc del dev lo root"]
+    last = "tc filter show dev lo parent 1: | grep -q . || tc qdisc del dev lo root"
+    return make, [f"tc filter del {own}", last]
 
 
 class PacketDrop(Service):
@@ -67,7 +68,8 @@ class PacketDrop(Service):
                 self._undo = undo
                 self.record(*make)
                 return
-        tried, way_out = f"Packets to {self.address} cannot be dropped in this lab.", "open the lab with needs={'drop'}"
+        tried = f"Packets to {self.address} cannot be dropped in this lab."
+        way_out = "open the lab with needs={'drop'}"
         raise ServiceError(tried, words="\n".join(words), way_out=way_out)
 
     def stop(self) -> None:
@@ -111,13 +113,12 @@ class StandIn(Freeze):
     def start(self) -> None:
         """Take over; it answers when this returns. Raises ServiceError."""
         self.record(f"{self._command}$(pgrep -f {quoted(self.server.pattern)}) &")
+        command, reason = f"{self._command}{self._pid}", f"a {self.title} server"
         try:
-            reason = f"a {self.title} server"
-            process = self.in_background(f"{self._command}{self._pid}", lambda process: READY in process.log, reason=reason)
-            self._process = process
-            if not process.alive:
+            self._process = self.in_background(command, lambda one: READY in one.log, reason=reason)
+            if not self._process.alive:
                 raise ServiceError(
-                    f"`{process.command}` cannot stand in for {self.server.title}.", words=process.log,
+                    f"`{command}` cannot stand in for {self.server.title}.", words=self._process.log,
                     way_out="this Linux may refuse pidfd_getfd(2); LABKIT_LINUX=uml has it",
                 )  # fmt: skip
         except BaseException:
@@ -163,14 +164,14 @@ class Faults:
 
     def slow(self, name: str, *, ms: float = 500) -> None:
         """Let every answer come `ms` milliseconds later. Raises BadInput unless that is above 0 and at most a minute."""
-        if not 0 < ms <= MAX_MS:
-            raise BadInput(f"An answer cannot come {ms} ms later.", way_out=f"a number above 0, at most {MAX_MS}")
+        way_out = f"a number above 0, at most {MAX_MS}"
+        require(0 < ms <= MAX_MS, f"An answer cannot come {ms} ms later.", way_out)
         self._make(name, lambda server: StandIn(server, "slow", f"--ms {ms:g}"))
 
     def flaky(self, name: str, *, share: float = 0.5) -> None:
         """Let a `share` of the answers be 500, evenly spread. Raises BadInput unless it is above 0 and at most 1."""
-        if not 0 < share <= 1:
-            raise BadInput(f"A share of {share} of the answers is none.", way_out="a number above 0, at most 1")
+        tried = f"A share of {share} of the answers is none."
+        require(0 < share <= 1, tried, "a number above 0, at most 1")
         self._make(name, lambda server: StandIn(server, "flaky", f"--share {share:g}"))
 
     def heal(self, name: str) -> None:
@@ -180,7 +181,8 @@ class Faults:
             server.cure()
             if not server.alive:
                 if server.folder == f"~/{name}" and not (server.lab.home / name).is_dir():
-                    raise ServiceError(f"{name} was never started.", way_out="start the pool first: pool.start()")
+                    way_out = "start the pool first: pool.start()"
+                    raise ServiceError(f"{name} was never started.", way_out=way_out)
                 self.pool.lab.record(f"{server.command} &")
                 server.launch()
 

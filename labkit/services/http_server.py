@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from ..errors import BadInput, NotRunning, ServiceError
+from ..errors import NotRunning, ServiceError, require
 from ..inside import files, sockets
 from ..lab import Lab
 from ..machine.view import HOME
@@ -115,8 +115,9 @@ class BackendServer(Service):
             process.stop()
             raise
         if state != "listening":
-            code, words = process.stop(), process.log
-            explain(self.lab, "python3", self.command, code, words or f"no listener on port {self.backend.port}: {state}")
+            code = process.stop()
+            words = process.log or f"no listener on port {self.backend.port}: {state}"
+            explain(self.lab, "python3", self.command, code, words)
         self._process = process
 
     def find(self) -> bool:
@@ -181,14 +182,14 @@ class BackendPool(Service):
         """`backends` are by default the assignment's two. Raises BadInput when two share a name or a place."""
         super().__init__(lab)
         for backend in backends:
-            if not re.fullmatch(r"\w[\w.-]*", backend.name) or not 1 <= backend.port <= 65535:
-                raise BadInput(
-                    f"{backend.name!r} on port {backend.port} can be no backend.",
-                    way_out="a name of letters, digits, - _ and . (it is a folder too), and a port from 1 to 65535",
-                )
-        places = {(backend.bind, backend.port) for backend in backends}
-        if len({backend.name for backend in backends}) < len(backends) or len(places) < len(backends):
-            raise BadInput("Two backends share a name or an address.", way_out="give each its own name and port")
+            require(
+                re.fullmatch(r"\w[\w.-]*", backend.name) and 1 <= backend.port <= 65535,
+                f"{backend.name!r} on port {backend.port} can be no backend.",
+                "a name of letters, digits, - _ and . (it is a folder too), and a port from 1 to 65535",
+            )
+        for own in ({one.name for one in backends}, {(one.bind, one.port) for one in backends}):
+            tried = "Two backends share a name or an address."
+            require(len(own) == len(backends), tried, "give each its own name and port")
         self.servers = {backend.name: BackendServer(lab, backend) for backend in backends}
 
     @classmethod
@@ -202,7 +203,7 @@ class BackendPool(Service):
         """Return the assignment's pool as it runs in the lab, whoever started it. Raises NotRunning when a server is missing."""
         pool = cls(lab)
         if missing := [server for server in pool if not server.alive]:
-            words = " and ".join(f"port {server.backend.port} ({server.title})" for server in missing)
+            words = " and ".join(f"port {one.backend.port} ({one.title})" for one in missing)
             raise NotRunning(
                 f"No Python server listens on {words} in this lab.",
                 way_out="start it as its task says: with BackendPool(lab).start(), or by native commands in a cell with %%lab",
@@ -232,8 +233,8 @@ class BackendPool(Service):
         return "".join(server.log for server in self)
 
     def __getitem__(self, name: str) -> BackendServer:
-        if name not in self.servers:
-            raise BadInput(f"The pool has no backend {name!r}.", way_out=f"it has {', '.join(self.servers)}")
+        way_out = f"it has {', '.join(self.servers)}"
+        require(name in self.servers, f"The pool has no backend {name!r}.", way_out)
         return self.servers[name]
 
     def __iter__(self) -> Iterator[BackendServer]:

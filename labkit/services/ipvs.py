@@ -7,15 +7,15 @@ import ipaddress
 import re
 import shlex
 from collections.abc import Callable, Mapping
-from typing import Self
+from typing import Any, Self
 
-from ..errors import BadInput, CallFailed, NotRunning, ServiceError, WaitTimeout
+from ..errors import BadInput, CallFailed, NotRunning, ServiceError, WaitTimeout, require, wait_until
 from ..inside import ipvs
 from ..lab import Lab
-from ..machine.link import P, T
 from .base import Service, explain, ran, split_address
 
-# Requirement 3.2 of the assignment: the real servers and their weights.
+# Requirements 3.1 and 3.2 of the assignment: the virtual address; the real servers and their weights.
+VIP = "192.168.100.1:80"
 ASSIGNMENT = {"127.0.0.1:8081": 1, "127.0.0.1:8082": 1}
 # What ipvsadm (libipvs) and netlink say, and what helps.
 NO_SERVICE = "No such service"
@@ -57,8 +57,8 @@ def delete_service(lab: Lab, address: str) -> bool:
 
 def require_weight(weight: int) -> None:
     """Raise BadInput unless `weight` is one that ipvsadm takes (ipvsadm(8), --weight)."""
-    if not isinstance(weight, int) or not 0 <= weight <= 65535:
-        raise BadInput(f"A weight of {weight} is none.", way_out="0 (no new connections) to 65535")
+    fine = isinstance(weight, int) and 0 <= weight <= 65535
+    require(fine, f"A weight of {weight} is none.", "0 (no new connections) to 65535")
 
 
 class DummyInterface(Service):
@@ -72,34 +72,35 @@ class DummyInterface(Service):
         try:
             self.address = ipaddress.IPv4Interface(address)
         except ValueError:
-            raise BadInput(f"{address!r} is no IPv4 address.", way_out="write it like 192.168.100.1/32") from None
+            way_out = "write it like 192.168.100.1/32"
+            raise BadInput(f"{address!r} is no IPv4 address.", way_out=way_out) from None
         # What the kernel takes (net/core/dev.c, dev_valid_name) and a shell reads as one word.
-        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}", name):
-            raise BadInput(f"{name!r} is no name of an interface.", way_out="letters, digits, - _ and ., 15 at the most")
+        fine = re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}", name)
+        require(fine, f"{name!r} is no name of an interface.", "letters, digits, - _ and ., 15 at the most")
         self.name = self.title = name
 
     @property
     def commands(self) -> list[str]:
         """The native commands, as one types them."""
-        name = self.name
-        return [f"ip link add {name} type dummy", f"ip addr add {self.address} dev {name}", f"ip link set {name} up"]
+        add, up = f"ip link add {self.name} type dummy", f"ip link set {self.name} up"
+        return [add, f"ip addr add {self.address} dev {self.name}", up]
 
     def start(self) -> None:
         """Make it and bring it up. Raises ServiceError."""
-        self._call("; ".join(self.commands), ipvs.add_dummy, self.name, str(self.address.ip), self.address.network.prefixlen)
-        self.record(*self.commands)
+        place = str(self.address.ip), self.address.network.prefixlen
+        self._apply(self.commands, ipvs.add_dummy, *place)
 
     def stop(self) -> None:
         """Delete it. Raises ServiceError."""
-        command = f"ip link del {self.name}"
-        if self._call(command, ipvs.remove_dummy, self.name):
-            self.record(command)
+        self._apply([f"ip link del {self.name}"], ipvs.remove_dummy)
 
-    def _call(self, command: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def _apply(self, commands: list[str], function: Callable[..., bool], *place: Any) -> None:
+        """Do over netlink what the commands do, and show them where that was anything."""
         try:
-            return self.lab.call(function, *args, **kwargs)
+            if self.lab.call(function, self.name, *place):
+                self.record(*commands)
         except CallFailed as error:
-            raise refused(command, error.words.splitlines()[-1]) from error
+            raise refused("; ".join(commands), error.words.splitlines()[-1]) from error
 
     @property
     def log(self) -> str:
@@ -111,9 +112,7 @@ class VirtualService(Service):
 
     task = 3
 
-    def __init__(
-        self, lab: Lab, address: str = "192.168.100.1:80", *, scheduler: str = "rr", servers: Mapping[str, int] = ASSIGNMENT
-    ) -> None:
+    def __init__(self, lab: Lab, address: str = VIP, *, scheduler: str = "rr", servers: Mapping[str, int] = ASSIGNMENT) -> None:
         """`servers` maps "address:port" to a weight. Raises BadInput for an address that is none or a negative weight."""
         super().__init__(lab)
         split_address(address)
@@ -128,14 +127,15 @@ class VirtualService(Service):
         """The native commands, as one types them."""
         commands = [f"ipvsadm -A -t {self.address} -s {shlex.quote(self.scheduler)}"]
         for server, weight in self.servers.items():
-            commands.append(f"ipvsadm -a -t {self.address} -r {server} -m" + (f" -w {weight}" if weight != 1 else ""))
+            more = f" -w {weight}" if weight != 1 else ""
+            commands.append(f"ipvsadm -a -t {self.address} -r {server} -m{more}")
         return commands
 
     @classmethod
-    def running(cls, lab: Lab, address: str = "192.168.100.1:80") -> Self:
+    def running(cls, lab: Lab, address: str = VIP) -> Self:
         """Return the TCP service at `address` as it stands in the kernel's table, whoever made it, or raise NotRunning."""
-        rows = lab.call(ipvs.table)
-        found = next((row for row in rows if (row["protocol"], row["address"]) == ("tcp", address)), None)
+        rows = {(row["protocol"], row["address"]): row for row in lab.call(ipvs.table)}
+        found = rows.get(("tcp", address))
         if found is None:
             raise NotRunning(
                 f"The kernel's IPVS table has no TCP service {address}.",
@@ -193,7 +193,7 @@ REAL_SERVER = re.compile(r"^\s*real_server\s", re.M)
 
 
 def health_checked(
-    address: str = "192.168.100.1:80", servers: Mapping[str, int] = ASSIGNMENT, *, scheduler: str = "rr", every: int = 1,
+    address: str = VIP, servers: Mapping[str, int] = ASSIGNMENT, *, scheduler: str = "rr", every: int = 1,
     timeout: int = 1, retry: int = 0,
 ) -> str:  # fmt: skip
     """Return the text of a keepalived.conf (keepalived.conf(5)): one virtual service whose real servers are asked for `/`.
@@ -201,8 +201,9 @@ def health_checked(
     `servers` maps "address:port" to a weight. Each is asked `every` seconds; one that does not answer 200 within `timeout`
     seconds, and `retry` times more, leaves the table until it does. Raises BadInput.
     """
-    if min(every, timeout) < 1 or retry < 0:
-        raise BadInput(f"A check every {every} s with a time-out of {timeout} s is none.", way_out="whole seconds, 1 or more")
+    fine = min(every, timeout) >= 1 and retry >= 0
+    tried = f"A check every {every} s with a time-out of {timeout} s is none."
+    require(fine, tried, "whole seconds, 1 or more")
     blocks = ""
     for server, weight in servers.items():
         require_weight(weight)
@@ -250,7 +251,8 @@ class Keepalived(Service):
     @property
     def services(self) -> list[str]:
         """The virtual services ("address:port") of its configuration."""
-        return [f"{address}:{port}" for address, port in VIRTUAL_SERVER.findall(self.lab.read(self.config_file) or "")]
+        found = VIRTUAL_SERVER.findall(self.lab.read(self.config_file) or "")
+        return [f"{address}:{port}" for address, port in found]
 
     def test(self) -> None:
         """Let keepalived check the configuration. Raises ConfigRejected with its words, MissingProgram."""
@@ -291,6 +293,6 @@ class Keepalived(Service):
             return sum(row["service"] in services for row in self.lab.call(ipvs.counters)) == wanted
 
         try:
-            self.lab.wait_until(there, reason=f"{wanted} real servers in keepalived's table", timeout=timeout)
+            wait_until(there, reason=f"{wanted} real servers in keepalived's table", timeout=timeout)
         except WaitTimeout as error:
             raise WaitTimeout(error.tried, words=self.log, way_out="do they all answer 200?") from None

@@ -9,9 +9,8 @@ import pytest
 
 from labkit.errors import LabClosed, MeasureError
 from labkit.lab import Lab
-from labkit.measure.capture import Capture
+from labkit.measure.capture import EXCHANGES, SYNS, Capture
 from labkit.measure.counters import attempts
-from labkit.measure.exchanges import EXCHANGES, SYNS
 from labkit.measure.traffic import traffic
 from labkit.services.daemons import Nginx
 from labkit.services.http_server import BackendPool

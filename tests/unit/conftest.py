@@ -1,7 +1,6 @@
 """A lab that only answers what a test has told it to: for the few functions whose input is what a real program said."""
 
 import inspect
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,12 +51,6 @@ class FakeLab:
         if path in self.files or not path.startswith("~/") or not file.is_file():
             return self.files.get(path)
         return file.read_bytes().decode()
-
-    def wait_until(self, check: Callable[[], Any], **_options: Any) -> Any:
-        deadline = time.monotonic() + 1
-        while not (value := check()):
-            assert time.monotonic() < deadline, "what was waited for never came"
-        return value
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 import ast
 import importlib
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -42,29 +40,3 @@ def test_importing_labkit_loads_nothing_heavy() -> None:
         code = f"import sys, labkit.cli, {module}; print(sorted({heavy} & set(sys.modules)))"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert done.stdout.strip() == "[]"
-
-
-TOP = Path(labkit.__file__).parents[1]
-UPWARD = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from ..lab import Lab\n"
-
-
-@pytest.mark.parametrize(
-    ("file", "line", "broken"),
-    [
-        ("lab.py", "", 0),
-        ("door/place.py", UPWARD, 1),
-        ("services/base.py", "from ..measure import counters\n", 1),
-        ("inside/files.py", "import pandas\n", 1),
-        ("unplaced.py", "", 1),
-    ],
-)
-def test_layers_import_one_way(file: str, line: str, broken: int, tmp_path: Path) -> None:
-    """The rules that `./lab test` looks after find an import that runs upward, also for types alone, and a heavy one inside."""
-    shutil.copy(TOP / "pyproject.toml", tmp_path)
-    shutil.copytree(TOP / "labkit", tmp_path / "labkit", ignore=shutil.ignore_patterns("__pycache__"))
-    with (tmp_path / "labkit" / file).open("a") as module:
-        module.write(line)
-    program = [Path(sys.executable).with_name("lint-imports"), "--no-cache", "--no-logo"]
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    done = subprocess.run(program, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == broken, done.stdout + done.stderr

@@ -1,7 +1,6 @@
 """The script of a task, across kernels, edits by hand and second runs; and what recorded terminals make of it."""
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -147,53 +146,61 @@ TYPED = {
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Any:
-    """What a record needs of a lab, with a script of task 1."""
+def folder(tmp_path: Path) -> LabFolder:
+    """The folder of a lab, with its home."""
     (tmp_path / "home").mkdir()
-    folder = LabFolder(tmp_path, tmp_path / "home")
-    return SimpleNamespace(name="lab", task=1, folder=folder, script=Script(folder.home, 1))
+    return LabFolder(tmp_path, tmp_path / "home")
+
+
+@pytest.fixture
+def record(folder: LabFolder) -> Record:
+    """The record of a lab with task 1."""
+    return Record("lab", folder, Script(folder.home, 1))
+
+
+def take(record: Record, folder: LabFolder, *entries: str) -> None:
+    """Let a record read entries, one after another."""
+    for written in entries:
+        with (folder.path / FILE).open("a", newline="") as file:
+            file.write(written)
+        record.take()
 
 
 @pytest.mark.parametrize("at_once", [True, False], ids=["at once", "one by one"])
 @pytest.mark.parametrize("case", TYPED)
-def test_entries_become_the_script(lab: Any, case: str, at_once: bool) -> None:
+def test_entries_become_the_script(record: Record, folder: LabFolder, case: str, at_once: bool) -> None:
     """Whether they are read at once or as they come."""
     entries, wanted = TYPED[case]
-    record = Record(lab)
-    for written in ["".join(entries)] if at_once else entries:
-        with (lab.folder.path / FILE).open("a", newline="") as file:
-            file.write(written)
-        record.take()
-    script = lab.folder.home / "task1.sh"
+    take(record, folder, *(["".join(entries)] if at_once else entries))
+    script = folder.home / "task1.sh"
     assert (script.read_text() if script.exists() else HEAD) == HEAD + "".join(f"{line}\n" for line in wanted)
 
 
-def test_words_of_a_terminal_are_its_own(lab: Any) -> None:
+def test_words_of_a_terminal_are_its_own(record: Record, folder: LabFolder) -> None:
     """What is shown at the end is what was typed there, without what would steer the screen, and how to hand in."""
-    record = Record(lab)
-    for terminal in (1, 2):
+    for terminal in (1, 2, 3):
         record.begin(terminal)
-    (lab.folder.path / FILE).write_text("".join([*lines("echo \x1b[2J"), *lines("id", terminal=2, shell=7)]))
-    record.take()
+    take(record, folder, *lines("echo \x1b[2J"), *lines("id", terminal=2, shell=7))
     shown = record.shown(1)
-    assert "echo" in shown and "\x1b" not in shown and "id" not in shown and f"labkit hand-in --work {lab.folder.home}" in shown
+    assert "echo" in shown and "\x1b" not in shown and "id" not in shown and f"labkit hand-in --work {folder.home}" in shown
     assert record.shown(2).splitlines()[1:-1] == ["    id"]
-    record.begin(3)
     assert record.shown(3) == "Nothing was recorded.\n"
 
 
-def test_script_that_cannot_be_written_is_told(lab: Any) -> None:
+def test_script_that_cannot_be_written_is_told(record: Record, folder: LabFolder) -> None:
     """A script that is a link out of the home is not written; the terminal says why when it is left."""
-    (lab.folder.home / "task1.sh").symlink_to("/etc/passwd")
-    record = Record(lab)
-    (lab.folder.path / FILE).write_text("".join(lines("ls")))
-    record.take()
+    (folder.home / "task1.sh").symlink_to("/etc/passwd")
+    take(record, folder, *lines("ls"))
     assert "is a link that leads out" in record.shown(1)
 
 
-@pytest.mark.parametrize(("task", "words"), [(None, "without a task"), (1, "its task is solved")])
-def test_lab_that_keeps_nothing_is_no_place_to_record(lab: Any, task: int | None, words: str) -> None:
-    """A lab without a task, or whose recording has ended, says so."""
-    lab.script, lab.task = None, task
-    with pytest.raises(LabError, match=words):
-        Record(lab).begin(1)
+def test_lab_that_keeps_nothing_is_no_place_to_record(folder: LabFolder) -> None:
+    """A lab without a task, or whose recording has ended, says so, and keeps nothing."""
+    script = Script(folder.home, 1)
+    script.recording = False
+    for kept, words in ((None, "without a task"), (script, "its task is solved")):
+        record = Record("lab", folder, kept)
+        take(record, folder, *lines("ls"))
+        with pytest.raises(LabError, match=words):
+            record.begin(1)
+    assert [*folder.home.iterdir()] == []
