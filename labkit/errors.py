@@ -168,7 +168,7 @@ def wait_until(check: Callable[[], T], *, reason: str, timeout: float = 10.0, in
     return value
 
 
-def require(fine: object, tried: str, way_out: str) -> None:
+def require(fine: object, tried: str, way_out: str = "") -> None:
     """Raise BadInput, with what was tried and the way out, unless a value is `fine`."""
     if not fine:
         raise BadInput(tried, way_out=way_out)

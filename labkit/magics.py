@@ -5,8 +5,8 @@ import json
 import os
 import re
 import sys
+from itertools import dropwhile
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 from unittest.mock import patch
 
@@ -16,7 +16,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from .errors import LabkitError, NotRunning, WaitTimeout, wait_until
 from .inside import processes, sockets
-from .lab import COMMAND_TIMEOUT, Lab
+from .lab import Lab
 from .recording import listener
 
 # Programs that need a terminal, which a cell is not; `top -b` prints and ends.
@@ -49,49 +49,60 @@ def lab_magic(line: str, cell: str | None = None) -> None:
     A server that is put into the background (&) listens when this returns, or has ended or come to rest without.
     """
     current = Lab.current
-    if current is None or current.closed:
-        print(f"No lab is open in this kernel: the cell above with `lab = Lab(…)` opens one. {RUN_ABOVE}", file=sys.stderr)
-        return
     command = line if cell is None else cell
-    if found := FOR_A_TERMINAL.match(command):
-        print(f"`{found[1]}` needs a terminal, and a cell is none: `labkit shell {current.name}` has one.", file=sys.stderr)
-        return
-    if cell is not None and line.strip():
-        print("Nothing may stand beside %%lab: write all commands below it.", file=sys.stderr)
-        return
-    try:
-        if cell is not None:
-            if current.script and (wrong := unreadable(current, cell)):
-                print(f"{wrong}(no shell can read this cell: nothing of it was run or kept)", file=sys.stderr)
-                return
-            listener.get()("$ " + cell.strip("\n").replace("\n", "\n> "))
-            if current.script:
-                current.script.add_cell(cell)
-            elif current.task is not None:
-                print(
-                    "(not kept: this task is solved. To change its solution, run the notebook from its first cell.)",
-                    file=sys.stderr,
-                )
-        background = BACKGROUND.search(command) is not None
-        before = (current.call(psutil.pids), current.call(processes.late_words)) if background else ([], "")
-        done = current.run(command, check=False, timeout=COMMAND_TIMEOUT, on_output=lambda text: print(text, end="", flush=True))
-        if background:
-            current.call(sockets.begun, before[0], QUIET, BEGIN_TIMEOUT)
-            words = current.call(processes.late_words)  # a buffer: what is in it for longer stands at its beginning
-            known = next(size for size in range(len(words), -1, -1) if before[1].endswith(words[:size]))
-            print(words[known:], end="", flush=True)
-        if done.code:
-            print(f"(ended with code {done.code})", file=sys.stderr)
-    except LabkitError as error:
-        print(error, file=sys.stderr)
-    except KeyboardInterrupt:
-        raise Interrupted from None
+    if current is None or current.closed:
+        complain(f"No lab is open in this kernel: the cell above with `lab = Lab(…)` opens one. {RUN_ABOVE}")
+    elif found := FOR_A_TERMINAL.match(command):
+        complain(f"`{found[1]}` needs a terminal, and a cell is none: `labkit shell {current.name}` has one.")
+    elif cell is not None and line.strip():
+        complain("Nothing may stand beside %%lab: write all commands below it.")
+    else:
+        try:
+            if cell is None or kept(current, cell):
+                run(current, command)
+        except LabkitError as error:
+            complain(str(error))
+        except KeyboardInterrupt:
+            raise Interrupted from None
 
 
-def unreadable(lab: Lab, cell: str) -> str:
-    """Return what a shell says that only reads a cell, "" when it can; of a heredoc without an end it only warns."""
-    done = lab.run(["env", "LC_ALL=C", "bash", "-n", "-c", cell], check=False)
-    return str(done) or ("" if not done.code else f"bash: code {done.code}\n")
+def complain(words: str) -> None:
+    print(words, file=sys.stderr)
+
+
+def show(words: str) -> None:
+    print(words, end="", flush=True)
+
+
+def kept(lab: Lab, cell: str) -> bool:
+    """Show a cell, and write it into the script of the lab's task; False where no shell can read it to its end."""
+    if lab.script:
+        # Of a heredoc without an end a shell only warns.
+        done = lab.run(["env", "LC_ALL=C", "bash", "-n", "-c", cell], check=False)
+        wrong = str(done) or (f"bash: code {done.code}\n" if done.code else "")
+        if wrong:
+            complain(f"{wrong}(no shell can read this cell: nothing of it was run or kept)")
+            return False
+    listener.get()("$ " + cell.strip("\n").replace("\n", "\n> "))
+    if lab.script:
+        lab.script.add_cell(cell)
+    elif lab.task is not None:
+        change = "To change its solution, run the notebook from its first cell."
+        complain(f"(not kept: this task is solved. {change})")
+    return True
+
+
+def run(lab: Lab, command: str) -> None:
+    """Run a command to its end; what it puts into the background is waited for until it has begun."""
+    background = BACKGROUND.search(command) is not None
+    before, late = (lab.call(psutil.pids), lab.call(processes.late_words)) if background else ([], "")
+    done = lab.run(command, check=False, on_output=show)
+    if background:
+        lab.call(sockets.begun, before, QUIET, BEGIN_TIMEOUT)
+        words = lab.call(processes.late_words)  # a buffer: what is in it for longer stands at its beginning
+        show(words[next(size for size in range(len(words), -1, -1) if late.endswith(words[:size])) :])
+    if done.code:
+        complain(f"(ended with code {done.code})")
 
 
 def prepared(lines: list[str]) -> list[str]:
@@ -100,10 +111,15 @@ def prepared(lines: list[str]) -> list[str]:
     Comments above %%lab are left out, a cell that NEEDS is calm, and labkit is loaded already, so nothing says that it is.
     """
     lines = ["\n" if line.strip() == "%load_ext labkit" else line for line in lines]
-    code = next((number for number, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")), len(lines))
     if lines and lines[0].startswith(NEEDS):
         return ["%%once_done\n", *lines]
-    return lines[code:] if lines[code:] and lines[code].startswith("%%lab") else lines
+    code = list(dropwhile(is_comment, lines))
+    return code if code and code[0].startswith("%%lab") else lines
+
+
+def is_comment(line: str) -> bool:
+    """Return whether a line of Python says nothing to it."""
+    return not line.strip() or line.lstrip().startswith("#")
 
 
 def once_done(_line: str, cell: str) -> None:
@@ -116,12 +132,12 @@ def once_done(_line: str, cell: str) -> None:
     assert shell is not None
     first, _, rest = cell.partition("\n")
     needed = first.removeprefix(NEEDS).strip(" :").split(", ")
-    if missing := [name for name in needed if name and name not in shell.user_ns]:
-        names = ", ".join(f"`{name}`" for name in missing)
-        if as_given(shell):
-            print(f"Not done yet: this cell needs your solution above ({names}).")
-        else:
-            print(f"Not run: this cell needs {names} of the cells above. {RUN_ABOVE}")
+    missing = [f"`{name}`" for name in needed if name and name not in shell.user_ns]
+    if missing and as_given(shell):
+        print(f"Not done yet: this cell needs your solution above ({', '.join(missing)}).")
+    elif missing:
+        print(f"Not run: this cell needs {', '.join(missing)} of the cells above. {RUN_ABOVE}")
+    if missing:
         return
     lines: list[str] = []
 
@@ -143,20 +159,25 @@ def once_done(_line: str, cell: str) -> None:
 
 def as_given(shell: InteractiveShell) -> bool:
     """Return whether the cell for the solution that was run last is the learner's edition's stub: comments, and nothing else."""
-    cells = [cell for cell in shell.history_manager.input_hist_raw if STUB in cell]  # type: ignore[union-attr]
-    return bool(cells) and all(not line.strip() or line.lstrip().startswith("#") for line in cells[-1].splitlines())
+    cells = [cell for cell in cells_run(shell) if STUB in cell]
+    return bool(cells) and all(map(is_comment, cells[-1].splitlines()))
+
+
+def cells_run(shell: InteractiveShell) -> list[str]:
+    """Return the cells that were run in this kernel, as they were typed."""
+    return shell.history_manager.input_hist_raw  # type: ignore[union-attr]
 
 
 def unknown_name(
-    shell: InteractiveShell, kind: type[NameError], error: NameError, trace: TracebackType, tb_offset: int | None = None
+    shell: InteractiveShell, kind: type[NameError], error: NameError, trace: Any, tb_offset: int | None = None
 ) -> None:
     """Show a NameError; where another cell of the notebook makes the name, one sentence instead of a traceback."""
     name = error.name or ""
-    cell = next((cell for cell in other_cells(shell) if name in made(cell)), None) if kind is NameError else None
-    if cell:
-        line = next(line for line in cell.splitlines() if line.strip() and not line.startswith(("#", "%")))
-        words = f"`{name}` is not there: the cell that makes it (`{line}` …) has not run to its end in this kernel. {RUN_ABOVE}"
-        error._render_traceback_ = lambda: [words]  # type: ignore[attr-defined]
+    cells = other_cells(shell) if kind is NameError else []
+    if cell := next((cell for cell in cells if name in made(cell)), None):
+        line = next(line for line in cell.splitlines() if line.strip() and line[0] not in "#%")
+        words = f"`{name}` is not there: the cell that makes it (`{line}` …) has not run to its end"
+        error._render_traceback_ = lambda: [f"{words} in this kernel. {RUN_ABOVE}"]  # type: ignore[attr-defined]
     shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
 
 
@@ -165,7 +186,8 @@ def other_cells(shell: InteractiveShell) -> list[str]:
 
     def cells() -> list[Any] | None:
         try:  # the name is JupyterLab's; a kernel works beside its notebook
-            found: list[Any] = json.loads(Path(Path(os.environ["JPY_SESSION_NAME"]).name).read_bytes())["cells"]
+            notebook = Path(Path(os.environ["JPY_SESSION_NAME"]).name).read_bytes()
+            found: list[Any] = json.loads(notebook)["cells"]
             return found
         except ValueError:  # it is being saved
             return None
@@ -175,17 +197,18 @@ def other_cells(shell: InteractiveShell) -> list[str]:
         code = ["".join(cell["source"]) for cell in saved if cell["cell_type"] == "code"]
     except (KeyError, TypeError, OSError, WaitTimeout):
         return []
-    now = shell.history_manager.input_hist_raw[-1]  # type: ignore[union-attr]
-    return [cell for cell in code if cell.strip() != now.strip()]
+    return [cell for cell in code if cell.strip() != cells_run(shell)[-1].strip()]
 
 
 def made(code: str) -> set[str]:
     """Return the names that the Python in a cell sets, imports or defines."""
+    python = "\n".join(line for line in code.splitlines() if not line.startswith("%"))
     try:
-        nodes = list(ast.walk(ast.parse("\n".join(line for line in code.splitlines() if not line.startswith("%")))))
+        nodes = list(ast.walk(ast.parse(python)))
     except SyntaxError:
         return set()
-    stored = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    names = [node for node in nodes if isinstance(node, ast.Name)]
+    stored = {node.id for node in names if isinstance(node.ctx, ast.Store)}
     imported = {node.asname or node.name for node in nodes if isinstance(node, ast.alias)}
     return stored | imported | {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
 

@@ -87,8 +87,8 @@ class Capture:
         def seen() -> bool:
             nonlocal came
             if not process.alive:
-                way_out = "is the interface there? `%lab ip link`"
-                raise MeasureError(f"`{process.command}` ended.", words=process.log, way_out=way_out)
+                tried, way_out = f"`{process.command}` ended.", "is the interface there? `%lab ip link`"
+                raise MeasureError(tried, words=process.log, way_out=way_out)
             self.lab.call(files.mark, token)
             if self._recording.exists():
                 with self._recording.open("rb") as file:
@@ -102,7 +102,8 @@ class Capture:
             reason = "a packet to appear in the capture"
             wait_until(seen, reason=reason, timeout=MARK_TIMEOUT, interval=MARK_EVERY)
         except WaitTimeout as error:
-            raise MeasureError(f"`{process.command}` records nothing.", words=process.log) from error
+            tried = f"`{process.command}` records nothing."
+            raise MeasureError(tried, words=process.log) from error
 
     def __enter__(self) -> Self:
         """Start recording; it records when this returns. Raises MeasureError."""
@@ -167,8 +168,8 @@ class Capture:
         """
         file = self._finished()
         if not self.lab.trusted:
-            way_out = "read it with `exchanges()`"
-            raise MeasureError("A stranger's capture is not looked into with pyshark.", way_out=way_out)
+            tried = "A stranger's capture is not looked into with pyshark."
+            raise MeasureError(tried, way_out="read it with `exchanges()`")
         return read_packets(file, self.ports, stream)
 
 
@@ -185,25 +186,27 @@ def fields(
     With `apart` tshark sees nothing but the file: whoever made the packets may know a fault of one of its dissectors.
     Raises MissingProgram, and MeasureError with tshark's words.
     """
+    way_out = "apt-get install tshark"
     if not shutil.which("tshark", path=PATH):
-        raise MissingProgram("There is no tshark to read the capture with.", way_out="apt-get install tshark")
-    command = ["tshark", "-n", "-r", "-" if apart else str(file), "-Y", display_filter, "-T", "fields"]
-    command += ["-E", f"separator={SEPARATOR}", "-E", f"aggregator={HEADER_SEPARATOR}"]
+        raise MissingProgram("There is no tshark to read the capture with.", way_out=way_out)
+    command = ["tshark", "-n", "-r", "-" if apart else str(file), "-Y", display_filter]
+    command += ["-T", "fields", "-E", f"separator={SEPARATOR}", "-E", f"aggregator={HEADER_SEPARATOR}"]
     for rule, protocol in decode_options(ports).items():
         command += ["-d", f"{rule},{protocol}"]
     for name in names:
         command += ["-e", name]
     command = reading_command(command) if apart else command
-    how: dict[str, Any] = {"encoding": "utf-8", "errors": "replace", "capture_output": True, "check": False}
+    how: dict[str, Any] = {"encoding": "utf-8", "errors": "replace", "capture_output": True}
     tried = f"tshark could not read {file.name}."
     try:
         with file.open("rb") as stdin:
-            done = subprocess.run(command, stdin=stdin, timeout=TIMEOUT, **how)
+            done = subprocess.run(command, stdin=stdin, timeout=TIMEOUT, check=False, **how)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise MeasureError(tried, words=str(error), way_out="apt-get install tshark") from error
+        raise MeasureError(tried, words=str(error), way_out=way_out) from error
     if done.returncode:
         raise MeasureError(tried, words=done.stderr)
-    return [dict(zip(names, line.split(SEPARATOR), strict=True)) for line in done.stdout.split("\n") if line]
+    lines = filter(None, done.stdout.split("\n"))
+    return [dict(zip(names, line.split(SEPARATOR), strict=True)) for line in lines]
 
 
 def packet(row: Mapping[str, str]) -> dict[str, Any]:
@@ -261,7 +264,8 @@ def name_hops(exchanges: list[dict[str, Any]], ports: Mapping[int, str]) -> None
             ended = forever if row["ms"] is None else row["time"] + row["ms"] / 1e3
             proxied.append((row["time"], ended))
     begins = [began for began, _ in sorted(proxied)]
-    latest_end = list(accumulate((ended for _, ended in sorted(proxied)), max))  # of all that have begun by then
+    # Of all that have begun by then.
+    latest_end = list(accumulate((ended for _, ended in sorted(proxied)), max))
     for row, server in zip(exchanges, servers, strict=True):
         begun = bisect_right(begins, row["time"])
         inside = server != "nginx" and begun > 0 and row["time"] <= latest_end[begun - 1]
@@ -315,7 +319,8 @@ def read_packets(file: Path, ports: Iterable[int], stream: int) -> list[Any]:
             loop = asyncio.new_event_loop()
             asyncio.set_event_loop(loop)
             how = {"display_filter": shown, "decode_as": decode_options(ports), "eventloop": loop}
-            with contextlib.closing(loop), contextlib.closing(patient_capture()(str(file), **how)) as capture:
+            capture = patient_capture()(str(file), **how)
+            with contextlib.closing(loop), contextlib.closing(capture):
                 done.set_result(list(capture))
         except BaseException as error:
             if not done.done():

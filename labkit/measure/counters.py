@@ -116,7 +116,7 @@ def parse_attempts(text: str, skip: int = 0) -> pd.DataFrame:
     rows = []
     for number, match in enumerate([match for match in found if match][skip:], 1):
         when, status, addresses, statuses = match.groups()
-        upstreams = tuple(part.strip() for part in addresses.split(",") if part.strip() not in ("", "-"))
+        upstreams = tuple(part for part in re.split(r"[ ,]+", addresses) if part not in ("", "-", ":"))
         codes = tuple(map(int, re.findall(r"\d+", statuses)))
         rows.append((number, float(when), upstreams, codes, int(status)))
     table = pd.DataFrame(rows, columns=ATTEMPT_COLUMNS)
@@ -133,5 +133,6 @@ def attempts(lab: Lab, *, log: str = Nginx.access_log, skip: int = 0) -> pd.Data
     """
     text = lab.read(log)
     if text is None:
-        raise MeasureError(f"nginx has written no {log}.", way_out=f"use in http {{ }}: access_log {log} attempts;")
+        way_out = f"use in http {{ }}: access_log {log} attempts;"
+        raise MeasureError(f"nginx has written no {log}.", way_out=way_out)
     return parse_attempts(text, skip)

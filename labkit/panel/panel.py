@@ -14,7 +14,7 @@ from typing import Any
 from IPython.core.getipython import get_ipython
 from IPython.display import display
 
-from ..errors import BadInput, LabkitError
+from ..errors import LabkitError, require
 from ..inside import http_client
 from ..lab import COMMAND_TIMEOUT, Lab
 from ..machine.link import finish
@@ -23,8 +23,7 @@ from ..services.base import Service
 from ..services.faults import Faults
 from ..services.http_server import WELL, BackendPool
 from ..writing import filled
-from .drawing import RATES, Controls, Drawn, Still, draw
-from .window import Window, layer_of
+from .drawing import RATES, Controls, Drawn, Still, Window, draw, layer_of
 
 FIRST = 10  # requests that are sent when the panel is made; seconds that each may take, and from one to the next
 FIRST_TIMEOUT, PACE = 5.0, 0.05
@@ -55,7 +54,8 @@ class Panel:
         self.still = Still()
         self.controls = Controls([server.backend for server in pool], rate, self.still.mark)
         self._thread: threading.Thread | None = None
-        self._beginning, self._changing, self._wake = threading.Lock(), threading.RLock(), threading.Event()
+        self._beginning, self._changing = threading.Lock(), threading.RLock()
+        self._wake = threading.Event()
         self._seen: tuple[Any, ...] = ()
         self._there = self._beaten = 0.0  # when somebody gave a sign, and the page did (monotonic seconds)
         with heard_by(lambda _command: None):
@@ -68,10 +68,10 @@ class Panel:
         self.controls.say("Click Start, then break something. Nothing is sent before.")
         self._listen()
 
-    def _requests(self, patience: float, count: int, at_a_time: int, timeout: float, every: float) -> Any:
-        layer = self.layer
-        arguments = (layer.targets, layer.path, count, at_a_time, timeout, every, layer.first_record)
-        return self.lab.stream(http_client.requests, patience, *arguments)
+    def _requests(self, patience: float, *how: Any) -> Any:
+        """Send as `how` says: count, at_a_time, timeout, every."""
+        how = (self.layer.targets, self.layer.path, *how, self.layer.first_record)
+        return self.lab.stream(http_client.requests, patience, *how)
 
     def _listen(self) -> None:
         """Let the widgets call the panel. ipywidgets keeps them until the kernel ends; they must not keep panel and lab too."""
@@ -129,7 +129,8 @@ class Panel:
         self._wake.set()
         with self._beginning:
             if self._thread is None and not self.closed and not self.lab.closed:
-                self._thread = threading.Thread(target=self._run, name=f"labkit-panel-{self.lab.name}", daemon=True)
+                name = f"labkit-panel-{self.lab.name}"
+                self._thread = threading.Thread(target=self._run, name=name, daemon=True)
                 self._thread.start()
 
     def _rate(self, rate: float) -> None:
@@ -141,7 +142,7 @@ class Panel:
         self._clicked()
 
     def _begin_to_count(self) -> None:
-        self.window = Window({server.backend.address: name for name, server in self.pool.servers.items()})
+        self.window = Window({one.backend.address: one.backend.name for one in self.pool})
         self._seen = ()
 
     def _buttons(self) -> None:
@@ -213,7 +214,8 @@ class Panel:
             return "This panel is closed: its cell was run again."
         if self.lab.closed:
             return "The lab is closed."
-        return "" if time.monotonic() - self._there < PATIENCE else "Nobody was here, so the panel went to sleep."
+        gone = time.monotonic() - self._there >= PATIENCE
+        return "Nobody was here, so the panel went to sleep." if gone else ""
 
     def _look(self) -> None:
         """See how everything is; draw when it has changed."""
@@ -240,8 +242,8 @@ class Panel:
         for image, picture in zip(self.controls.images, drawn.pictures, strict=True):
             png = base64.b64encode(picture.quick_png()).decode("ascii")
             image.value = filled("picture.html.j2", alt=picture.alt, png=png)
-        group = '<div class="jp-RenderedHTMLCommon" role="group" aria-label="Tables" tabindex="0">'
-        self.controls.tables.value = f"{group}{drawn.tables}</div>"
+        group = 'class="jp-RenderedHTMLCommon" role="group" aria-label="Tables" tabindex="0"'
+        self.controls.tables.value = f"<div {group}>{drawn.tables}</div>"
         return drawn
 
     def _ipython_display_(self) -> None:
@@ -290,8 +292,7 @@ def panel(lab: Lab, pool: BackendPool, via: Service | None = None, *, url: str |
     Raises BadInput, ServiceError, LabClosed.
     """
     low, high = RATES
-    if not low <= rate <= high:
-        raise BadInput(f"A panel cannot send {rate} requests a second.", way_out=f"{low} to {high}")
+    require(low <= rate <= high, f"A panel cannot send {rate} requests a second.", f"{low} to {high}")
     if Panel.current:
         Panel.current.close()
     Panel.current = Panel(lab, pool, via, url, rate)

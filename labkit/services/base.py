@@ -23,8 +23,10 @@ class Running:
 
     def __init__(self, lab: Lab, pid: int, program: str, arguments: list[str], folder: str) -> None:
         self._lab, self.pid, self.program, self.arguments = lab, pid, program, arguments
-        there = f"cd {quoted(folder.replace(HOME, '~', 1))} && " if folder not in ("", "/", HOME) else ""
-        self.command = there + " ".join(quoted(word.replace(f"{HOME}/", "~/", 1)) for word in arguments)
+        typed = [quoted(word.replace(f"{HOME}/", "~/", 1)) for word in arguments]
+        if folder not in ("", "/", HOME):
+            typed[:0] = ["cd", quoted(folder.replace(HOME, "~", 1)), "&&"]
+        self.command = " ".join(typed)
 
     @classmethod
     def at(cls, lab: Lab, protocol: str, address: str, port: int) -> Self | None:
@@ -188,10 +190,9 @@ class Daemon(Service):
             self.launch()
             self.record(self.start_command)
         elif self._given and not self._ours(pid):
-            raise ServiceError(
-                f"{self.title} already runs in this lab (pid {pid}), with another configuration than {self.config_file}.",
-                way_out=f"stop it first: {type(self).__name__}(lab).stop()",
-            )
+            other = f"in this lab (pid {pid}), with another configuration than {self.config_file}."
+            way_out = f"stop it first: {type(self).__name__}(lab).stop()"
+            raise ServiceError(f"{self.title} already runs {other}", way_out=way_out)
         elif self._changed:
             self.say(f"{runs}: it is started again, with the new {self.config_file}.")
             self.end()
@@ -209,7 +210,8 @@ class Daemon(Service):
         try:
             wait_until(lambda: self.alive, reason=f"{self.pid_file} of {self.program}")
         except BaseException:
-            for pid in set(self.lab.call(processes.named, self.program)) - before:  # its pid file is somewhere else
+            # Its pid file is somewhere else.
+            for pid in set(self.lab.call(processes.named, self.program)) - before:
                 self.lab.call(processes.end, pid)
             raise
         self._changed = False
@@ -286,7 +288,8 @@ def ran(lab: Lab, command: str, wrong: Callable[[str], ServiceError] | None = No
     if done.code and wrong:
         raise wrong(words.strip())
     if done.code:
-        raise errors.ConfigRejected(f"`{command}` refused the configuration.", words=words, way_out=MEND)
+        tried = f"`{command}` refused the configuration."
+        raise errors.ConfigRejected(tried, words=words, way_out=MEND)
     return words
 
 
@@ -297,7 +300,8 @@ def explain(lab: Lab, program: str, command: str, code: int, words: str) -> NoRe
         way_out = "run ./lab doctor; it names the package to install"
         raise errors.MissingProgram(f"`{program}` is not installed.", words=words, way_out=way_out)
     if "address already in use" in low:
-        busy = ["{protocol} {address}:{port} {command} (pid {pid})".format(**row) for row in listeners(lab)]
+        row = "{protocol} {address}:{port} {command} (pid {pid})"
+        busy = [row.format_map(one) for one in listeners(lab)]
         raise errors.PortTaken(
             f"`{command}` found its port taken in the lab.",
             words="\n".join([words.strip(), "listening now:", *busy]),
@@ -305,7 +309,8 @@ def explain(lab: Lab, program: str, command: str, code: int, words: str) -> NoRe
         )
     signs = (" line ", ".conf:", "bad ", "unknown", "invalid", "emerg")
     if program != "python3" and code in (1, 2) and any(sign in low for sign in signs):
-        raise errors.ConfigRejected(f"`{command}` refused its configuration.", words=words, way_out=MEND)
+        tried = f"`{command}` refused its configuration."
+        raise errors.ConfigRejected(tried, words=words, way_out=MEND)
     failed = errors.CommandFailed(command, code, words=words)
     raise ServiceError(f"`{command}` did not start {program}.", words=words) from failed
 

@@ -89,14 +89,16 @@ class Nginx(Daemon):
         pid = self.find()
         if self._base is None:
             if pid is None:
-                raise ServiceError("nginx does not run: there is no configuration to vary.", way_out="start it first")
+                tried = "nginx does not run: there is no configuration to vary."
+                raise ServiceError(tried, way_out="start it first")
             self._base = self._whole()
-        tree, changes = varied(self._base, workers=workers, fail_timeout=fail_timeout, zone=zone, reuseport=reuseport)
+        tree, changes = varied(self._base, workers, fail_timeout, zone, reuseport)
         if pid is not None:
             self.end()
         self._use(VARIED)
         self.configure(written(tree))
-        self.say(f"nginx with your configuration and these changes, in {VARIED}:\n" + "\n".join(f"#   {one}" for one in changes))
+        said = [f"nginx with your configuration and these changes, in {VARIED}:", *changes]
+        self.say("\n#   ".join(said))
         self.launch()
         self.lab.record(self.start_command)  # for nobody's task
 
@@ -105,7 +107,8 @@ class Nginx(Daemon):
         done = self.lab.run(f"nginx -T -q{re.sub(r' -g .*', '', self._options)}", check=False)
         _, *parts = re.split(r"^# configuration file (.+):$", done.stdout, flags=re.M)
         if done.code or not parts:
-            raise ConfigRejected("`nginx -T` refused the configuration.", words=str(done), way_out=MEND)
+            tried = "`nginx -T` refused the configuration."
+            raise ConfigRejected(tried, words=str(done), way_out=MEND)
         return parsed(parts[1], dict(zip(parts[::2], parts[1::2], strict=True)), dirname(parts[0]))
 
 
@@ -149,10 +152,11 @@ def written(tree: list[Directive], indent: str = "") -> str:
 
 
 def varied(
-    tree: list[Directive], *, workers: int | None, fail_timeout: str | None, zone: bool | None, reuseport: bool
+    tree: list[Directive], workers: int | None, fail_timeout: str | None, zone: bool | None, reuseport: bool
 ) -> tuple[list[Directive], list[str]]:
     """Return directives with the changes of `Nginx.vary`, and these as lines. Raises ServiceError where there are none."""
-    log = [(LOG_FORMAT[:-1].split(" ", 2), None), (["access_log", Nginx.access_log, "attempts"], None)]
+    ours = ["access_log", Nginx.access_log, "attempts"]
+    log = [(LOG_FORMAT[:-1].split(" ", 2), None), (ours, None)]
     servers, places = [], []
 
     def change(tree: list[Directive], block: str) -> Iterator[Directive]:
@@ -160,13 +164,14 @@ def varied(
             name, rest = words[0], words[1:]
             ours = name in ("access_log", "daemon") or words[:2] == ["log_format", "attempts"]
             ours |= name == "worker_processes" and workers is not None
-            ours |= name == "zone" and block == "upstream" and zone is False
-            if ours:
+            if ours or (name == "zone" and block == "upstream" and zone is False):
                 continue
             if name == "server" and block == "upstream" and fail_timeout:
-                words = [word for word in words if not word.startswith("fail_timeout=")] + [f"fail_timeout={fail_timeout}"]
+                words = [word for word in words if not word.startswith("fail_timeout=")]
+                words.append(f"fail_timeout={fail_timeout}")
                 servers.append(rest[0])
-            if name == "listen" and reuseport and rest[0].endswith("8888") and rest[0] not in places:
+            new = name == "listen" and reuseport and rest[0] not in places
+            if new and rest[0].endswith("8888"):
                 words = [*(word for word in words if word != "reuseport"), "reuseport"]
                 places.append(rest[0])
             inside = None if inner is None else list(change(inner, name))
@@ -174,11 +179,13 @@ def varied(
                 inside = [(["zone", rest[0], "64k"], None), *inside]
             yield words, [*log, *inside] if name == "http" and inside is not None else inside
 
-    changed, changes = list(change(tree, "")), [f"http {{ {LOG_FORMAT} access_log {Nginx.access_log} attempts; }}"]
+    changed = list(change(tree, ""))
+    changes = [f"http {{ {LOG_FORMAT} access_log {Nginx.access_log} attempts; }}"]
     if workers is not None:
         changed = [(["worker_processes", str(workers)], None), *changed]
         changes.append(f"worker_processes {workers};")
-    changes += [f"upstream {{ server {server} … fail_timeout={fail_timeout}; }}" for server in servers]
+    new = f"fail_timeout={fail_timeout}"
+    changes += [f"upstream {{ server {server} … {new}; }}" for server in servers]
     if zone is not None:
         changes.append("upstream { zone … 64k; }" if zone else "upstream { } without zone")
     changes += [f"listen {place} reuseport;" for place in places]

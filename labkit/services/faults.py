@@ -34,7 +34,8 @@ def netem_commands(address: str, port: int) -> tuple[list[str], list[str]]:
     Several drops share the queue; each filter has a number of its own, and the last one that goes takes the queue along.
     """
     match = f"match ip dst {address}/32 match ip dport {port} 0xffff"
-    own = f"dev lo parent 1: protocol ip prio {zlib.crc32(f'{address}:{port}'.encode()) % 0xFFFF + 1}"
+    number = zlib.crc32(f"{address}:{port}".encode()) % 0xFFFF + 1
+    own = f"dev lo parent 1: protocol ip prio {number}"
     make = [
         "tc qdisc replace dev lo root handle 1: prio",
         "tc qdisc replace dev lo parent 1:3 handle 30: netem loss 100%",

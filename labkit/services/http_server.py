@@ -44,7 +44,7 @@ class Backend:
         return f"python3 -m http.server {self.port}{bind} -d {folder}"
 
 
-ASSIGNMENT = (Backend("backend1", 8081, PAGES["backend1"]), Backend("backend2", 8082, PAGES["backend2"]))
+ASSIGNMENT = (Backend("backend1", 8081, page(1)), Backend("backend2", 8082, page(2)))
 
 
 class BackendServer(Service):
@@ -110,7 +110,8 @@ class BackendServer(Service):
         # A shell that goes into a folder first would else stay the parent of the server.
         process = self.lab.start(self.command.replace("&& ", "&& exec ", 1), name=self.title)
         try:
-            state = self.lab.call(sockets.wait_for_listener, process.pid, self.backend.port, START_TIMEOUT)
+            place = process.pid, self.backend.port
+            state = self.lab.call(sockets.wait_for_listener, *place, START_TIMEOUT)
         except BaseException:
             process.stop()
             raise
@@ -195,8 +196,11 @@ class BackendPool(Service):
     @classmethod
     def at(cls, lab: Lab, *addresses: str) -> Self:
         """Return a pool of backend1, backend2, … that listen on `addresses` ("address:port") only. Raises BadInput."""
-        places = [split_address(address) for address in addresses]
-        return cls(lab, [Backend(f"backend{n}", port, page(n), bind) for n, (bind, port) in enumerate(places, 1)])
+        backends = []
+        for n, address in enumerate(addresses, 1):
+            bind, port = split_address(address)
+            backends.append(Backend(f"backend{n}", port, page(n), bind))
+        return cls(lab, backends)
 
     @classmethod
     def running(cls, lab: Lab) -> Self:

@@ -9,7 +9,8 @@ import shlex
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-from ..errors import BadInput, CallFailed, NotRunning, ServiceError, WaitTimeout, require, wait_until
+from .. import errors
+from ..errors import ServiceError, WaitTimeout, require, wait_until
 from ..inside import ipvs
 from ..lab import Lab
 from .base import Service, explain, ran, split_address
@@ -73,10 +74,11 @@ class DummyInterface(Service):
             self.address = ipaddress.IPv4Interface(address)
         except ValueError:
             way_out = "write it like 192.168.100.1/32"
-            raise BadInput(f"{address!r} is no IPv4 address.", way_out=way_out) from None
+            raise errors.BadInput(f"{address!r} is no IPv4 address.", way_out=way_out) from None
         # What the kernel takes (net/core/dev.c, dev_valid_name) and a shell reads as one word.
         fine = re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}", name)
-        require(fine, f"{name!r} is no name of an interface.", "letters, digits, - _ and ., 15 at the most")
+        way_out = "letters, digits, - _ and ., 15 at the most"
+        require(fine, f"{name!r} is no name of an interface.", way_out)
         self.name = self.title = name
 
     @property
@@ -99,7 +101,7 @@ class DummyInterface(Service):
         try:
             if self.lab.call(function, self.name, *place):
                 self.record(*commands)
-        except CallFailed as error:
+        except errors.CallFailed as error:
             raise refused("; ".join(commands), error.words.splitlines()[-1]) from error
 
     @property
@@ -137,7 +139,7 @@ class VirtualService(Service):
         rows = {(row["protocol"], row["address"]): row for row in lab.call(ipvs.table)}
         found = rows.get(("tcp", address))
         if found is None:
-            raise NotRunning(
+            raise errors.NotRunning(
                 f"The kernel's IPVS table has no TCP service {address}.",
                 way_out="make it as the task says: with VirtualService(lab, …), or by ipvsadm in a cell with %%lab",
             )
@@ -249,10 +251,13 @@ class Keepalived(Service):
             lab.write(file, config)
 
     @property
+    def _text(self) -> str:
+        return self.lab.read(self.config_file) or ""
+
+    @property
     def services(self) -> list[str]:
         """The virtual services ("address:port") of its configuration."""
-        found = VIRTUAL_SERVER.findall(self.lab.read(self.config_file) or "")
-        return [f"{address}:{port}" for address, port in found]
+        return [f"{address}:{port}" for address, port in VIRTUAL_SERVER.findall(self._text)]
 
     def test(self) -> None:
         """Let keepalived check the configuration. Raises ConfigRejected with its words, MissingProgram."""
@@ -264,7 +269,8 @@ class Keepalived(Service):
         Raises as `test`, and ServiceError.
         """
         if self.alive:
-            raise ServiceError("keepalived already runs in this lab.", way_out="stop it first, or use restart()")
+            way_out = "stop it first, or use restart()"
+            raise ServiceError("keepalived already runs in this lab.", way_out=way_out)
         self.test()
         self.record(f"{self.command} &")
         process = self.in_background(
@@ -287,12 +293,13 @@ class Keepalived(Service):
 
     def wait_for_all(self, timeout: float = 30.0) -> None:
         """Wait until every real server of its configuration is in the table. Raises WaitTimeout, with its log."""
-        wanted, services = len(REAL_SERVER.findall(self.lab.read(self.config_file) or "")), self.services
+        wanted, services = len(REAL_SERVER.findall(self._text)), self.services
 
         def there() -> bool:
             return sum(row["service"] in services for row in self.lab.call(ipvs.counters)) == wanted
 
+        reason, way_out = f"{wanted} real servers in keepalived's table", "do they all answer 200?"
         try:
-            wait_until(there, reason=f"{wanted} real servers in keepalived's table", timeout=timeout)
+            wait_until(there, reason=reason, timeout=timeout)
         except WaitTimeout as error:
-            raise WaitTimeout(error.tried, words=self.log, way_out="do they all answer 200?") from None
+            raise WaitTimeout(error.tried, words=self.log, way_out=way_out) from None

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from ..errors import BadInput
+from ..errors import require
 
 FAILED, UNKNOWN = "failed", "unknown"
 
@@ -58,11 +58,9 @@ def percent(share: float) -> str:
 
 def need(frame: pd.DataFrame, *columns: str) -> None:
     """Raise BadInput when `frame` lacks one of `columns`."""
-    missing = [column for column in columns if column not in frame.columns]
-    if missing:
-        has = ", ".join(map(str, frame.columns)) or "no columns"
-        lacks = ", ".join(missing)
-        raise BadInput(f"This picture needs the column {lacks}; the table has: {has}.")
+    lacks = ", ".join(column for column in columns if column not in frame.columns)
+    has = ", ".join(map(str, frame.columns)) or "no columns"
+    require(not lacks, f"This picture needs the column {lacks}; the table has: {has}.")
 
 
 def outcomes(traffic: pd.DataFrame) -> pd.Series:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from labkit.errors import ConfigRejected, LabkitError, MissingProgram, NotRunning, PortTaken, ServiceError
+from labkit.errors import ConfigRejected, LabkitError, MissingProgram, NotRunning, PortTaken, ServiceError, wait_until
 from labkit.lab import Lab
 from labkit.machine import view
 from labkit.measure.counters import attempts, sockets
@@ -139,7 +139,7 @@ def test_two_nginx_side_by_side_and_a_reload(host_lab: Lab) -> None:
         first.configure("error_log /var/log/nginx/error.log;\n" + NGINX.replace(ANSWER, "proxy_pass http://127.0.0.1:8081"))
         first.restart()
         assert "502 Bad Gateway" in says(8888)
-        host_lab.wait_until(lambda: "connect() failed" in first.log and "127.0.0.1:8081" in first.log, reason="nginx's error")
+        eventually(lambda: "connect() failed" in first.log and "127.0.0.1:8081" in first.log, "nginx's error")
 
 
 # What is started, by what it is made of, and the error that it ends in, with words of the program's or of labkit's.
@@ -207,12 +207,11 @@ def test_what_runs_can_be_stopped_whatever_its_file_says(
 ) -> None:
     """An edit that breaks the file does not keep the running service from being stopped; nor is one left that nobody knows of
     because its config moves the pid file, be that refused or not."""
-    wait = host_lab.wait_until
 
-    def briefly(check: Any, *, reason: str, timeout: float = 5.0) -> Any:  # the service has to give up
-        return wait(check, reason=reason, timeout=min(timeout, 5.0))
+    def briefly(check: Any, *, timeout: float = 5.0, **options: Any) -> Any:  # the service has to give up
+        return wait_until(check, timeout=min(timeout, 5.0), **options)
 
-    monkeypatch.setattr(host_lab, "wait_until", briefly)
+    monkeypatch.setattr("labkit.services.base.wait_until", briefly)
     service = kind(host_lab, config)
     service.start()
     service.configure("no such { thing\n")

@@ -7,9 +7,8 @@ import pandas as pd
 import pytest
 
 from labkit.errors import BadInput, MeasureError
-from labkit.panel.drawing import WORDS, draw, still, titled, went_to
+from labkit.panel.drawing import NOBODY, SPAN, WORDS, Layer, Window, draw, layer_of, still, titled, went_to
 from labkit.panel.panel import METHODS
-from labkit.panel.window import NOBODY, SPAN, Layer, Window, layer_of
 from labkit.services.daemons import Nginx
 from labkit.services.http_server import Backend, BackendPool
 from labkit.services.ipvs import DummyInterface, VirtualService
