@@ -14,22 +14,22 @@ RECORD = """<testsuites><testsuite>
 </testsuite></testsuites>"""
 
 
-@pytest.mark.parametrize("reason", [f"{begin}…" for begin in run.ELSEWHERE])
-def test_skipped_test_is_named_with_the_place_where_it_runs(
-    reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Each reason stands once, with the command that runs its tests and their names; the skip is no failure."""
+def outcome(tmp_path: Path, reason: str) -> run.Outcome:
+    """A run with a test that was skipped for a reason."""
     (tmp_path / "record").write_text(RECORD.format(reason))
-    assert run.report([run.read_record("one", tmp_path / "record"), run.Outcome("two", skipped=[(reason, "b::too")])]) == 1
-    shown = capsys.readouterr().out
-    assert f"2 skipped: {reason}\n  They run: ./lab test" in shown
-    assert "  a::skipped\n  b::too\n" in shown and "1 passed, 1 failed, 2 skipped" in shown
+    return run.read_record("one", tmp_path / "record")
 
 
-def test_skip_that_nobody_knows_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A test that may be skipped on every machine is counted as failed, and said."""
-    (tmp_path / "record").write_text(RECORD.format("not today"))
-    assert run.report([run.read_record("one", tmp_path / "record")]) == 2
+def test_skipped_test_is_named_with_the_place_where_it_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each reason stands once, with the command that runs its tests and their names; the skip is no failure. One that may be
+    skipped on every machine is."""
+    for reason in (f"{begin}…" for begin in run.ELSEWHERE):
+        two = run.Outcome("two", skipped=[(reason, "b::too")])
+        assert run.report([outcome(tmp_path, reason), two]) == 1
+        shown = capsys.readouterr().out
+        assert f"2 skipped: {reason}\n  They run: ./lab test" in shown
+        assert "  a::skipped\n  b::too\n" in shown and "1 passed, 1 failed, 2 skipped" in shown
+    assert run.report([outcome(tmp_path, "not today")]) == 2
     assert "1 skipped: not today\n  They run: NOWHERE" in capsys.readouterr().out
 
 

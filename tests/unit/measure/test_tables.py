@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from labkit.errors import MeasureError, WaitTimeout
 from labkit.measure import counters as counting
 from labkit.measure import traffic
-from labkit.measure.counters import ATTEMPT_COLUMNS, LOG_FORMAT, attempts, counters, parse_attempts, settled
-from labkit.measure.traffic import CURL_ERRORS, backend_of, curl, frame, frame_of_answers, parse_curl, split_url
+from labkit.measure.counters import LOG_FORMAT, attempts, parse_attempts, settled
+from labkit.measure.traffic import curl, frame, frame_of_answers, parse_curl
 
 # ---- requests: (time, address, status, ms, error, page), as inside.http_client sends them.
 GOOD = (1000.5, "127.0.0.1:8081", 200, 1.25, None, "<h1>Response from Backend Server 1</h1>\n")
@@ -38,7 +39,7 @@ def test_backend_is_read_from_the_page() -> None:
         "<h1>Response from Backend Server 1</h1>": "backend1", "<h2>*** Response from Backend Server 2 ***</h2>": "backend2",
         "Backend Server 17": "backend17", "Backend Server": None, "<html>502 Bad Gateway</html>": None, "": None,
     }  # fmt: skip
-    assert {page: backend_of(page) for page in pages} == pages
+    assert {page: traffic.backend_of(page) for page in pages} == pages
 
 
 def test_url_is_split() -> None:
@@ -48,7 +49,7 @@ def test_url_is_split() -> None:
         "HTTP://My-App.local:80/a/b?x=1&y=2#end": ("my-app.local", 80, "/a/b?x=1&y=2"),
         "http://[::1]:8081/": ("::1", 8081, "/"),
     }  # fmt: skip
-    assert {url: split_url(url) for url in urls} == urls
+    assert {url: traffic.split_url(url) for url in urls} == urls
 
 
 def test_frame_of_requests() -> None:
@@ -67,9 +68,10 @@ def test_frame_of_requests() -> None:
 def test_frame_of_any_rows_has_the_same_types(rows: list[tuple[Any, ...]]) -> None:
     """No rows, or rows without a status, page or error, give the same columns and types of text."""
     table = frame(rows)
-    assert (list(table.columns), len(table), str(table["status"].dtype)) == (traffic.COLUMNS, len(rows), "Int64")
-    assert {str(table[column].dtype) for column in ("address", "backend", "error")} == {"object"}
-    assert all(value is None or isinstance(value, str) for column in ("backend", "error") for value in table[column])
+    assert (list(table.columns), len(table)) == (traffic.COLUMNS, len(rows))
+    types = table[["address", "backend", "status", "error"]].dtypes.map(str).tolist()
+    assert types == ["object", "object", "Int64", "object"]
+    assert all(value is None or isinstance(value, str) for value in [*table["backend"], *table["error"]])
 
 
 def test_recorded_curl_output_is_parsed() -> None:
@@ -79,11 +81,14 @@ def test_recorded_curl_output_is_parsed() -> None:
         (1700000000.75, "127.0.0.1:9", None, 0.2, "refused", ""),
         (1700000001.0, "127.0.0.1:8081", 200, 5000.0, "timeout", "half a pa"),
     ]  # fmt: skip
-    for code, error in {**CURL_ERRORS, 3: "curl 3", 0: None}.items():
+    for code, error in {**traffic.CURL_ERRORS, 3: "curl 3", 0: None}.items():
         assert parse_curl(f"# 1.0\n\n@ {code}  0 000 0.1\n", "x:1")[0][4] == error
 
 
-@pytest.mark.parametrize("page", ["# a heading\ntext", "text\n# 1 heading\n", "@ home", "a\n@ b\n", "#", "\n\n", "x @ 0 1 2 3 4"])
+PAGES = ["# a heading\ntext", "text\n# 1 heading\n", "@ home", "a\n@ b\n", "#", "\n\n", "x @ 0 1 2 3 4"]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_page_may_hold_anything(page: str) -> None:
     """A page whose lines look like curl_command's own marks is still a page."""
     (row,) = parse_curl(f"# 5.25\n{page}\n@ 0 127.0.0.1 80 200 0.5\n", "x")
@@ -111,14 +116,13 @@ LOST = {"time": 6.0, "answers": [], "ttl": None, "rcode": None, "ms": 5000.0, "e
 def test_frame_of_answers(rows: list[dict[str, Any]]) -> None:
     """The answers are a tuple in their order, the first its own column; a TTL of 0 is 0, without an answer there is none."""
     table = frame_of_answers(rows, "x.local")
-    assert (list(table.columns), table["n"].tolist()) == (traffic.ANSWER_COLUMNS, [n for n, _ in enumerate(rows, 1)])
-    assert table["answers"].tolist() == [tuple(row["answers"]) for row in rows]
-    assert table["first"].tolist() == [(row["answers"] or [None])[0] for row in rows]
-    assert [table[name].tolist() for name in ("rcode", "error")] == [[row[name] for row in rows] for name in ("rcode", "error")]
-    assert str(table["ttl"].dtype) == "Int64" and table["ttl"].isna().tolist() == [row["ttl"] is None for row in rows]
-    if rows:
-        assert table["start"].tolist() == [row["time"] - rows[0]["time"] for row in rows]
-        assert set(table["name"]) == {"x.local"} and table.attrs["epoch"] == rows[0]["time"]
+    assert list(table.columns) == traffic.ANSWER_COLUMNS and str(table["ttl"].dtype) == "Int64"
+    for n, (found, row) in enumerate(zip(table.itertuples(), rows, strict=True), 1):
+        assert (found.n, found.name, found.start) == (n, "x.local", row["time"] - rows[0]["time"])
+        assert (found.answers, found.first) == (tuple(row["answers"]), (row["answers"] or [None])[0])
+        assert (found.rcode, found.error) == (row["rcode"], row["error"])
+        assert pd.isna(found.ttl) if row["ttl"] is None else found.ttl == row["ttl"]
+    assert table.attrs["epoch"] == (rows[0]["time"] if rows else 0.0)
 
 
 # ---- nginx's attempts. Recorded from nginx 1.22: two attempts, one attempt, all upstreams down, an answer of nginx's own.
@@ -136,11 +140,13 @@ EARLIER = '127.0.0.1 - - [23/Nov/2026:14:00:00 +0000] "GET / HTTP/1.1" 200 36 "-
 def test_recorded_log_is_parsed() -> None:
     """One row a request, with the upstreams in the order tried, and their statuses; nginx is told to write what is read."""
     table, one, two = parse_attempts(LOGGED), "127.0.0.1:8081", "127.0.0.1:8082"
-    assert table["n"].tolist() == [1, 2, 3, 4, 5, 6] and table["time"].tolist() == [0.0, 0.25, 0.5, 0.75, 1.0, 1.25]
+    assert table["n"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert table["time"].tolist() == [0.0, 0.25, 0.5, 0.75, 1.0, 1.25]
     assert table["upstreams"].tolist() == [(one, two), (two,), (one, two), ("pool",), (), (one,)]
     assert table["statuses"].tolist() == [(502, 200), (200,), (502, 502), (502,), (), ()]
     assert table["status"].tolist() == [200, 200, 502, 502, 404, 499]
-    assert list(table.columns) == list(parse_attempts("").columns) == ATTEMPT_COLUMNS and len(parse_attempts("")) == 0
+    for one, rows in ((table, 6), (parse_attempts(""), 0)):
+        assert (list(one.columns), len(one)) == (counting.ATTEMPT_COLUMNS, rows)
     assert LOG_FORMAT == "log_format attempts '$msec|$status|$upstream_addr|$upstream_status';"
 
 
@@ -190,7 +196,7 @@ READINGS = {
 
 
 @pytest.mark.parametrize(("readings", "conns"), READINGS.values(), ids=READINGS)
-def test_settled_waits_until_the_connections_add_up(fake_lab: Any, readings: list[Any], conns: int) -> None:
+def test_settled_waits_until_all_adds_up(fake_lab: Any, readings: list[Any], conns: int) -> None:
     """Readings that do not have every connection yet, or half of a summing up, are passed over; columns are always named."""
     coming = itertools.chain(readings, itertools.repeat(readings[-1]))
     fake_lab.answers["counters"] = lambda: reading(*next(coming))
@@ -198,7 +204,7 @@ def test_settled_waits_until_the_connections_add_up(fake_lab: Any, readings: lis
     assert table[["conns", "in_packets"]].to_numpy().tolist() == [list(one) for one in readings[-1]]
     assert list(table.columns) == counting.COLUMNS
     fake_lab.answers["counters"] = []
-    assert list(counters(fake_lab).columns) == counting.COLUMNS
+    assert list(counting.counters(fake_lab).columns) == counting.COLUMNS
 
 
 def test_counters_that_do_not_settle_are_an_error(fake_lab: Any) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from labkit.errors import BadInput, MeasureError
-from labkit.panel.drawing import NOBODY, SPAN, WORDS, Layer, Window, draw, layer_of, still, titled, went_to
+from labkit.panel.drawing import NOBODY, SPAN, WORDS, Layer, Window, draw, layer_of, still, went_to
 from labkit.panel.panel import METHODS
 from labkit.services.daemons import Nginx
 from labkit.services.http_server import Backend, BackendPool
@@ -43,11 +43,6 @@ def test_what_is_old_leaves_the_picture_and_stays_in_the_count() -> None:
     assert window.noted(now + SPAN + 1) == []
 
 
-def test_every_fault_has_a_switch_and_a_way_to_make_it() -> None:
-    """The words on the switches are the faults, in the same number."""
-    assert set(WORDS) == set(METHODS)
-
-
 def test_layer_asks_what_stands_before_the_pool(fake_lab: Any) -> None:
     """Without a balancer each backend is asked; with one, its address; a service that balances nothing is BadInput."""
     pool = BackendPool(fake_lab)
@@ -64,22 +59,18 @@ def nothing(_connected: object) -> pd.DataFrame:
 
 
 def test_copy_for_the_export_needs_nothing_else(fake_lab: Any) -> None:
-    """It is pictures with alt texts and tables in one piece of HTML, without scripts or links, and words are escaped."""
+    """It is pictures with alt texts and tables in one piece of HTML, without scripts or links; words are escaped, and what is
+    missing in a table is a dash. Every fault of a picture has its switch."""
     pool, window = BackendPool(fake_lab), Window(PLACES)
     window.add([row(FIRST, page="Backend Server 1"), row(SECOND, error="refused")])
-    states = {"backend1": "well", "backend2": "frozen"}
-    layer = Layer(None, [], "nginx", read=nothing)
-    drawn = draw(pool, layer, states, window, time.time())
+    layer = Layer(None, [], "<nginx>", read=nothing)
+    drawn = draw(pool, layer, {"backend1": "well", "backend2": "frozen"}, window, time.time())
     text = still(drawn, "mark", "at 12:00")
     assert text.startswith('<div class="mark">') and text.count('src="data:image/png;base64,') == 2
-    assert "backend2 is frozen and got 1 request" in text and "&lt;none&gt;" in text
+    assert "backend2 is frozen and got 1 request" in text and "<td>–</td>" in text
+    assert "&lt;nginx&gt;" in text and "<p>&lt;none&gt;</p>" in text
     assert "<script" not in text and "http" not in text.replace("127.0.0.1", "")
-
-
-def test_missing_number_is_a_dash() -> None:
-    """In a table NaN is written as a dash."""
-    assert "<td>–</td>" in titled("x", pd.DataFrame({"ms": [float("nan")]}))
-    assert "&lt;x&gt;" in titled("<x>", "<y>") and "<p>&lt;y&gt;</p>" in titled("<x>", "<y>")
+    assert set(WORDS) == set(METHODS)
 
 
 BOTH = pd.DataFrame({"server": ["127.0.0.1:80", "127.0.0.2:80"], "conns": [3, 4]})
