@@ -9,8 +9,8 @@ import pandas as pd
 
 from ..errors import MeasureError, WaitTimeout, wait_until
 from ..inside import ipvs
+from ..inside.sockets import listeners
 from ..lab import Lab
-from ..services.base import listeners
 from ..services.daemons import LOG_FORMAT, Nginx
 
 COLUMNS = [
@@ -51,12 +51,13 @@ def settled(lab: Lab, conns: int | None = None, *, service: str | None = None, t
         whole = (last["conns"] == 0) | (last["in_packets"] > 0)
         return last["conns"].sum() >= conns and bool(whole.all())
 
-    change = "counters that no longer change"
-    reason = change if conns is None else f"{conns} connections in the counters"
+    reason, way_out = "counters that no longer change", "is something still being sent?"
+    if conns is not None:
+        reason = f"{conns} connections in the counters"
+        way_out = "was every request sent through the virtual service?"
     try:
         wait_until(enough, reason=reason, timeout=timeout, interval=0.2)
     except WaitTimeout as error:
-        way_out = "was every request sent through the virtual service?"
         raise WaitTimeout(error.tried, words=last.to_string(), way_out=way_out) from None
     return last
 
@@ -93,7 +94,7 @@ SOCKET_COLUMNS = ["protocol", "address", "port", "program", "pid", "command"]
 
 def sockets(lab: Lab) -> pd.DataFrame:
     """Return every listening TCP socket and bound UDP socket in the lab: protocol, address, port, program, pid, command."""
-    return pd.DataFrame(listeners(lab), columns=SOCKET_COLUMNS)
+    return pd.DataFrame(lab.call(listeners), columns=SOCKET_COLUMNS)
 
 
 ATTEMPT_COLUMNS = ["n", "time", "upstreams", "statuses", "status"]

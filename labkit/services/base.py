@@ -3,7 +3,7 @@
 import ipaddress
 import shlex
 from collections.abc import Callable
-from typing import Any, NoReturn, Self
+from typing import NoReturn, Self
 
 from .. import errors
 from ..errors import ServiceError, WaitTimeout, require, wait_until
@@ -270,12 +270,6 @@ def split_address(text: str) -> tuple[str, int]:
     return address, int(port)
 
 
-def listeners(lab: Lab) -> list[dict[str, Any]]:
-    """Return who listens in the lab: rows of protocol, address, port, pid, program, command."""
-    rows: list[dict[str, Any]] = lab.call(sockets.listeners)
-    return rows
-
-
 def ran(lab: Lab, command: str, wrong: Callable[[str], ServiceError] | None = None) -> str:
     """Run a command and return what it printed. Raises MissingProgram, else what `wrong` makes of its words.
 
@@ -301,7 +295,7 @@ def explain(lab: Lab, program: str, command: str, code: int, words: str) -> NoRe
         raise errors.MissingProgram(f"`{program}` is not installed.", words=words, way_out=way_out)
     if "address already in use" in low:
         row = "{protocol} {address}:{port} {command} (pid {pid})"
-        busy = [row.format_map(one) for one in listeners(lab)]
+        busy = [row.format_map(one) for one in lab.call(sockets.listeners)]
         raise errors.PortTaken(
             f"`{command}` found its port taken in the lab.",
             words="\n".join([words.strip(), "listening now:", *busy]),

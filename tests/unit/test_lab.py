@@ -3,7 +3,7 @@
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,8 +21,8 @@ from labkit.machine.link import finish
 from labkit.machine.temporary import Kept
 
 
-@pytest.mark.parametrize("name", ["", " ", "a b", "a/b", "..//x", "x" * 41, "a\nb", "a\n", "$(id)", "a;b"])
-def test_bad_name_is_refused_before_anything_is_made(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["", "a b", "../x", "x" * 41, "a\n", "$(id)"])
+def test_bad_name_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that cannot be part of a folder's name is BadInput, and no folder is made."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with pytest.raises(BadInput, match="no name for a lab"):
@@ -34,30 +34,27 @@ def test_bad_name_is_refused_before_anything_is_made(name: str, tmp_path: Path, 
 def test_command_and_result_read_as_at_a_terminal(code: int, end: str) -> None:
     """A str goes to the shell as it is, a list is run as it is, and shown as one would type it; a result's text is its output,
     stderr last; in a notebook the command stands above, and a code that is not 0 below."""
-    assert argv_and_text("echo 'a b' | cat") == (["/bin/bash", "-c", "echo 'a b' | cat"], "echo 'a b' | cat")
-    assert argv_and_text(["echo", "a b", "$HOME", ""]) == (["echo", "a b", "$HOME", ""], "echo 'a b' '$HOME' ''")
+    typed, words = "echo 'a b' | cat", ["echo", "a b", "$HOME", ""]
+    assert argv_and_text(typed) == (["/bin/bash", "-c", typed], typed)
+    assert argv_and_text(words) == (words, "echo 'a b' '$HOME' ''")
     result, said = Result("curl x", code, "page\n", "err\n", 0.1), list[str]()
     result._repr_pretty_(SimpleNamespace(text=said.append), False)
     assert (str(result), said) == ("page\nerr\n", [f"$ curl x\npage\nerr{end}"])
 
 
-def numbers(closed: list[bool]) -> Iterator[int]:
-    """Yield 1 and 2, return 3, and note that it was closed."""
-    try:
-        yield 1
-        yield 2
-        return 3
-    finally:
-        closed.append(True)
-
-
-def test_finish_gives_items_and_result_and_closes_the_stream_when_an_item_is_refused() -> None:
+def test_finish_closes_the_stream_when_an_item_is_refused() -> None:
     """An error of the receiving function (an interrupt, say) closes the stream, which cancels the call."""
-    items, closed = list[int](), list[bool]()
-    assert (finish(numbers(closed), items.append), items, closed) == (3, [1, 2], [True])
+    closed = list[bool]()
+
+    def numbers() -> Iterator[int]:
+        try:
+            yield 1
+        finally:
+            closed.append(True)
+
     with pytest.raises(ZeroDivisionError):
-        finish(numbers(closed), lambda item: item / 0)
-    assert closed == [True, True]
+        finish(numbers(), lambda item: item / 0)
+    assert closed == [True]
 
 
 class Machine:
@@ -71,7 +68,7 @@ class Machine:
     def stream(self, *_arguments: object) -> Iterator[Any]:
         yield 1
         self.before()
-        raise CallFailed("it failed in the lab: OSError: Function not implemented", kind="OSError", words="Traceback")
+        raise CallFailed("it failed in the lab: Function not implemented", kind="OSError")
 
     def stop(self) -> None:
         self.stopped += 1
@@ -93,21 +90,27 @@ def machines(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Machine]]:
     close_all()
 
 
-@pytest.mark.parametrize("closes", [True, False])
-def test_call_that_fails_because_the_lab_closes_says_so(machines: list[Machine], tmp_path: Path, closes: bool) -> None:
-    """A program that is being ended may fail in any way; that is not the caller's error. Other errors reach it."""
-    with Lab("own", home=tmp_path / "home") as lab:
-        stream = lab.stream(http_client.requests, 60, [], "/", 1, 1, 1.0, 1.0, False)
-        assert next(stream) == 1
-        machines[0].before = lab.close if closes else lambda: None
-        with pytest.raises(LabClosed if closes else CallFailed, match="is closed" if closes else "not implemented"):
-            next(stream)
-
-
-def test_two_that_close_at_once_end_it_once(machines: list[Machine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`labkit stop` and the notebook may close the same lab: one of them does, and both see its end."""
+@pytest.fixture
+def lab(machines: list[Machine], tmp_path: Path) -> Lab:
+    """An open lab on the first of them."""
     lab = Lab("own", home=tmp_path / "home")
     assert lab.linux
+    return lab
+
+
+@pytest.mark.parametrize("closes", [True, False])
+def test_call_that_fails_because_the_lab_closes_says_so(lab: Lab, machines: list[Machine], closes: bool) -> None:
+    """A program that is being ended may fail in any way; that is not the caller's error. Other errors reach it."""
+    stream = lab.stream(http_client.requests, 60, [], "/", 1, 1, 1.0, 1.0, False)
+    assert next(stream) == 1
+    machines[0].before = lab.close if closes else lambda: None
+    error, words = (LabClosed, "is closed") if closes else (CallFailed, "not implemented")
+    with pytest.raises(error, match=words):
+        next(stream)
+
+
+def test_two_that_close_at_once_end_it_once(lab: Lab, machines: list[Machine], monkeypatch: pytest.MonkeyPatch) -> None:
+    """`labkit stop` and the notebook may close the same lab: one of them does, and both see its end."""
     other = threading.Thread(target=lab.close)
 
     class Slow(Future[None]):
@@ -126,15 +129,15 @@ def test_two_that_close_at_once_end_it_once(machines: list[Machine], tmp_path: P
 
 
 def test_one_that_cannot_be_closed_does_not_keep_the_others(
-    machines: list[Machine], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    lab: Lab, machines: list[Machine], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At the end of the process each lab is closed, and what one of them said is printed."""
-    labs = [Lab(name, home=tmp_path) for name in "abc"]
+    labs = [lab, *(Lab(name, home=lab.home) for name in "ab")]
     assert all(lab.linux for lab in labs)
     monkeypatch.setattr(machines[0], "stop", lambda: 1 / 0)
     close_all()
-    assert [machine.stopped for machine in machines] == [0, 1, 1]
-    assert (capsys.readouterr().err, all(lab.closed for lab in labs), Lab._all) == ("division by zero\n", True, [])
+    assert ([machine.stopped for machine in machines], Lab._all) == ([0, 1, 1], [])
+    assert capsys.readouterr().err == "division by zero\n" and all(lab.closed for lab in labs)
 
 
 def test_interrupt_while_a_lab_is_made_leaves_none(
@@ -195,22 +198,13 @@ def test_lab_that_is_closed_does_not_go_on_opening(
     """Closing it, or an interrupt of a `with`, ends a Linux that boots and tries no other; who waits for it is told."""
     linuxes = [NeverReady(), NeverReady()]
     monkeypatch.setattr(choose, "candidates", lambda: linuxes)
-    rescue = threading.Timer(30, lambda: [machine.stop() for linux in linuxes for machine in linux.machines])
+    rescue = threading.Timer(30, lambda: linuxes[0].machines[0].stop())
     rescue.start()  # so that waiting for the boot is a failure
     lab = Lab("own", home=tmp_path / "home", current=False)
-    said: list[BaseException] = []
-
-    def wait() -> None:
-        try:
-            lab.run("true")
-        except LabClosed as error:
-            said.append(error)
-
-    waiting = threading.Thread(target=wait)
-    waiting.start()
-    end(lab)
-    waiting.join(60)
-    assert rescue.is_alive(), "it waited for the boot"
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(lab.run, "true")
+        end(lab)
+        assert isinstance(waiting.exception(60), LabClosed) and rescue.is_alive(), "it waited for the boot"
     rescue.cancel()
-    assert ([len(linux.machines) for linux in linuxes], len(said)) == ([1, 0], 1)
+    assert [len(linux.machines) for linux in linuxes] == [1, 0]
     assert not psutil.pid_exists(linuxes[0].machines[0].pid) and not lab.folder.path.exists()
