@@ -204,7 +204,7 @@ def yesterday(linux: str, moment: int) -> str:
             lab.start("sleep 0.5; date -s '-1 day'")
         assert len(traffic(lab, "http://127.0.0.1:8081", 8, every=0.25)) == 8
         assert lab.run("sleep 1; echo alive").stdout == "alive\n"
-        lab.wait_until(lambda: time.time() < before - 1.5 * DAY, reason="the day before yesterday", timeout=60)
+        wait_until(lambda: time.time() < before - 1.5 * DAY, reason="the day before yesterday", timeout=60)
         if linux == "uml":
             assert int(lab.run("date +%s").stdout) < before - DAY / 2, "the guest's clock was not set"
     return "worked on, two days earlier"
