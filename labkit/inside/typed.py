@@ -25,10 +25,8 @@ BEGIN, FIELD, END = "\001", "\002", "\003"
 LEFT = "\001left\003"
 # What a shell says as it ends; it waits until it is told that what it left goes on, which would else end with it.
 ENDS = "\001end\003"
-# How often a program that keeps the terminal is looked at, seconds; in its first seconds sooner, when it has a socket, with as
-# much time between looks as one costs. How often it is asked for sockets then, and by how many times what asking costs.
-LOOK = 0.08
-GLANCE, FRESH, SPARING_GLANCES = 0.004, 5.0, 10
+# How often a program that keeps the terminal is looked at, seconds: in its first seconds as often as takes a tenth of the time.
+LOOK, GLANCE, FRESH, SPARING = 0.08, 0.004, 5.0, 10
 # A wait may end a little early.
 SLACK = 0.001
 # How long nothing may happen in it until it counts as waiting for its author, and how long when it serves or records; the longest
@@ -95,8 +93,7 @@ class Foreground:
     """The process group that has the terminal: since when, what was last seen of it, and since when that has not changed."""
 
     def __init__(self, group: int, since: float) -> None:
-        self.group, self.since = group, since
-        self.looked = self.again = self.quiet = 0.0
+        self.group, self.since, self.quiet = group, since, 0.0
         self.seen: object = None
 
 
@@ -132,23 +129,18 @@ class Terminal(Child):
         self.output = process.stdout.fileno()
         super().__init__(process, self.output)
         self._now = Foreground(process.pid, time.monotonic())
-        self._glanced, self._next_glance = 0.0, GLANCE
+        self._looked, self._pause = self._now.since, GLANCE
         self._rounds: dict[str, tuple[int, float]] = {}
         self._given_up = self._became = False
         self._tail = ""
 
     def over(self, cancel_fd: int) -> bool:
         """Wait for output, or until it is time to look again. Return True when the shell has ended or nobody waits for it."""
-        seen = self.wait(self._pause(), self._master, cancel_fd)
+        seen = self.wait(self._pause, self._master, cancel_fd)
         if self._master in seen:  # what it echoes, which is nothing
             with contextlib.suppress(OSError):
                 os.read(self._master, CHUNK)
         return self._given_up or not {self.ended, cancel_fd}.isdisjoint(seen)
-
-    def _pause(self) -> float:
-        """How long to wait between two looks, seconds."""
-        fresh = time.monotonic() - self._now.since < FRESH
-        return min(self._next_glance, LOOK) if fresh else LOOK
 
     def end(self) -> str:
         """How it ended, "" when well."""
@@ -186,22 +178,14 @@ class Terminal(Child):
         group, clock, now = os.tcgetpgrp(self._master), time.monotonic(), self._now
         if group != now.group:
             self._now = Foreground(group, clock)
+            self._looked, self._pause = clock, GLANCE
             return False
-        if clock - self._glanced < self._pause() - SLACK:
-            return False
-        members = []
-        for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
-            with contextlib.suppress(OSError):
-                members += [pid] if os.getpgid(pid) == group else []
-        if any(map(stays, members)):
-            self._stop_and_go_on(group, processes())
-            return True
-        sockets = any(name.startswith("socket:") for pid in members for name in links(pid))
-        self._glanced, self._next_glance = clock, max(GLANCE, SPARING_GLANCES * (time.monotonic() - clock))
-        if clock - max(now.since, now.looked) < (now.again if sockets and clock - now.since < FRESH else LOOK) - SLACK:
+        if clock - self._looked < self._pause - SLACK:  # it has printed something
             return False
         leaves = self._look(group, clock)
-        now.looked, now.again = clock, min(max(BRIEF, time.monotonic() - clock), LOOK)
+        self._looked = time.monotonic()
+        fresh = self._looked - now.since < FRESH
+        self._pause = min(LOOK, max(GLANCE, SPARING * (self._looked - clock))) if fresh else LOOK
         return leaves
 
     def _look(self, group: int, clock: float) -> bool:
@@ -209,6 +193,9 @@ class Terminal(Child):
         now, every = self._now, processes()
         shell = self._shell(every)
         members = {pid: process for pid, process in every.items() if process.group == group}
+        if any(map(stays, members)):
+            self._stop_and_go_on(group, every)
+            return True
         seen = {pid: switches(pid) for pid in members}
         # As long as anything in the lab works, on a busy machine, what waits may wait for that.
         busy = any(process.state in "RD" for pid, process in every.items() if pid != os.getpid())
