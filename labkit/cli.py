@@ -159,15 +159,13 @@ def hand_in(options: Namespace) -> int:
     arg("--evidence", type=Path, metavar="DIR", help="also write counters, requests and the capture to this empty folder"),
 )  # fmt: skip
 def unpack(options: Namespace) -> int:
-    from .homework.submission import altered, read
+    from .homework.submission import altered, read, write_evidence
     from .homework.submission import unpack as run
 
     data = read(options.file)
     for path in run(data, options.to):
         print(plain(str(path)))
     if options.evidence:
-        from .judge.evidence import write_evidence
-
         for path in write_evidence(data["evidence"], options.evidence):
             print(path)
     for part in altered(data):

@@ -44,7 +44,7 @@ and what would help: `./lab doctor` | unit/machine/doctor::what_would_help lab/r
 | `./lab hand-in | readme::each_command unit/writing::page_has_points unit/writing::what_is_judged
 | `./lab grade | readme::each_command unit/grading/grade::claims_name lab/hostile::right_report
 | `./lab watch | readme::each_command unit/grading/watch::watching_grades
-| `./lab unpack | readme::each_command unit/homework/submission::work_comes_back unit/judge/evidence::evidence_is_written
+| `./lab unpack | readme::each_command unit/homework/submission::work_comes_back unit/homework/evidence::evidence_is_written
 | `./lab release --to DIR` | | readme::each_command unit/author/release::edition_is unit/author/release::edition_does_not_answer
 | `./lab shell NAME | readme::each_command lab/shell::shell_is_in_the_lab lab/shell::command_runs_without lab/shell_record::what_is_typed
 | `./lab shell --task N | readme::each_command lab/shell_record::task_is_worked_on

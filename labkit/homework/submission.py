@@ -6,13 +6,15 @@ import json
 import os
 import re
 import unicodedata
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..errors import BadInput, CourseError, shortage
-from ..judge.bench import MAX_BYTES, MAX_FILES
+from ..judge.bench import CAPTURE, MAX_BYTES, MAX_CAPTURE, MAX_FILES
 from ..judge.task2 import written_answer
+from ..writing import writing
 
 # Format 3 also has links and empty folders; a report of format 2 is read as it was.
 FORMAT, FORMATS = 3, (2, 3)
@@ -279,3 +281,37 @@ def unpack(data: Mapping[str, Any], to: Path) -> list[Path]:
         way_out = shortage(str(error)) or "name another folder"
         raise CourseError(f"The work cannot be written to {str(to)[:500]!r}.", words=str(error), way_out=way_out) from None
     return list(found.values())
+
+
+def unpacked(capture: Any) -> bytes:
+    """The pcapng file that `packed` (judge/bench.py) packed. Raises BadInput for all else, and for what unpacks to too much."""
+    try:
+        stream = zlib.decompressobj()
+        data = stream.decompress(base64.b64decode(capture["pcapng"], validate=True), MAX_CAPTURE + 1)
+    except (KeyError, TypeError, ValueError, zlib.error) as error:
+        raise BadInput("The capture in the report is broken.", words=str(error)[:200]) from None
+    if len(data) > MAX_CAPTURE or not stream.eof:
+        raise BadInput(f"The capture in the report is cut off, or has more than {MAX_CAPTURE:,} bytes.")
+    return data
+
+
+def write_evidence(evidence: Mapping[str, Any], to: Path) -> list[Path]:
+    """Write evidence into the empty folder `to`: task4-capture.pcapng for Wireshark, the rest as JSON. Raises BadInput.
+
+    The names are this function's own, whatever the report calls its parts.
+    """
+    files: dict[str, bytes] = {}
+    for task in range(1, 5):
+        parts = evidence.get(f"task{task}")
+        parts = dict(parts) if isinstance(parts, dict) else {}
+        if CAPTURE in parts:
+            files[f"task{task}-{CAPTURE}.pcapng"] = unpacked(parts.pop(CAPTURE))
+        if parts:
+            files[f"task{task}.json"] = json.dumps(parts, indent=1).encode()
+    with writing("The evidence", to, "name another folder with --evidence"):
+        if to.exists() and any(to.iterdir()):
+            raise BadInput(f"{to} is not empty.", way_out="name a new folder with --evidence")
+        to.mkdir(parents=True, exist_ok=True)
+        for name, data in files.items():
+            (to / name).write_bytes(data)
+    return [to / name for name in files]

@@ -1,13 +1,17 @@
-"""Where a work is judged: a fresh lab with a copy of the work, its scripts run, and the instruments to measure it with."""
+"""Where a work is judged: a fresh lab with a copy of the work, its scripts run, and the instruments to measure it with.
+
+The evidence that a report carries is plain data: rows of requests, counters and a compressed capture.
+"""
 
 from __future__ import annotations
 
+import base64
 import re
 import shutil
 import uuid
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -25,6 +29,8 @@ SCRIPT_TIMEOUT = 60.0
 # For calls that send many requests: a busy machine, User-Mode Linux.
 LONG = 300.0
 BACKENDS = (8081, 8082)
+# The addresses of a socket that a client of 127.0.0.1 reaches.
+REACHED = ("127.0.0.1", "0.0.0.0", "::")
 # What a work may be at the most: it holds five small texts and four scripts.
 MAX_FILES, MAX_BYTES = 1000, 16 * 1024 * 1024
 # The scripts that run before a task's own.
@@ -45,10 +51,28 @@ SH_SCRIPT = 'exec 9>&1; trap \'printf "\\001end\\003" >&9; read _ </dev/tty\' EX
 FOREIGN_ENDS = "has Windows' line ends, and a shell takes the \\r of each for a part of the last word: `sed -i 's/\\r$//' "
 # A server may have forked, or another one just be starting; each round ends those that are seen to hold a port.
 ENDINGS = 10
+# What a capture may hold, compressed or not, bytes: one of a request has about 5 kB.
+CAPTURE, MAX_CAPTURE = "capture", 16 * 1024 * 1024
+
+
+def request_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of the checks' `series`, a row a request: at (s since the first one), ms, status, error, refused (attempts)."""
+    return [
+        {
+            "at": round(row["began"] - rows[0]["began"], 4), "ms": round(1000 * (row["ended"] - row["began"]), 2),
+            "status": row["status"], "error": row["error"], "refused": row["refused"],
+        }
+        for row in rows
+    ]  # fmt: skip
+
+
+def packed(capture: bytes) -> dict[str, Any]:
+    """A pcapng file as plain data: its bytes by zlib and base64, and their number."""
+    return {"pcapng": base64.b64encode(zlib.compress(capture, 9)).decode(), "bytes": len(capture)}
 
 
 def copy_work(work: Path, to: Path) -> None:
-    """Copy a work, links as links. Raises BadInput when it is no folder or too large for one."""
+    """Copy a work, links as links, to be read by all. Raises BadInput when it is no folder or too large for one."""
     if not work.is_dir():
         raise BadInput(f"{work} is no folder.", way_out="name the folder that holds task1.sh … task4.sh")
     files = [path for path in work.rglob("*") if path.is_file() and not path.is_symlink()]
@@ -56,24 +80,19 @@ def copy_work(work: Path, to: Path) -> None:
     if len(files) > MAX_FILES or size > MAX_BYTES:
         most = f"a work has {MAX_FILES} and {MAX_BYTES:,} at the most"
         raise BadInput(f"{work} holds {len(files)} files with {size:,} bytes; {most}.")
+
+    def special(folder: str, names: list[str]) -> list[str]:  # sockets, pipes and devices
+        paths = [Path(folder, name) for name in names]
+        return [path.name for path in paths if not (path.is_symlink() or path.is_file() or path.is_dir())]
+
     try:
         shutil.copytree(work, to, symlinks=True, ignore=special, dirs_exist_ok=True)
-        make_readable(to)
+        # dnsmasq reads files as nobody, and the modes are those of whoever collected the works.
+        for path in (to, *to.rglob("*")):
+            if not path.is_symlink():
+                path.chmod(path.stat().st_mode | (0o755 if path.is_dir() else 0o644))
     except (OSError, shutil.Error) as error:
         raise BadInput(f"{work} cannot be copied.", words=str(error), way_out="make its files readable") from error
-
-
-def make_readable(folder: Path) -> None:
-    """Let every user read a copy: dnsmasq reads files as nobody, and the modes are those of whoever collected the works."""
-    for path in (folder, *folder.rglob("*")):
-        if not path.is_symlink():
-            path.chmod(path.stat().st_mode | (0o755 if path.is_dir() else 0o644))
-
-
-def special(folder: str, names: list[str]) -> list[str]:
-    """The names of what is neither file, folder nor link: sockets, pipes and devices are not copied."""
-    paths = [Path(folder, name) for name in names]
-    return [path.name for path in paths if not (path.is_symlink() or path.is_file() or path.is_dir())]
 
 
 def shell_of(name: str, lines: Sequence[str]) -> list[str]:
@@ -119,11 +138,15 @@ def lines_of(said: str, script: Sequence[str]) -> list[Line]:
 
 
 class Bench:
-    """A lab in which the work's scripts have run; `said` is what their lines printed, by task."""
+    """A lab in which the work's scripts have run.
+
+    `said` is what their lines printed, by task, and `listeners` who listened then, before anything was ended for a measurement.
+    """
 
     def __init__(self, lab: Lab, task: int) -> None:
         self.lab, self.task = lab, task
         self.said: dict[int, list[Line]] = {}
+        self.listeners: list[dict[str, Any]] = []
         self.evidence: dict[str, Any] = {}
         # What the recorders answer: an answer that holds it comes from there.
         self.pages = {port: f"{uuid.uuid4().hex} from port {port}\n" for port in BACKENDS}
@@ -152,8 +175,9 @@ class Bench:
                 self.said[task] = self.run_script(f"task{task}.sh")
             if not self.call(sockets.settle, list(EXPECTED[task]), QUIET, SETTLE_TIMEOUT):
                 late = lines_of(self.call(processes.late_words), [])
-                self.said.setdefault(task, []).append(Line(0, "", None, "".join(line.printed for line in late)))
-        assert self.listeners is not None  # looked at before they are ended
+                words = "".join(line.printed for line in late)
+                self.said.setdefault(task, []).append(Line(0, "", None, words))
+        self.listeners = self.call(judge.programs)
         self.call(judge.end_helpers, JUDGED[self.task], list(JUDGED_PORTS.get(self.task, ())))
 
     def run_script(self, name: str) -> list[Line]:
@@ -181,36 +205,26 @@ class Bench:
         script = self.script(name := f"task{self.task}.sh")
         if script is None:
             return f"not done yet: there is no {name}"
-        written = [line for line in script.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+        written = any(line.strip() and not line.lstrip().startswith("#") for line in script.splitlines())
         return "" if written else f"not done yet: {name} holds no command"
 
-    @property
-    def lines(self) -> list[Line]:
-        """What the task's script printed, by its lines."""
-        return self.said.get(self.task, [])
-
-    @property
-    def foreign_ends(self) -> str:
-        """What explains most in a script that was saved on Windows; "" for any other."""
+    def _explained(self, by: Callable[..., str]) -> str:
+        """What `by` says of what the task's script printed; before it that the script was saved on Windows, when it was."""
         name = f"task{self.task}.sh"
-        return f"{name} {FOREIGN_ENDS}{name}`; " if "\r\n" in (self.script(name) or "") else ""
+        foreign = f"{name} {FOREIGN_ENDS}{name}`; " if "\r\n" in (self.script(name) or "") else ""
+        return foreign + by(self.said.get(self.task, []), *ABOUT[self.task])
 
     @property
     def words(self) -> str:
         """The cause and the end of what the task's script printed, for evidence; "" when it was silent."""
-        said = self.foreign_ends + words_for_evidence(self.lines, *ABOUT[self.task])
+        said = self._explained(words_for_evidence)
         return f"; task{self.task}.sh: {said}" if said else ""
 
     @property
     def cause(self) -> str:
         """The error of the task's script that explains a failure, for a hint; "" when it met none."""
-        said = self.foreign_ends + cause(self.lines, *ABOUT[self.task])
+        said = self._explained(cause)
         return f": {said}" if said else ""
-
-    @cached_property
-    def listeners(self) -> list[dict[str, Any]]:
-        """Who listened when the scripts had run."""
-        return self.call(judge.programs)
 
     @property
     def strangers(self) -> str:
@@ -226,13 +240,8 @@ class Bench:
             raise MissingProgram(f"`{command[0]}`, with which this is measured, cannot be run.", words=str(done))
         return done
 
-    def listening(self, protocol: str, port: int) -> list[dict[str, Any]]:
-        """The rows of `listeners` for one port."""
-        return [row for row in self.listeners if row["protocol"] == protocol and row["port"] == port]
-
     def record_backends(self) -> None:
         """Put recorders in the place of whoever listens on the backends' ports. Raises MeasureError."""
-        assert self.listeners is not None  # looked at before they are replaced
         for port in BACKENDS:
             self.record_backend(port)
 

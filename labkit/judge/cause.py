@@ -89,17 +89,14 @@ class Fault:
         return any(re.search(rf"(?<!\w){re.escape(one)}(?!\w)", text) for one in subjects)
 
     def __str__(self) -> str:
-        return self._words().replace("\xa0", NO_BREAK)
-
-    def _words(self) -> str:
-        if not self.line.number:
-            return self.words
         first, _, more = self.line.command.strip().partition("\n")
         command = first[:COMMAND] + (" …" if more or len(first) > COMMAND else "")
-        # The line itself went well: what was printed meanwhile is of something that runs in the background.
-        meanwhile = self.line.code == 0 and "&" not in first
-        where = f"while line {self.line.number}, `{command}`, ran" if meanwhile else f"line {self.line.number}, `{command}`"
-        return f"{where}: {self.words}"
+        where = f"line {self.line.number}, `{command}`"
+        if self.line.code == 0 and "&" not in first:
+            # The line itself went well: what was printed meanwhile is of something that runs in the background.
+            where = f"while {where}, ran"
+        said = f"{where}: {self.words}" if self.line.number else self.words
+        return said.replace("\xa0", NO_BREAK)
 
 
 def readable(text: str) -> list[str]:

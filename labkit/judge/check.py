@@ -6,10 +6,9 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
 
 from ..errors import BadInput, LabkitError, MeasureError, NoLinux, shortage, tail
 from ..inside.judge import machine_is_short
@@ -59,7 +58,6 @@ def asked(task: int) -> Asked:
     return Asked(task)
 
 
-T = TypeVar("T")
 TASKS = sorted({one.task for one in REQUIREMENTS.values()})
 # Two labs at once are as many as two cores carry.
 AT_ONCE = 2
@@ -67,7 +65,7 @@ AT_ONCE = 2
 LONGEST_FIRST = (4, 3, 1, 2)
 # The programs that the assignment asks for.
 ASKED = {1: ("python3", "curl"), 2: ("dnsmasq", "dig"), 3: ("ip", "ipvsadm", "curl"), 4: ("nginx", "tshark", "curl")}
-# How long an interrupt may be overheard, seconds.
+# So often a wait wakes up, seconds: an interrupt right before it is only heard after it.
 TICK = 0.2
 # How much of a line that tells of a shortage is shown, characters.
 SHOWN = 200
@@ -107,27 +105,16 @@ class Stop:
                 lab.close()
 
 
-def finished(waiting: Iterable[Future[T]]) -> Iterator[Future[T]]:
-    """Yield futures as they end. Wakes up now and then: an interrupt right before a wait is only heard after it."""
-    left = set(waiting)
-    while left:
-        done, left = wait(left, timeout=TICK, return_when=FIRST_COMPLETED)
-        yield from done
-
-
 def machines_fault(error: Exception) -> Finding:
     """Return "could not run" for an error that is not of the work's making, with its words and the way out."""
-    if not isinstance(error, LabkitError):
-        words = f"{type(error).__name__}: {error}"
-        return could_not_run(f"the check crashed: {words}{in_brackets(shortage(words))}", machine=True)
-    said = error.tried + in_brackets(tail(error.words, 3).replace("\n", " / "))
-    way_out = shortage(f"{error.tried} {error.words}") or error.way_out
+    if isinstance(error, LabkitError):
+        said, more = error.tried, tail(error.words, 3).replace("\n", " / ")
+        way_out = shortage(f"{said} {error.words}") or error.way_out
+    else:
+        said, way_out = f"the check crashed: {type(error).__name__}: {error}", ""
+        more = shortage(said)
+    said += f" ({more})" if more else ""
     return could_not_run(f"{said}; way out: {way_out}" if way_out else said, machine=True)
-
-
-def in_brackets(words: str) -> str:
-    """Return the words in brackets, "" for none."""
-    return f" ({words})" if words else ""
 
 
 def run_check(bench: Bench, check: Check) -> Finding:
@@ -153,16 +140,14 @@ def judge(bench: Bench) -> dict[str, Finding]:
         return {one.number: failed(bench.not_done, bench.not_done) for one in of_task(bench.task)}
     bench.run_scripts()
     findings = with_dependencies({one.number: run_check(bench, one.check) for one in of_task(bench.task)})
-    if strangers := bench.strangers:
-        findings = {number: failed(strangers, strangers) if one.verdict == PASSED else one for number, one in findings.items()}
-    reason = lacking(bench)
-    if not reason:
-        return findings
-    wrong = {FAILED, COULD_NOT_RUN}
-    return {
-        number: Finding(COULD_NOT_RUN, found.evidence, reason, True) if found.verdict in wrong else found
-        for number, found in findings.items()
-    }
+    strangers, reason = bench.strangers, lacking(bench)
+    for number, found in findings.items():
+        if strangers and found.verdict == PASSED:
+            found = failed(strangers, strangers)
+        if reason and found.verdict in (FAILED, COULD_NOT_RUN):
+            found = Finding(COULD_NOT_RUN, found.evidence, reason, True)
+        findings[number] = found
+    return findings
 
 
 def lacking(bench: Bench) -> str:
@@ -171,45 +156,40 @@ def lacking(bench: Bench) -> str:
     if missing:
         packages = " ".join(PROGRAMS[name][0] for name in missing)
         return f"this machine has no {' and no '.join(missing)}; way out: apt-get install {packages}"
-    printed = [line.strip() for lines in bench.said.values() for one in lines for line in one.printed.splitlines()]
+    printed = "\n".join(one.printed for lines in bench.said.values() for one in lines)
     # What a script says itself, on purpose, is no word of a program's.
     typed = "".join(bench.script(f"task{task}.sh") or "" for task in bench.said)
-    line = next((line for line in printed if shortage(line) and line not in typed), "")
-    if line and not bench.lab.trusted and not bench.call(machine_is_short):  # then it is what a cell may have, or a lie
-        return ""
-    return f"a program of the work met a shortage: {line.strip()[:SHOWN]}; way out: {shortage(line)}" if line else ""
-
-
-def judge_in_lab(
-    home: Path, task: int, needs: Iterable[str], trusted: bool, stop: Stop
-) -> tuple[str, dict[str, Finding], dict[str, Any]]:
-    """Open a lab and judge one task; return the name of its Linux ("none" when none opened), the findings and the evidence."""
-    linux = "none"
-    try:
-        lab = Lab(f"check{task}", needs=list(needs), home=home, current=False, trusted=trusted)
-        with lab, stop.watching(lab):
-            linux, bench = lab.linux, Bench(lab, task)
-            return linux, judge(bench), bench.evidence
-    except CancelledError:
-        raise
-    except NoLinux as error:
-        if set(needs) > set(NEEDS[task]):  # what another task needs is not to be had here: this one can do without
-            return judge_in_lab(home, task, NEEDS[task], trusted, stop)
-        fault = could_not_run(str(error), machine=True)
-    except Exception as error:
-        fault = machines_fault(error)
-    return linux, {one.number: fault for one in of_task(task)}, {}
+    lines = (line.strip() for line in printed.splitlines())
+    line = next((line for line in lines if shortage(line) and line not in typed), "")
+    # Else it is what a cell may have, or a lie.
+    if line and (bench.lab.trusted or bench.call(machine_is_short)):
+        return f"a program of the work met a shortage: {line[:SHOWN]}; way out: {shortage(line)}"
+    return ""
 
 
 def check_task(work: Path, task: int, needs: Iterable[str], trusted: bool, stop: Stop) -> Verdicts:
     """Judge one task of `work` in a fresh lab; the Linux of its verdicts is "none" when no lab opened."""
     stop.look()
+    made = Verdicts([], "none")
     with tempfile.TemporaryDirectory(prefix="work-", dir=own_folder(), ignore_cleanup_errors=True) as folder:
         home = Path(folder) / "home"
         copy_work(work, home)
-        linux, findings, evidence = judge_in_lab(home, task, needs, trusted, stop)
+        try:
+            lab = Lab(f"check{task}", needs=list(needs), home=home, current=False, trusted=trusted)
+            with lab, stop.watching(lab):
+                made.linux, bench = lab.linux, Bench(lab, task)
+                findings, made.evidence = judge(bench), bench.evidence
+        except CancelledError:
+            raise
+        except Exception as error:
+            none = isinstance(error, NoLinux)
+            if none and set(needs) > set(NEEDS[task]):  # this task can do without what another one needs
+                return check_task(work, task, NEEDS[task], trusted, stop)
+            fault = could_not_run(str(error), machine=True) if none else machines_fault(error)
+            findings = {one.number: fault for one in of_task(task)}
     stop.look()  # a lab that was closed meanwhile could not run, which says nothing
-    return Verdicts([verdict(number, finding) for number, finding in findings.items()], linux, evidence)
+    made.rows = [verdict(number, finding) for number, finding in findings.items()]
+    return made
 
 
 def check_work(
@@ -232,19 +212,23 @@ def check_work(
     with ThreadPoolExecutor(AT_ONCE) as pool:
         try:
             waiting = {
-                pool.submit(check_task, Path(work), task, needs[task], trusted, stop): task
+                task: pool.submit(check_task, Path(work), task, needs[task], trusted, stop)
                 for task in LONGEST_FIRST
                 if task in tasks
             }
-            found = {waiting[done]: done.result(0) for done in finished(waiting)}
+            left = set(waiting.values())
+            while left:
+                done, left = wait(left, timeout=TICK, return_when=FIRST_COMPLETED)
+                for one in done:
+                    one.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             stop.now()
             raise
-    results = [found[task] for task in sorted(found)]
-    linux = next((part.linux for part in results if part.linux != "none"), "none")
-    evidence = {f"task{part.rows[0].task}": part.evidence for part in results}
-    return Verdicts([row for part in results for row in part], linux, evidence)
+    found = {task: waiting[task].result() for task in sorted(waiting)}
+    linux = next((part.linux for part in found.values() if part.linux != "none"), "none")
+    evidence = {f"task{task}": part.evidence for task, part in found.items()}
+    return Verdicts([row for part in found.values() for row in part], linux, evidence)
 
 
 def check(task: int, *, lab: Lab | None = None) -> Verdicts:

@@ -7,7 +7,6 @@ down to the worker that got it. So it does not matter how many workers there are
 import signal
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -15,9 +14,15 @@ import pandas as pd
 from ..errors import LabkitError, MeasureError, WaitTimeout, wait_until
 from ..inside import http_client, judge, processes, recorder
 from ..measure.capture import PORTS, Capture
-from .bench import BACKENDS, Bench
-from .evidence import CAPTURE, MAX_CAPTURE, packed, request_rows
+from .bench import BACKENDS, CAPTURE, MAX_CAPTURE, Bench, packed, request_rows
 
+ADDRESS, PORT = "127.0.0.1", 8888
+HEADER = "X-high-load-test"
+# A few, each on its own connection; and a crowd on one, in which even a plain server of weight 1 beside 1000 has its turn
+# (smooth weighted round robin: it comes after about half the sum of the weights).
+ALIVE, CROWD, CROWD_SECONDS = 20, 600, 60.0
+# How often the page is asked for by its name.
+BY_NAME = 2
 LIMIT = 7
 # More than any number of failures that is taken for seven; and for each worker, where nginx keeps no connection, as many as show
 # that it has left the server alone.
@@ -31,14 +36,16 @@ TIMEOUT, GIVE_UP = 10.0, 2
 # (ngx_http_upstream_round_robin.c, `now - peer->checked > peer->fail_timeout`).
 PAUSE = 1.0
 NEW_WORKERS = 30.0
+# How often all is measured at the most, and after how many seconds not again.
+TIMES, AGAIN_UNTIL = 3, 60.0
 
 Rows = Sequence[dict[str, Any]]
 
 
 def longest_pause(rows: Rows, i: int) -> float:
     """The most that can lie between the attempt in request `i` and the last one before it, seconds; 0 without one."""
-    before = next((row for row in reversed(rows[:i]) if row["refused"]), None)
-    return float(rows[i]["ended"] - before["began"]) if before else 0.0
+    began = next((row["began"] for row in reversed(rows[:i]) if row["refused"]), None)
+    return 0.0 if began is None else float(rows[i]["ended"] - began)
 
 
 def first_attempts(rows: Rows) -> tuple[int, bool]:
@@ -78,20 +85,41 @@ def of_one_worker(rows: Rows) -> list[dict[str, Any]]:
     return [row for row in rows if row["worker"] == max(workers, key=workers.count)]  # the first of several such
 
 
-class Failover:
-    """What happened: `rows` of the requests after backend1 died, and `more` of those after nginx's workers were replaced.
+class Measured:
+    """What happened: with both backends alive, and after backend1 had died.
 
-    Before the last failure that is asked for the server is back for one request, `back`, which nginx must still send there.
-    Workers that count for themselves begin anew when they are replaced (`apart`); a count that they share goes on. `attempts`
-    is how often one worker, or all that share a count, tried the dead server until it was left alone, `again` how often right
-    after that; `received` what the backup got.
+    Alive: `alive` are the client's rows, `received` what each backend got, `by_name` the rows of a few requests for /index.html,
+    `others` what the backends received of these, and `hops` what tshark saw of one request, or the error with which it could not.
+
+    Dead: `rows` of the requests, and more of them after nginx's workers were replaced. Before the last failure that is asked for
+    the server is back for one request, `back`, which nginx must still send there. Workers that count for themselves begin anew
+    when they are replaced (`apart`); a count that they share goes on. `attempts` is how often one worker, or all that share a
+    count, tried the dead server until it was left alone, `again` how often right after that; `saved` what the backup got.
     """
 
-    def __init__(self, bench: Bench, address: str, port: int) -> None:
-        self._bench, self._place = bench, (address, port)
+    def __init__(self, bench: Bench) -> None:
+        """Send the requests, with recorders as backends. Raises MeasureError when nobody answers."""
+        self._bench = bench
+        bench.call(recorder.take, 8082)
+        self.alive = bench.call(judge.series, ADDRESS, PORT, ALIVE, TIMEOUT, GIVE_UP)
+        if all(row["error"] for row in self.alive):
+            raise MeasureError(f"nobody answers at {ADDRESS}:{PORT}: {self.alive[0]['error']}{bench.words}")
+        bench.call(judge.crowd, ADDRESS, PORT, CROWD, TIMEOUT, CROWD_SECONDS)
+        self.received = {port: bench.call(recorder.take, port) for port in BACKENDS}
+        bench.evidence["requests"] = request_rows(self.alive)
+        bench.evidence["received"] = {str(port): len(rows) for port, rows in self.received.items()}
+        page = ADDRESS, PORT, "/index.html", TIMEOUT
+        self.by_name = [bench.call(http_client.fetch, *page) for _ in range(BY_NAME)]
+        self.others = [row for port in BACKENDS for row in bench.call(recorder.take, port)]
+        self.hops = look(bench)
+        self._fail_over()
+
+    def _fail_over(self) -> None:
+        """Let backend1 die, and count."""
+        bench = self._bench
         bench.call(recorder.stop, 8081)
         bench.call(recorder.take, 8082)
-        found = bench.call(judge.nginx_processes, port)
+        found = bench.call(judge.nginx_processes, PORT)
         self.workers = max(1, len(found["workers"]))
         rows = self._ask(REQUESTS, (LIMIT - 1, 8081, bench.pages[8081]))
         self.back = next((row for row in rows if row["back"]), None)
@@ -100,34 +128,35 @@ class Failover:
             self.rows += self._ask(max(0, min(EACH * self.workers, MOST) - REQUESTS))
         self.refused = [row["refused"] for row in self.rows]
         bench.evidence["failover"] = request_rows(self.rows)
-        self.received = bench.call(recorder.take, 8082)
-        self.by_backup = len(self.received)
-        # Without a master nobody would take the place of what is ended.
-        alone = not found["workers"]
-        self.more = self._replaced() if not (alone or self.never_stopped) else []
-        self.apart = attempts_again([*self.rows, *self.more]) > attempts_again(self.rows)
+        self.saved = bench.call(recorder.take, 8082)
+        more = []
+        if found["workers"] and not self.never_stopped:  # without a master nobody takes the place of what is ended
+            try:
+                replace_workers(bench, "workers", signal.SIGKILL)
+            except WaitTimeout as error:
+                raise MeasureError(f"nginx does not replace workers that have ended: {error.tried}") from error
+            more = self._ask(AFRESH)
+        self.apart = attempts_again([*self.rows, *more]) > attempts_again(self.rows)
         judged = of_one_worker(self.rows) if self.apart else self.rows
         self.attempts, self.unclear = first_attempts(judged)
         # A request that succeeds more than fail_timeout after a failure lets nginx begin anew.
-        self.unclear |= self.attempts != LIMIT and self.back is not None and longest_pause(rows, rows.index(self.back)) >= PAUSE
+        if self.back and self.attempts != LIMIT:
+            self.unclear |= longest_pause(rows, rows.index(self.back)) >= PAUSE
         self.again = attempts_again(judged)
+
+    def _ask(self, count: int, back: tuple[int, int, str] | None = None) -> list[dict[str, Any]]:
+        rows = self._bench.call(judge.kept, ADDRESS, PORT, count, TIMEOUT, GIVE_UP, back)
+        return rows
+
+    @property
+    def remembering(self) -> bool:
+        """True when an nginx that remembers earlier failures would behave like this."""
+        return bool(self.received[8082]) or self.attempts < LIMIT
 
     @property
     def too_early(self) -> bool:
         """True when nginx no longer sent requests to a server that had failed less often than asked and was back."""
         return self.back is not None and self.back["body"] != self._bench.pages[8081]
-
-    def _ask(self, count: int, back: tuple[int, int, str] | None = None) -> list[dict[str, Any]]:
-        rows = self._bench.call(judge.kept, *self._place, count, TIMEOUT, GIVE_UP, back)
-        return rows
-
-    def _replaced(self) -> list[dict[str, Any]]:
-        """Kill the workers, which the master replaces, and ask on. Raises MeasureError when it does not."""
-        try:
-            replace_workers(self._bench, self._place[1], "workers", signal.SIGKILL)
-        except WaitTimeout as error:
-            raise MeasureError(f"nginx does not replace workers that have ended: {error.tried}") from error
-        return self._ask(AFRESH)
 
     @property
     def never_stopped(self) -> bool:
@@ -139,26 +168,18 @@ class Failover:
         """How the attempts of several workers add up, in words, "" where they share one count."""
         if not self.apart:
             return ""
-        each = "each worker counts for itself"
-        sum_ = (
-            f", so the {self.workers} make up to {self.workers * self.attempts} together"
-            if self.workers > 1
-            else ", and there is one"
-        )
-        return f"{each}{sum_}; `zone pool 64k;` in the upstream makes them {self.attempts} for any number of workers"
-
-    @property
-    def pattern(self) -> str:
-        """The refused attempts of each request, in order."""
-        return " ".join(map(str, self.refused[:30])) + (" …" if len(self.refused) > 30 else "")
+        most = self.workers * self.attempts
+        sum_ = f"so the {self.workers} make up to {most} together" if self.workers > 1 else "and there is one"
+        zone = f"`zone pool 64k;` in the upstream makes them {self.attempts} for any number of workers"
+        return f"each worker counts for itself, {sum_}; {zone}"
 
 
-def replace_workers(bench: Bench, port: int, whom: str, number: signal.Signals) -> None:
-    """Send a signal to the `whom` ("masters", "workers") of the nginx on `port`, wait for new workers. Raises WaitTimeout."""
-    before = bench.call(judge.nginx_processes, port)
+def replace_workers(bench: Bench, whom: str, number: signal.Signals) -> None:
+    """Send a signal to nginx' `whom` ("masters", "workers"), and wait for new workers. Raises WaitTimeout."""
+    before = bench.call(judge.nginx_processes, PORT)
 
     def new() -> bool:
-        workers = bench.call(judge.nginx_processes, port)["workers"]
+        workers = bench.call(judge.nginx_processes, PORT)["workers"]
         return len(workers) >= len(before["workers"]) and not set(workers) & set(before["workers"])
 
     for pid in before[whom]:
@@ -167,62 +188,27 @@ def replace_workers(bench: Bench, port: int, whom: str, number: signal.Signals) 
         wait_until(new, reason="new workers of nginx", timeout=NEW_WORKERS)
 
 
-ADDRESS, PORT = "127.0.0.1", 8888
-HEADER = "X-high-load-test"
-# A few, each on its own connection; and a crowd on one, in which even a plain server of weight 1 beside 1000 has its turn
-# (smooth weighted round robin: it comes after about half the sum of the weights).
-ALIVE, CROWD, CROWD_SECONDS = 20, 600, 60.0
-# How often the page is asked for by its name.
-BY_NAME = 2
-# How often the failover is measured at the most.
-TIMES = 3
-# After so long, seconds, it is not measured again.
-AGAIN_UNTIL = 60.0
-
-
-@dataclass(frozen=True)
-class Measured:
-    """With both backends alive `alive`, the client's rows, `received`, what each backend got, and `hops`; then the failover.
-
-    `hops` is what tshark saw of one request, or the error with which it could not look. `by_name` are the rows of a few requests
-    for /index.html, and `others` what the backends received of these.
-    """
-
-    alive: list[dict[str, Any]]
-    received: dict[int, list[dict[str, Any]]]
-    by_name: list[dict[str, Any]]
-    others: list[dict[str, Any]]
-    hops: list[str] | LabkitError
-    failover: Failover
-
-    @property
-    def remembering(self) -> bool:
-        """True when an nginx that remembers earlier failures would behave like this."""
-        return bool(self.received[8082]) or self.failover.attempts < LIMIT
-
-
 def carried(request: Mapping[str, str], response: Mapping[str, str]) -> str:
     """Where the asked header is, with its value, in words."""
-    found = [
-        f"{name}: {value} on the {message}"
+    return "".join(
+        f", {HEADER}: {value} on the {message}"
         for message, headers in (("request", request), ("response", response))
         for name, value in headers.items()
         if name.lower() == HEADER.lower()
-    ]
-    return "".join(f", {HEADER}{words[len(HEADER) :]}" for words in found)
+    )
 
 
-def both_hops(bench: Bench, address: str, port: int) -> list[str]:
+def both_hops(bench: Bench) -> list[str]:
     """Record one request and return a sentence for each exchange that tshark decodes with request and response."""
     with Capture(bench.lab, PORTS) as capture:
-        bench.call(http_client.fetch, address, port)
+        bench.call(http_client.fetch, ADDRESS, PORT)
     size = capture.file.stat().st_size
     if size > MAX_CAPTURE:
         raise MeasureError(f"During one request {size:,} bytes were sent: too many to look for it.")
     exchanges = capture.exchanges()
     bench.evidence[CAPTURE] = packed(capture.file.read_bytes())
     return [
-        f"{row.hop}: {row.method} {row.uri} → {row.status} ({row.ms:.1f} ms){carried(row.request_headers, row.response_headers)}"
+        f"{row.hop}: {row.method} {row.uri} → {row.status} ({row.ms:.1f} ms)" + carried(row.request_headers, row.response_headers)
         for row in exchanges.itertuples()
         if row.method and pd.notna(row.status)
     ]
@@ -231,26 +217,11 @@ def both_hops(bench: Bench, address: str, port: int) -> list[str]:
 def look(bench: Bench) -> list[str] | LabkitError:
     """What tshark sees of one request, or why it sees nothing: whatever tshark does, the other measurements go on."""
     try:
-        return both_hops(bench, ADDRESS, PORT)
+        return both_hops(bench)
     except LabkitError as error:
         return error
     except Exception as error:  # of ours, at packets that nobody thought of
         return MeasureError(f"the capture could not be read: {type(error).__name__}: {error}")
-
-
-def measure(bench: Bench) -> Measured:
-    """Send the requests, with recorders as backends. Raises MeasureError when nobody answers."""
-    bench.call(recorder.take, 8082)
-    alive = bench.call(judge.series, ADDRESS, PORT, ALIVE, TIMEOUT, GIVE_UP)
-    if all(row["error"] for row in alive):
-        raise MeasureError(f"nobody answers at {ADDRESS}:{PORT}: {alive[0]['error']}{bench.words}")
-    bench.call(judge.crowd, ADDRESS, PORT, CROWD, TIMEOUT, CROWD_SECONDS)
-    received = {port: bench.call(recorder.take, port) for port in BACKENDS}
-    bench.evidence["requests"] = request_rows(alive)
-    bench.evidence["received"] = {str(port): len(rows) for port, rows in received.items()}
-    by_name = [bench.call(http_client.fetch, ADDRESS, PORT, "/index.html", TIMEOUT) for _ in range(BY_NAME)]
-    others = [row for port in BACKENDS for row in bench.call(recorder.take, port)]
-    return Measured(alive, received, by_name, others, look(bench), Failover(bench, ADDRESS, PORT))
 
 
 def listening(bench: Bench) -> list[dict[str, Any]]:
@@ -267,18 +238,18 @@ def measured(bench: Bench) -> Measured:
     """
     bench.record_backends()
     until = time.monotonic() + AGAIN_UNTIL
-    found = measure(bench)
+    found = Measured(bench)
     listening(bench)  # before it reads its configuration again
     for again in range(1, TIMES):
-        if time.monotonic() > until or (not found.failover.unclear and not (again == 1 and found.remembering)):
+        if time.monotonic() > until or (not found.unclear and not (again == 1 and found.remembering)):
             break
+        # Workers that are replaced remember nothing, and run the configuration that was read, whatever stands in its file by
+        # now; a count that they share goes on until it is read again.
+        whom, number = ("workers", signal.SIGKILL) if found.apart else ("masters", signal.SIGHUP)
         try:
-            # Workers that are replaced remember nothing, and run the configuration that was read, whatever stands in its file by
-            # now; a count that they share goes on until it is read again.
-            apart = found.failover.apart
-            replace_workers(bench, PORT, *(("workers", signal.SIGKILL) if apart else ("masters", signal.SIGHUP)))
+            replace_workers(bench, whom, number)
             bench.record_backend(8081)
-            found = measure(bench)
+            found = Measured(bench)
         except LabkitError:  # it cannot read its configuration again; then what was measured stands
             break
     return found

@@ -40,18 +40,17 @@ def pages(bench: Bench) -> Finding:
         if text is None:
             return failed(f"there is no ~/{name}/index.html", f"~/{name}/index.html is missing; asked: {page}")
         if text.strip() not in (page, f'"{page}"'):
-            return failed(
-                f"~/{name}/index.html: {text[:SHOWN]!r}",
-                f"the page of {name} is not to the letter: {parting(page, text.strip())}",
-            )
+            hint = f"the page of {name} is not to the letter: {parting(page, text.strip())}"
+            return failed(f"~/{name}/index.html: {text[:SHOWN]!r}", hint)
     return passed("both pages are the asked ones")
 
 
 def parting(asked: str, found: str) -> str:
     """What was asked and what was found, and where they part."""
-    at = next((i for i, (one, other) in enumerate(zip(asked, found, strict=False)) if one != other), min(len(asked), len(found)))
+    at = len(os.path.commonprefix([asked, found]))  # noqa: RUF071 (letter by letter is what is meant)
     here, there = (repr(text[at : at + 10]) if text[at:] else "its end" for text in (asked, found))
-    return f"asked {asked!r}, found {found[:SHOWN]!r}; they part at character {at + 1}: {here} is asked, {there} stands there"
+    where = f"they part at character {at + 1}: {here} is asked, {there} stands there"
+    return f"asked {asked!r}, found {found[:SHOWN]!r}; {where}"
 
 
 @check(
@@ -61,33 +60,36 @@ def parting(asked: str, found: str) -> str:
 def servers(bench: Bench) -> Finding:
     """1.3: a Python process listens on each port and serves what lies in the folder now."""
     for name, port in PORTS.items():
-        rows = bench.listening("tcp", port)
-        if not rows:
-            python = {row["port"] for row in bench.listeners if row["protocol"] == "tcp" and row["program"].startswith("python")}
+        rows = [row for row in bench.listeners if row["protocol"] == "tcp"]
+        programs = {row["program"] for row in rows if row["port"] == port}
+        if not programs:
+            python = {row["port"] for row in rows if row["program"].startswith("python")}
             elsewhere = " and ".join(map(str, sorted(python - set(PORTS.values()))))
-            said = f"no server on port {port}{f', but a Python server on port {elsewhere}' if elsewhere else ''}"
-            return failed(
-                f"nobody listens on port {port}{bench.words}",
-                said + (bench.cause or f": `python3 -m http.server {port} -d ~/{name} &`"),
-            )
-        others = sorted({row["program"] for row in rows if not row["program"].startswith("python")})
-        if others:
-            return failed(f"{' and '.join(others)} listens on port {port}", f"the server on port {port} is not Python's")
+            said = f"no server on port {port}"
+            said += f", but a Python server on port {elsewhere}" if elsewhere else ""
+            said += bench.cause or f": `python3 -m http.server {port} -d ~/{name} &`"
+            return failed(f"nobody listens on port {port}{bench.words}", said)
+        if others := sorted(program for program in programs if not program.startswith("python")):
+            evidence = f"{' and '.join(others)} listens on port {port}"
+            return failed(evidence, f"the server on port {port} is not Python's")
         try:
             answer = serves(bench, name, port)
         except CallFailed as error:
             if shortage(error.words) and bench.lab.trusted:  # in a guest the work itself has filled its home
                 raise
             said = (error.words.splitlines()[-1:] or [error.tried])[0].partition(": '")[0]
-            return failed(f"no file can be laid into ~/{name}: {said}", f"~/{name} is no folder that can be written to")
+            evidence = f"no file can be laid into ~/{name}: {said}"
+            return failed(evidence, f"~/{name} is no folder that can be written to")
         if answer["status"] != 200:
             came = answer["error"] or f"status {answer['status']}"
             evidence = f"a file laid into ~/{name} cannot be fetched from port {port}: {came}"
             fault = "answer at 127.0.0.1" if answer["error"] else f"serve the folder ~/{name}"
             return failed(evidence, f"the server on port {port} does not {fault}")
-    now = {row["program"] for row in bench.call(judge.programs) if row["protocol"] == "tcp" and row["port"] in PORTS.values()}
+    rows = [row for row in bench.call(judge.programs) if row["protocol"] == "tcp"]
+    now = {row["program"] for row in rows if row["port"] in PORTS.values()}
     if others := sorted(name or "nobody" for name in now if not name.startswith("python")):
-        return failed(f"once asked, {' and '.join(others)} listens in Python's place", "the server is not Python's")
+        evidence = f"once asked, {' and '.join(others)} listens in Python's place"
+        return failed(evidence, "the server is not Python's")
     return passed("a Python process on each port serves its folder")
 
 
@@ -100,7 +102,8 @@ def serves(bench: Bench, name: str, port: int) -> dict[str, Any]:
         answer = bench.call(http_client.fetch, "127.0.0.1", port, f"/{token}.txt")
     finally:
         bench.call(os.remove, path)
-    return answer if answer["body"] == token else answer | {"status": answer["status"] if answer["status"] != 200 else 0}
+    foreign = answer["status"] == 200 and answer["body"] != token
+    return answer | {"status": 0} if foreign else answer
 
 
 @check("1.4", "both answer with their own page", points=2, after=["1.1", "1.3"])

@@ -6,8 +6,7 @@ from typing import Any
 from ..errors import WaitTimeout
 from ..inside import ipvs, judge, recorder, sockets
 from ..measure.counters import settled
-from .bench import BACKENDS, Bench
-from .evidence import request_rows
+from .bench import BACKENDS, Bench, request_rows
 from .verdict import Finding, check, could_not_run, failed, passed
 
 VIP, PORT, SERVERS = "192.168.100.1", 80, ["127.0.0.1:8081", "127.0.0.1:8082"]
@@ -23,31 +22,30 @@ TIMEOUT, GIVE_UP, COUNTED, DOUBTFUL = 5.0, 2, 30.0, 15.0
 def interface(bench: Bench) -> Finding:
     """3.1: a dummy interface dummy1 is up and has the address, with /32, and no other interface has it."""
     rows = bench.call(sockets.interfaces)
-    evidence = "; ".join(
-        f"{row['name']} ({row['kind'] or 'loopback'}): {', '.join(row['addresses']) or 'no address'}" for row in rows
-    )
+    seen = [(f"{row['name']} ({row['kind'] or 'loopback'})", row["addresses"]) for row in rows]
+    evidence = "; ".join(f"{who}: {', '.join(addresses) or 'no address'}" for who, addresses in seen)
     fault = interface_fault(rows)
-    if not fault:
-        return passed(evidence)
-    missing = "no interface" in fault
-    return failed(evidence + (bench.words if missing else ""), fault + (bench.cause if missing else ""))
+    if "no interface" in fault:
+        return failed(evidence + bench.words, fault + bench.cause)
+    return failed(evidence, fault) if fault else passed(evidence)
 
 
 def interface_fault(rows: list[dict[str, Any]]) -> str:
     """What is wrong with the interfaces, "" when nothing is."""
     vips = {row["name"]: [one for one in row["addresses"] if one.split("/")[0] == VIP] for row in rows}
+    others = [name for name, found in vips.items() if found and name != DUMMY]
     dummy = next((row for row in rows if row["name"] == DUMMY), None)
-    others = [name for name, found in vips.items() if found and name != "dummy1"]
     if dummy is None:
         return "there is no interface dummy1 (`ip link add dummy1 type dummy`)"
+    carried = vips[DUMMY]
     if dummy["kind"] != "dummy":
-        return f"dummy1 is no dummy interface{', but a ' + dummy['kind'] if dummy['kind'] else ''}"
-    if not vips["dummy1"]:
+        return "dummy1 is no dummy interface" + (f", but a {dummy['kind']}" if dummy["kind"] else "")
+    if not carried:
         return f"dummy1 does not carry {VIP} (`ip addr add {VIP}/32 dev dummy1`)"
-    if vips["dummy1"] == [f"{VIP}/0"]:  # it shifts by 32 bits, which a processor does not do
+    if carried == [f"{VIP}/0"]:  # it shifts by 32 bits, which a processor does not do
         return f"dummy1 carries {VIP}/0, as `ifconfig` reads /32: `ifconfig dummy1 {VIP} netmask 255.255.255.255`"
-    if vips["dummy1"] != [f"{VIP}/32"]:
-        return f"dummy1 carries {' and '.join(vips['dummy1'])}: not the asked prefix length, {VIP}/32"
+    if carried != [f"{VIP}/32"]:
+        return f"dummy1 carries {' and '.join(carried)}: not the asked prefix length, {VIP}/32"
     if others:
         return f"{VIP} is also on {' and '.join(others)}; it belongs on dummy1 alone"
     return "" if dummy["up"] else "dummy1 is down (`ip link set dummy1 up`)"
@@ -62,10 +60,11 @@ def service_faults(row: dict[str, Any]) -> list[str]:
     if row["persistent"]:
         faults.append("the service is persistent: a client always meets the same server")
     if sorted(servers) != SERVERS:
-        found = " and ".join(sorted(servers)) or "none"
-        faults.append(f"the real servers are not the two asked ones: asked {' and '.join(SERVERS)}, found {found}")
+        asked, found = (" and ".join(one) or "none" for one in (SERVERS, sorted(servers)))
+        faults.append(f"the real servers are not the two asked ones: asked {asked}, found {found}")
     if any(server["method"] != 0 for server in servers.values()):
-        faults.append("a real server is not reached by masquerading (`-m`), so its port cannot differ from the service's")
+        way = "a real server is not reached by masquerading (`-m`)"
+        faults.append(f"{way}, so its port cannot differ from the service's")
     weights = {server["weight"] for server in servers.values()}
     if 0 in weights:
         faults.append("a real server has weight 0, which means no new connections")
@@ -81,19 +80,20 @@ def service_faults(row: dict[str, Any]) -> list[str]:
 def service(bench: Bench) -> Finding:
     """3.2: the kernel's table holds the service, round robin, masquerading, with the two real servers and no other."""
     table = bench.call(ipvs.table)
-    evidence = "; ".join(f"{r['protocol']} {r['address']} {r['scheduler']} → {shown(r['servers'])}" for r in table)
+    seen = []
+    for row in table:
+        servers = [f"{one['server']} (weight {one['weight']})" for one in row["servers"]]
+        head = f"{row['protocol']} {row['address']} {row['scheduler']}"
+        seen.append(f"{head} → {', '.join(servers) or 'no real server'}")
+    evidence = "; ".join(seen)
     ours = [row for row in table if (row["protocol"], row["address"]) == ("tcp", SERVICE)]
     if not ours:
         others = f", only for {' and '.join(row['address'] for row in table)}" if table else ""
-        hint = f"IPVS has no virtual service for TCP {SERVICE}{others} (`ipvsadm -A -t {SERVICE} -s rr`){bench.cause}"
-        return failed((evidence or "the IPVS table is empty") + bench.words, hint)
+        hint = f"IPVS has no virtual service for TCP {SERVICE}{others}"
+        way_out = f" (`ipvsadm -A -t {SERVICE} -s rr`){bench.cause}"
+        return failed((evidence or "the IPVS table is empty") + bench.words, hint + way_out)
     faults = service_faults(ours[0])
     return failed(evidence + bench.words, "; ".join(faults)) if faults else passed(evidence)
-
-
-def shown(servers: list[dict[str, Any]]) -> str:
-    """The real servers with their weights, in words."""
-    return ", ".join(f"{server['server']} (weight {server['weight']})" for server in servers) or "no real server"
 
 
 def entries(bench: Bench) -> int:
@@ -127,13 +127,15 @@ def balance(bench: Bench) -> Finding:
     if lost:
         evidence = f"{len(lost)} of {len(rows)} requests to {VIP} failed: {lost[0]}"
         return failed(evidence, f"requests to http://{VIP} are not all answered")
+    timeout = COUNTED if through >= REQUESTS else DOUBTFUL
     try:
-        counted = settled(bench.lab, REQUESTS, service=SERVICE, timeout=COUNTED if through >= REQUESTS else DOUBTFUL)
+        counted = settled(bench.lab, REQUESTS, service=SERVICE, timeout=timeout)
     except WaitTimeout as error:
         if through < REQUESTS:
             evidence = f"{REQUESTS} requests were answered; IPVS counts fewer: {error.words}"
             return failed(evidence, "requests are answered, but not all of them went through IPVS")
-        return could_not_run(f"{REQUESTS} requests went through IPVS, and its counters do not show as many: {error.words}")
+        said = f"{REQUESTS} requests went through IPVS, and its counters do not show as many"
+        return could_not_run(f"{said}: {error.words}")
     bench.evidence["counters"] = counted.to_dict("records")
     shares = dict(zip(counted["server"], counted["conns"], strict=True))
     evidence = f"{REQUESTS} requests; IPVS counts {shares}; the servers received {answered}"

@@ -6,10 +6,12 @@ from typing import Any
 
 from ..errors import LabkitError, MeasureError, shortage
 from ..inside import judge
-from .bench import BACKENDS, Bench
-from .failover import ADDRESS, ALIVE, HEADER, LIMIT, PAUSE, PORT, TIMEOUT, Measured, answered, listening, measured, settled
+from . import failover
+from .bench import BACKENDS, REACHED, Bench
+from .failover import ADDRESS, ALIVE, HEADER, LIMIT, PAUSE, PORT, TIMEOUT, answered, settled
 from .verdict import PASSED, Finding, check, could_not_run, failed, needs, passed
 
+WANTED = f"{ADDRESS}:{PORT}"
 # What a backend answers with its page. The recorders answer any path, the servers of task 1 only these.
 PAGE_PATHS = {"/", "/index.html"}
 VALUE = "123"
@@ -17,12 +19,9 @@ ASKED = f"{LIMIT} are asked: `server 127.0.0.1:8081 max_fails={LIMIT};`"
 BACKUP = "`server 127.0.0.1:8082 backup;`"
 START = ": `systemctl restart nginx`, or `nginx -c FILE` with a file of your own"
 INCLUDED = ": it includes /etc/nginx/conf.d/*.conf and /etc/nginx/sites-enabled/*; `nginx -T` shows what it reads"
-# The addresses of a socket that a client of 127.0.0.1 reaches.
-REACHED = (ADDRESS, "0.0.0.0", "::")
 # Where Debian's nginx has its configuration.
-NGINX_CONF, SITES, DEFAULT = (
-    "/etc/nginx/nginx.conf", ("/etc/nginx/sites-enabled", "/etc/nginx/conf.d"), "/etc/nginx/sites-enabled/default",
-)  # fmt: skip
+SITES, NGINX_CONF = ("/etc/nginx/sites-enabled", "/etc/nginx/conf.d"), "/etc/nginx/nginx.conf"
+DEFAULT = "/etc/nginx/sites-enabled/default"
 
 
 def nginx_places(rows: list[dict[str, Any]]) -> list[tuple[str, int]]:
@@ -30,18 +29,14 @@ def nginx_places(rows: list[dict[str, Any]]) -> list[tuple[str, int]]:
     return sorted({(row["address"], row["port"]) for row in rows if row["program"] == "nginx"})
 
 
-def sockets(bench: Bench) -> list[tuple[str, int]]:
-    """Where nginx listened when the scripts had run."""
-    return nginx_places(bench.listeners)
-
-
-def shared(bench: Bench) -> Measured:
+def shared(bench: Bench) -> failover.Measured:
     """The measurements, made once. Raises MeasureError when there is no nginx where it is asked for, or no answer."""
-    if not sockets(bench):
+    places = nginx_places(bench.listeners)
+    if not places:
         raise MeasureError("nginx does not run")
-    if not any(port == PORT and address in REACHED for address, port in sockets(bench)):
+    if not any(port == PORT and address in REACHED for address, port in places):
         raise MeasureError(needs("4.3").hint)
-    return bench.once("measured", lambda: measured(bench))
+    return bench.once("measured", lambda: failover.measured(bench))
 
 
 @check(
@@ -50,34 +45,38 @@ def shared(bench: Bench) -> Measured:
 )  # fmt: skip
 def active_backup(bench: Bench) -> Finding:
     """4.1: with both alive all requests reach 8081; with 8081 dead they reach 8082."""
-    if not sockets(bench):
+    if not nginx_places(bench.listeners):
         idle = bench.call(judge.commands, "nginx")
         state = "nginx runs, but listens nowhere" if idle else "nginx does not run"
-        return failed(f"nginx listens nowhere{bench.words}", state + (bench.cause or (INCLUDED if idle else START)))
+        hint = state + (bench.cause or (INCLUDED if idle else START))
+        return failed(f"nginx listens nowhere{bench.words}", hint)
     try:
         found = shared(bench)
     except MeasureError:
-        if not nginx_places(bench.call(judge.programs)):  # it was just being stopped when the scripts had run
-            return failed(f"nginx listens nowhere any more{bench.words}", f"nginx does not run{bench.cause or START}")
-        raise
-    active, backup = (len(found.received[port]) for port in (8081, 8082))
+        if nginx_places(bench.call(judge.programs)):
+            raise
+        # It was just being stopped when the scripts had run.
+        hint = f"nginx does not run{bench.cause or START}"
+        return failed(f"nginx listens nowhere any more{bench.words}", hint)
+    active, backup = (len(found.received[port]) for port in BACKENDS)
     evidence = f"both alive: {active} requests reached 127.0.0.1:8081 and {backup} reached 127.0.0.1:8082"
     if not active + backup:
         statuses = ", ".join(sorted({str(row["status"] or row["error"]) for row in found.alive}))
-        return failed(f"{evidence}; nginx answered with {statuses}", "no request reached a backend: nginx answers by itself")
+        evidence += f"; nginx answered with {statuses}"
+        return failed(evidence, "no request reached a backend: nginx answers by itself")
     by_itself = sum(row["status"] == 200 for row in found.alive) - answered(found.alive, bench.pages[8081])
     if by_itself and not backup:
-        return failed(evidence, f"nginx answers {by_itself} of {ALIVE} requests with another page than that of the backend")
+        said = f"nginx answers {by_itself} of {ALIVE} requests with another page than that of the backend"
+        return failed(evidence, said)
     if backup:
-        return failed(evidence, f"the second server gets requests while the first one is alive; asked: {BACKUP}")
-    failover = found.failover
-    expected = sum(not refused for refused in failover.refused) or len(failover.rows)
-    evidence += f"; 8081 dead: {failover.by_backup} of {len(failover.rows)} reached 127.0.0.1:8082"
-    if not failover.by_backup:
-        return failed(
-            evidence, f"with the active server dead, no request reaches the backup; asked: {BACKUP}{other_backup(bench)}"
-        )
-    if failover.by_backup < expected:
+        said = "the second server gets requests while the first one is alive"
+        return failed(evidence, f"{said}; asked: {BACKUP}")
+    expected = sum(not refused for refused in found.refused) or len(found.rows)
+    evidence += f"; 8081 dead: {len(found.saved)} of {len(found.rows)} reached 127.0.0.1:8082"
+    if not found.saved:
+        said = f"with the active server dead, no request reaches the backup; asked: {BACKUP}"
+        return failed(evidence, said + other_backup(bench))
+    if len(found.saved) < expected:
         return failed(evidence, "with the active server dead, not every request reaches the backup")
     return passed(evidence)
 
@@ -88,75 +87,70 @@ def active_backup(bench: Bench) -> Finding:
 )  # fmt: skip
 def seven(bench: Bench) -> Finding:
     """4.2: a worker of nginx tries a dead active server exactly 7 times, and then leaves it alone."""
-    failover = shared(bench).failover
-    evidence = f"attempts at the dead server, request by request: {failover.pattern}"
-    if failover.unclear:  # who is slow? requests that do not go through nginx tell
+    found = shared(bench)
+    most, count = max(found.refused, default=0), found.attempts
+    pattern = " ".join(map(str, found.refused[:30])) + (" …" if len(found.refused) > 30 else "")
+    evidence = f"attempts at the dead server, request by request: {pattern}"
+    if found.unclear:  # who is slow? requests that do not go through nginx tell
         direct = bench.call(judge.series, ADDRESS, BACKENDS[1], ALIVE, TIMEOUT, 1)
         slow = max(row["ended"] - row["began"] for row in direct) > PAUSE / 10
         who = "this machine" if slow else "nginx"
-        said = f"{who} is too slow to tell a failed attempt from a probe after fail_timeout; {evidence}"
-        return could_not_run(said, machine=slow)
-    if failover.never_stopped:
-        return failed(
-            evidence, f"nginx goes on trying the dead active server: {sum(failover.refused)} attempts, and no end; {ASKED}"
-        )
-    if not failover.attempts:
+        said = f"{who} is too slow to tell a failed attempt from a probe after fail_timeout"
+        return could_not_run(f"{said}; {evidence}", machine=slow)
+    if found.never_stopped:
+        said = f"nginx goes on trying the dead active server: {sum(found.refused)} attempts, and no end"
+        return failed(evidence, f"{said}; {ASKED}")
+    if not count:
         return failed(evidence, "the active server was not tried once after it died")
-    if max(failover.refused) > 1:
-        return failed(evidence, f"one request makes nginx try the dead server {max(failover.refused)} times; {ASKED}")
-    if failover.attempts != LIMIT:
-        return failed(evidence, f"nginx stopped trying the active server after {failures(failover.attempts)}; {ASKED}")
-    if failover.too_early:
-        return failed(
-            evidence,
-            f"nginx leaves the active server alone before it has failed {LIMIT} times: back after fewer, it gets nothing",
-        )
-    if failover.again:
-        return failed(evidence, f"nginx left the active server alone after {LIMIT} failures, but not even for a second")
-    return passed(f"{evidence}; {failover.together}" if failover.together else evidence)
+    if most > 1:
+        return failed(evidence, f"one request makes nginx try the dead server {most} times; {ASKED}")
+    if count != LIMIT:
+        failures = "1 failure" if count == 1 else f"{count} failures"
+        return failed(evidence, f"nginx stopped trying the active server after {failures}; {ASKED}")
+    if found.too_early:
+        said = f"nginx leaves the active server alone before it has failed {LIMIT} times"
+        return failed(evidence, f"{said}: back after fewer, it gets nothing")
+    if found.again:
+        said = f"nginx left the active server alone after {LIMIT} failures"
+        return failed(evidence, f"{said}, but not even for a second")
+    return passed(f"{evidence}; {found.together}" if found.together else evidence)
 
 
-def failures(count: int) -> str:
-    return f"{count} failure" + ("s" if count != 1 else "")
-
-
-@check("4.3", "nginx listens on 127.0.0.1:8888 and nowhere else", points=5, exactly=[f"{ADDRESS}:{PORT}"])
+@check("4.3", "nginx listens on 127.0.0.1:8888 and nowhere else", points=5, exactly=[WANTED])
 def loopback_only(bench: Bench) -> Finding:
     """4.3: nginx listens on one address and port, and on nothing else, be it a socket file."""
-    found = nginx_places(listening(bench))
+    found = nginx_places(failover.listening(bench))
     if not found:
         return needs("4.1", evidence="nginx does not run")
-    files = bench.call(judge.unix_sockets, "nginx")
-    places = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in found] + files
+    places = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in found]
+    places += bench.call(judge.unix_sockets, "nginx")
     said = f"nginx listens on {', '.join(places)}"
-    wanted = f"{ADDRESS}:{PORT}"
-    if places == [wanted]:
+    if places == [WANTED]:
         return passed(said)
     if (ADDRESS, PORT) in found:
-        ways, fault = [way_out(bench, place) for place in places if place != wanted], "more than one place"
-    else:
-        ways = [way_out(bench, place) for place in places if not place.endswith(f":{PORT}")]
-        fault, said = f"not on {wanted}: write `listen {wanted};`", said + bench.words
-    return failed(said, "; ".join(dict.fromkeys([f"nginx listens on {', '.join(places)}, {fault}", *ways])))
+        ways = [way_out(bench, place) for place in places if place != WANTED]
+        return failed(said, "; ".join(dict.fromkeys([f"{said}, more than one place", *ways])))
+    ways = [way_out(bench, place) for place in places if not place.endswith(f":{PORT}")]
+    fault = f"{said}, not on {WANTED}: write `listen {WANTED};`"
+    return failed(said + bench.words, "; ".join(dict.fromkeys([fault, *ways])))
 
 
 def way_out(bench: Bench, place: str) -> str:
     """Which file lets nginx listen on `place`, and how to take that away. It is read for this hint only, not for the verdict."""
     port = place.rpartition(":")[2]
-    pattern = re.compile(rf"^[^#]*?\blisten\s+[^;#]*?(?<![\w.]){re.escape(place if place.startswith('/') else port)}\b")
+    listened = re.escape(place if place.startswith("/") else port)
+    pattern = re.compile(rf"^[^#]*?\blisten\s+[^;#]*?(?<![\w.]){listened}\b")
     name = next((name for name, line in configuration(bench) if pattern.search(line)), "")
     if name == DEFAULT:
         return f"port {port} is Debian's default site: `rm {name}`"
-    if name:
-        return f"{place} comes from {name}: take that `listen` away"
-    return f"{place} is not asked for"
+    return f"{place} comes from {name}: take that `listen` away" if name else f"{place} is not asked for"
 
 
 def configuration(bench: Bench) -> Iterator[tuple[str, str]]:
     """The lines of nginx's configuration with the names of their files, for hints only."""
     for pid, arguments in bench.call(judge.commands, "nginx"):
         # nginx writes its command line into its title: "nginx: master process nginx -c FILE".
-        own = [name for name in re.findall(r" -c (\S+)", " ".join(arguments)) if name.startswith("/")]
+        own = re.findall(r" -c (/\S*)", " ".join(arguments))
         for where in (*SITES, *own, NGINX_CONF):
             for name, lines in bench.call(judge.lines_of, where, pid).items():
                 yield from ((name, line) for line in lines)
@@ -171,17 +165,6 @@ def other_backup(bench: Bench) -> str:
     return ""
 
 
-def values(headers: list[Any]) -> list[str]:
-    """All values of the asked header."""
-    return [value for name, value in headers if name.lower() == HEADER.lower()]
-
-
-def words(found: list[list[str]]) -> str:
-    """The different values that a header had, for people."""
-    kinds = {" and ".join(map(repr, one)) or "none" for one in found}
-    return ", ".join(sorted(kinds)) or "nothing to look at"
-
-
 @check(
     "4.4", "X-high-load-test: 123 is on every request to the upstream, or on every response",
     points=6, exactly=[f"{HEADER}: {VALUE}"], after=["4.1"],
@@ -189,11 +172,11 @@ def words(found: list[list[str]]) -> str:
 def header(bench: Bench) -> Finding:
     """4.4: every request that reaches a backend, the backup too, carries the header once, or every response does; or both."""
     found = shared(bench)
-    requests = [*found.received[8081], *found.received[8082], *found.others, *found.failover.received]
+    requests = [*found.received[8081], *found.received[8082], *found.others, *found.saved]
     answers = [row for row in found.alive if not row["error"]]
     if found.others:  # those requests were passed on
         answers += [row for row in found.by_name if row["status"] == 200]
-    answers += [row for row in settled(found.failover.rows) if row["status"] == 200]
+    answers += [row for row in settled(found.rows) if row["status"] == 200]
     asked, given = ([values(row["headers"]) for row in rows] for rows in (requests, answers))
     evidence = f"{HEADER} as the backend received it: {words(asked)}; as the client received it: {words(given)}"
     if not asked:
@@ -206,6 +189,17 @@ def header(bench: Bench) -> Finding:
     if faults:
         return failed(evidence, "; ".join(faults))
     return passed(f"found on {' and on '.join(carrying)}; {evidence}")
+
+
+def values(headers: list[Any]) -> list[str]:
+    """All values of the asked header."""
+    return [value for name, value in headers if name.lower() == HEADER.lower()]
+
+
+def words(found: list[list[str]]) -> str:
+    """The different values that a header had, for people."""
+    kinds = {" and ".join(map(repr, one)) or "none" for one in found}
+    return ", ".join(sorted(kinds)) or "nothing to look at"
 
 
 def fault(hop: str, rows: list[list[str]]) -> str:
@@ -224,23 +218,20 @@ def fault(hop: str, rows: list[list[str]]) -> str:
 def served(bench: Bench) -> Finding:
     """4.5: every request is answered with both alive, and again once nginx has switched; backends are asked for their page."""
     found = shared(bench)
-    paths = {request["path"].partition("?")[0] for requests in found.received.values() for request in requests}
-    good = answered(found.alive, bench.pages[8081]) + answered(found.alive, bench.pages[8082])
-    after = settled(found.failover.rows)
+    requests = [*found.received[8081], *found.received[8082]]
+    paths = {request["path"].partition("?")[0] for request in requests}
+    good = sum(answered(found.alive, page) for page in bench.pages.values())
+    after = settled(found.rows)
     ok = answered(after, bench.pages[8082])
-    evidence = (
-        f"both alive: {good} of {len(found.alive)} answered; with backend1 off, once nginx has switched: {ok} of {len(after)}"
-    )
+    off = f"with backend1 off, once nginx has switched: {ok} of {len(after)}"
+    evidence = f"both alive: {good} of {len(found.alive)} answered; {off}"
     if good < len(found.alive):
         return failed(evidence, "with both servers alive, not every request is answered")
     if ok < len(after):
         return failed(evidence, "with backend1 off, requests fail even after the switch")
     if paths - PAGE_PATHS:
-        asked = " and ".join(sorted(paths))
-        return failed(
-            f"{evidence}; asked for /, nginx asks the backend for {asked}",
-            f"nginx asks the backend for {asked}, where it has no page",
-        )
+        said = f"nginx asks the backend for {' and '.join(sorted(paths))}"
+        return failed(f"{evidence}; asked for /, {said}", f"{said}, where it has no page")
     return passed(evidence)
 
 
@@ -256,7 +247,7 @@ def on_the_wire(bench: Bench) -> Finding:
         return could_not_run(f"tshark could not look: {seen.tried}", machine=ours)
     evidence = "; ".join(seen) or "tshark saw no HTTP exchange"
     if not any("client → nginx" in hop for hop in seen):
-        return failed(evidence, f"tshark sees no HTTP exchange with {ADDRESS}:{PORT}")
+        return failed(evidence, f"tshark sees no HTTP exchange with {WANTED}")
     if not any("nginx → backend" in hop for hop in seen):
         return failed(evidence, "tshark sees no HTTP exchange between nginx and a backend")
     if not any(HEADER in hop for hop in seen):

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..errors import plain
+from ..writing import filled
 
 PASSED, FAILED, COULD_NOT_RUN, BY_HAND = "passed", "failed", "could not run", "by hand"
 NOT_JUDGED = "not judged: needs"
@@ -65,7 +66,7 @@ class Requirement:
         return int(self.number[0])
 
 
-# All of them, once the modules of the tasks have been imported (requirements.py does).
+# All of them, once the modules of the tasks have been imported (check.py does).
 REQUIREMENTS: dict[str, Requirement] = {}
 
 
@@ -103,27 +104,18 @@ class Verdict:
 
 def verdict(number: str, finding: Finding) -> Verdict:
     """The row for a requirement; only what passed earns points."""
-    requirement = REQUIREMENTS[number]
-    points = requirement.points if finding.verdict == PASSED else 0
-    return Verdict(
-        requirement.task,
-        number,
-        finding.verdict,
-        points,
-        requirement.points,
-        requirement.sentence,
-        plain(finding.evidence[:SAID]),
-        plain(finding.hint[:SAID]),
-        finding.machine,
-    )
+    one, evidence, hint = REQUIREMENTS[number], finding.evidence[:SAID], finding.hint[:SAID]
+    points = one.points if finding.verdict == PASSED else 0
+    said = one.sentence, plain(evidence), plain(hint), finding.machine
+    return Verdict(one.task, number, finding.verdict, points, one.points, *said)
 
 
 def with_dependencies(findings: dict[str, Finding]) -> dict[str, Finding]:
     """Turn what did not pass, because a prerequisite has not, into "could not run": the fault lies there."""
     judged = dict(findings)
     for number, finding in findings.items():
-        after = REQUIREMENTS[number].after
-        missing = [needed for needed in after if needed in findings and findings[needed].verdict != PASSED]
+        after = [needed for needed in REQUIREMENTS[number].after if needed in findings]
+        missing = [needed for needed in after if findings[needed].verdict != PASSED]
         said = finding.hint.startswith(NOT_JUDGED)
         if finding.verdict in (FAILED, COULD_NOT_RUN) and missing and not said:
             machine = finding.machine or any(findings[name].machine for name in missing)
@@ -185,22 +177,25 @@ class Verdicts:
 
     def data(self) -> dict[str, Any]:
         """Plain data: points, of, by_hand, linux and the verdicts."""
-        return {
-            "points": self.points, "of": self.of, "by_hand": self.by_hand, "linux": self.linux,
-            "verdicts": [{name: value for name, value in asdict(row).items() if name != "machine"} for row in self.rows],
-        }  # fmt: skip
+        rows = [asdict(row) for row in self.rows]
+        for row in rows:
+            del row["machine"]
+        own = {"points": self.points, "of": self.of, "by_hand": self.by_hand, "linux": self.linux}
+        return own | {"verdicts": rows}
 
     def json(self) -> str:
         return json.dumps(self.data(), indent=2, ensure_ascii=False)
 
     def total(self) -> str:
-        return f"{self.points} of {self.of} points" + (f", {self.by_hand} more by hand" if self.by_hand else "")
+        by_hand = f", {self.by_hand} more by hand" if self.by_hand else ""
+        return f"{self.points} of {self.of} points{by_hand}"
 
     def __str__(self) -> str:
         lines = []
         for row in self.rows:
-            points = f"{row.points:>2}/{row.of:<2}" if row.verdict != BY_HAND else f" ?/{row.of:<2}"
-            lines.append(f"{row.requirement}  {MARKS[row.verdict]} {row.verdict:13}  {points}  {row.sentence}")
+            points = "?" if row.verdict == BY_HAND else row.points
+            kind = f"{MARKS[row.verdict]} {row.verdict:13}"
+            lines.append(f"{row.requirement}  {kind}  {points:>2}/{row.of:<2}  {row.sentence}")
             said = [f"→ {row.hint}"] if row.hint else []
             if row.verdict == FAILED and row.evidence != row.hint:
                 said.append(f"  measured: {row.evidence}")
@@ -210,6 +205,5 @@ class Verdicts:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        from ..writing import filled
-
-        return filled("verdicts.html.j2", rows=self.rows, colours=COLOURS, marks=MARKS, by_hand=BY_HAND, total=self.total())
+        looks = {"colours": COLOURS, "marks": MARKS, "by_hand": BY_HAND}
+        return filled("verdicts.html.j2", rows=self.rows, total=self.total(), **looks)

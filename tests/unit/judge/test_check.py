@@ -1,6 +1,7 @@
 """Whose fault it is that something could not run, and what a judgement does that is stopped."""
 
 from concurrent.futures import CancelledError
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 
 from labkit.errors import CallFailed, LabClosed, LabError, MeasureError, MissingProgram, NoLinux, WaitTimeout
-from labkit.judge import check
+from labkit.judge import check, task4
 from labkit.judge import failover as nginx
 from labkit.judge.bench import Bench
 from labkit.judge.cause import Line
@@ -186,23 +187,22 @@ def test_interrupt_while_a_task_is_judged_begins_no_other(tmp_path: Path, monkey
     """Of four tasks one is under way: when the judgement is stopped the others are not begun, and no verdict comes."""
     stop, begun = Stop(), []
 
-    def judge_in_lab(_home: Path, task: int, *_args: Any) -> tuple[str, dict[str, Finding], dict[str, Any]]:
-        begun.append(task)
+    def judge(bench: Bench) -> dict[str, Finding]:
+        begun.append(bench.task)
         stop.now()
-        return "host", {}, {}
+        return {}
 
-    monkeypatch.setattr(check, "judge_in_lab", judge_in_lab)
+    monkeypatch.setattr(check, "Lab", LabWithout)
+    monkeypatch.setattr(check, "judge", judge)
     monkeypatch.setattr(check, "AT_ONCE", 1)
     with pytest.raises(CancelledError):
-        check_work(tmp_path, stop=stop)
+        check_work(tmp_path, trusted=False, stop=stop)
     assert begun == [4]
 
 
 @pytest.mark.parametrize("error", [TypeError("boolean value of NA is ambiguous"), ZeroDivisionError()])
 def test_tshark_takes_no_other_measurement_down(fake_lab: Any, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     """Whatever happens while a capture is read is what 4.6 says, and nothing that the other checks of task 4 meet."""
-    from labkit.judge import failover as nginx
-    from labkit.judge import task4
 
     def hops(*_args: Any) -> list[str]:
         raise error
@@ -221,24 +221,11 @@ def test_request_without_a_response_is_no_exchange(fake_lab: Any, tmp_path: Path
     table = pd.DataFrame([{**one, "status": 200, "ms": 1.0}, {**one, "status": None, "ms": None}])
     table["status"] = table["status"].astype("Int64")
 
-    class Capture:
-        file = tmp_path / "capture.pcapng"
-
-        def __init__(self, *_args: Any) -> None:
-            self.file.write_bytes(b"x")
-
-        def __enter__(self) -> Self:
-            return self
-
-        def __exit__(self, *_error: object) -> None:
-            return None
-
-        def exchanges(self, **_options: Any) -> pd.DataFrame:
-            return table
-
-    monkeypatch.setattr(nginx, "Capture", Capture)
+    (tmp_path / "capture.pcapng").write_bytes(b"x")
+    capture = SimpleNamespace(file=tmp_path / "capture.pcapng", exchanges=lambda: table)
+    monkeypatch.setattr(nginx, "Capture", lambda *_: nullcontext(capture))
     fake_lab.answers["fetch"] = {}
-    assert nginx.both_hops(Bench(fake_lab, 4), "127.0.0.1", 8888) == ["client → nginx: GET / → 200 (1.0 ms)"]
+    assert nginx.both_hops(Bench(fake_lab, 4)) == ["client → nginx: GET / → 200 (1.0 ms)"]
 
 
 def test_long_answer_is_not_cut_without_a_word(fake_lab: Any) -> None:

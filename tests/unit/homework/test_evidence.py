@@ -11,7 +11,8 @@ import pytest
 from hostile_pages import bomb
 
 from labkit.errors import BadInput
-from labkit.judge.evidence import MAX_CAPTURE, packed, request_rows, unpacked, write_evidence
+from labkit.homework.submission import unpacked, write_evidence
+from labkit.judge.bench import MAX_CAPTURE, packed, request_rows
 
 
 def test_rows_are_small_and_begin_at_zero() -> None:
