@@ -29,6 +29,16 @@ def arg(*names: str, **options: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
     return names, options
 
 
+def place(name: str, metavar: str, help: str, **options: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Return an argument that is a path."""
+    return arg(name, type=Path, metavar=metavar, help=help, **options)
+
+
+def flag(name: str, help: str) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Return an argument that is given or not."""
+    return arg(name, action="store_true", help=help)
+
+
 def command(name: str, help: str, *arguments: Any, **more: str) -> Callable[[Command], Command]:
     """Make a function a command; `help` is what it does, the function returns its exit code."""
 
@@ -39,16 +49,12 @@ def command(name: str, help: str, *arguments: Any, **more: str) -> Callable[[Com
     return register
 
 
-WORK = arg(
-    "--work", type=Path, metavar="DIR", help=f"the folder of the work (default: the one changed last of {', '.join(PLACES)})"
-)
-WHO = (
-    arg("--name", default="", help="your name, for the cover"),
-    arg("--group", default="", help="your group, for the cover"),
-)
+WORK = place("--work", "DIR", f"the folder of the work (default: the one changed last of {', '.join(PLACES)})")
+WHO = arg("--name", default="", help="your name, for the cover"), arg("--group", default="", help="your group, for the cover")
 WORKSHEET = "a grading worksheet or an export of the grades"
 FILL = "also write {0}.csv and {0}-feedback.zip there: FILE, {1}, filled in; without FILE one of what is known"
 NAME = "as `labkit ps` lists it: NAME, or NAME:ID where several have that name"
+AT_ONCE = "how many at once; each runs two labs (default: 1)"
 
 
 @command(
@@ -81,8 +87,8 @@ def open_notebooks(options: Namespace) -> int:
 @command(
     "report", "run the notebooks and write one HTML report each",
     arg("numbers", nargs="*", metavar="N", help="which notebooks: 1 2 3 4 5 (all without any)"),
-    arg("--out", type=Path, default=Path("reports"), metavar="DIR", help="where to (default: reports)"),
-    *WHO, arg("--save", action="store_true", help="also write the executed notebooks there"),
+    place("--out", "DIR", "where to (default: reports)", default=Path("reports")),
+    *WHO, flag("--save", "also write the executed notebooks there"),
 )  # fmt: skip
 def report(options: Namespace) -> int:
     from .author.notebooks import report as run
@@ -93,8 +99,9 @@ def report(options: Namespace) -> int:
     if not options.numbers:
         from .homework.hand_in import NAME, hand_in
 
-        stories = {int(done.name[0]): done.notebook for done in runs}
-        print(hand_in(options.out / "work", options.out / NAME, name=options.name, group=options.group, stories=stories))
+        stories, to = {int(done.name[0]): done.notebook for done in runs}, options.out / NAME
+        who = {"name": options.name, "group": options.group}
+        print(hand_in(options.out / "work", to, stories=stories, **who))
     return 0
 
 
@@ -102,13 +109,13 @@ def work_of(options: Namespace) -> Path:
     """Return the folder of the work: the one that was named, else the one that the notebooks wrote last. Raises BadInput."""
     if options.work:
         return Path(options.work)
-    times = {place: [script.stat().st_mtime for script in Path(place).glob("task[1-4].sh")] for place in PLACES}
+    scripts = {place: Path(place).glob("task[1-4].sh") for place in PLACES}
+    times = {place: [script.stat().st_mtime for script in found] for place, found in scripts.items()}
     if not any(times.values()):
         looked = ", ".join(str(Path(place).absolute()) for place in PLACES)
-        raise BadInput(
-            "There is no work here: task1.sh … task4.sh were not found.", words=f"looked for in {looked}",
-            way_out="name the folder that holds them with --work",
-        )  # fmt: skip
+        tried = "There is no work here: task1.sh … task4.sh were not found."
+        way_out = "name the folder that holds them with --work"
+        raise BadInput(tried, words=f"looked for in {looked}", way_out=way_out)
     found = max(PLACES, key=lambda place: max(times[place], default=0.0))
     print(f"The work is the folder {Path(found).absolute()} (--work names another)", file=sys.stderr)
     return Path(found)
@@ -117,11 +124,8 @@ def work_of(options: Namespace) -> Path:
 @command(
     "check", "judge a work by what it does", WORK,
     arg("--task", type=int, nargs="+", action="extend", metavar="N", help="which tasks: 1 2 3 4 (all without any)"),
-    arg(
-        "--as-graded", action="store_true",
-        help="exactly as the teacher's machine judges it: on a Linux of its own, as the work of a stranger",
-    ),
-    arg("--json", action="store_true", help="as JSON"),
+    flag("--as-graded", "exactly as the teacher's machine judges it: on a Linux of its own, as the work of a stranger"),
+    flag("--json", "as JSON"),
 )  # fmt: skip
 def check(options: Namespace) -> int:
     """Judge a work; 0 all passed, 1 something failed, 2 something could not run."""
@@ -136,8 +140,8 @@ def check(options: Namespace) -> int:
 
 @command(
     "hand-in", "write the one file to hand in, from a folder of work", WORK,
-    arg("--notebooks", type=Path, metavar="DIR", help="executed notebooks that tell the story (default: those beside the work)"),
-    arg("--out", type=Path, default=Path("submission.html"), metavar="FILE", help="default: submission.html"), *WHO,
+    place("--notebooks", "DIR", "executed notebooks that tell the story (default: those beside the work)"),
+    place("--out", "FILE", "default: submission.html", default=Path("submission.html")), *WHO,
 )  # fmt: skip
 def hand_in(options: Namespace) -> int:
     from .homework.hand_in import hand_in as run
@@ -146,7 +150,8 @@ def hand_in(options: Namespace) -> int:
     work = work_of(options)
     # The notebooks lie beside their work.
     folder = options.notebooks or (work.resolve().parent if work.is_dir() else None)
-    file = run(work, options.out, name=options.name, group=options.group, stories=stories_in(folder) if folder else {})
+    stories = stories_in(folder) if folder else {}
+    file = run(work, options.out, name=options.name, group=options.group, stories=stories)
     print(file)
     if file.is_file():
         print(plain(summary(file)))
@@ -155,8 +160,8 @@ def hand_in(options: Namespace) -> int:
 
 @command(
     "unpack", "give the work in a report back as files", arg("file", type=Path, metavar="FILE"),
-    arg("--to", type=Path, required=True, metavar="DIR", help="an empty folder"),
-    arg("--evidence", type=Path, metavar="DIR", help="also write counters, requests and the capture to this empty folder"),
+    place("--to", "DIR", "an empty folder", required=True),
+    place("--evidence", "DIR", "also write counters, requests and the capture to this empty folder"),
 )  # fmt: skip
 def unpack(options: Namespace) -> int:
     from .homework.submission import altered, read, write_evidence
@@ -175,23 +180,20 @@ def unpack(options: Namespace) -> int:
 
 @command(
     "grade", "run the works in reports again, and compare with what they claim",
-    arg("files", type=Path, nargs="+", metavar="FILE", help="a report, a folder of reports, or a pattern"),
-    arg("--jobs", type=int, metavar="N", help="how many at once; each runs two labs (default: 1)"),
+    place("files", "FILE", "a report, a folder of reports, or a pattern", nargs="+"),
+    arg("--jobs", type=int, metavar="N", help=AT_ONCE),
     arg("--on", metavar="ADDRESS", help="by the workers of the Dask scheduler there (tcp://HOST:8786), and not here"),
-    arg("--csv", type=Path, metavar="FILE", help="also write the table for a spreadsheet"),
-    arg("--html", type=Path, metavar="DIR", help="also write a feedback page each, and a list"),
-    arg(
-        "--notes", type=Path, metavar="FILE",
-        help="where an interrupted batch goes on from (default: beside --csv, else in --html)",
-    ),
-    arg(
-        "--by-hand", type=Path, metavar="FILE",
-        help="points that you give: file,requirement,points,comment (default: by_hand.csv in --html, or beside --csv)",
+    place("--csv", "FILE", "also write the table for a spreadsheet"),
+    place("--html", "DIR", "also write a feedback page each, and a list"),
+    place("--notes", "FILE", "where an interrupted batch goes on from (default: beside --csv, else in --html)"),
+    place(
+        "--by-hand", "FILE",
+        "points that you give: file,requirement,points,comment (default: by_hand.csv in --html, or beside --csv)",
     ),
     arg("--moodle", nargs="?", const="", metavar="FILE", help=FILL.format("moodle", WORKSHEET)),
     arg("--canvas", nargs="?", const="", metavar="FILE", help=FILL.format("canvas", "an export of the gradebook")),
     arg("--column", default="", metavar="NAME", help="the column of that FILE for the grade, where several could be it"),
-    arg("--fresh", action="store_true", help="forget the notes and grade all again"),
+    flag("--fresh", "forget the notes and grade all again"),
     arg(
         "--task", type=int, choices=(1, 2, 3, 4), action="append", default=[], metavar="N",
         help="judge only this task of every work again, and keep the rest (may be given several times)",
@@ -199,85 +201,87 @@ def unpack(options: Namespace) -> int:
 )  # fmt: skip
 def grade(options: Namespace) -> int:
     from .grading.batch import grade_files, reports_in
-    from .grading.by_hand import NAME, give, read_by_hand
     from .grading.feedback import ANSWERS, INDEX, page, write_pages
     from .grading.grade import row_names
     from .grading.gradebook import open_book, write_book
-    from .grading.table import as_text, to_csv
+    from .grading.table import NAME, as_text, give, read_by_hand, to_csv
     from .writing import prepare_file, prepare_folder, writing
 
+    csv, html, notes = options.csv, options.html, options.notes
     if options.on is not None and options.jobs is not None:
+        tried = "--jobs says how many works are judged at once here; with --on none is."
         way_out = "leave --jobs out: each thread of a worker judges one work at a time (dask worker --nthreads)"
-        raise BadInput("--jobs says how many works are judged at once here; with --on none is.", way_out=way_out)
+        raise BadInput(tried, way_out=way_out)
     # Whatever cannot be written is told now, and not after hours.
-    if options.csv:
-        prepare_file("The table", options.csv, "name another file with --csv")
-    if options.html:
-        prepare_folder("The feedback", options.html, "name another folder with --html")
-    notes = options.notes
-    if not notes and options.csv:  # beside what is written, and nowhere when nothing is
-        notes = Path(f"{options.csv}.notes") if not options.csv.exists() or options.csv.is_file() else None
-    elif not notes and options.html:
-        notes = options.html / "grades.notes"
+    if csv:
+        prepare_file("The table", csv, "name another file with --csv")
+    if html:
+        prepare_folder("The feedback", html, "name another folder with --html")
+    if not notes and csv:  # beside what is written, and nowhere when nothing is
+        notes = Path(f"{csv}.notes") if not csv.exists() or csv.is_file() else None
+    elif not notes and html:
+        notes = html / "grades.notes"
     if options.task and (options.fresh or not notes or not notes.is_file()):
-        raise BadInput(
-            "--task judges one task again and keeps the rest, and there is nothing to keep.",
-            words="--fresh forgets it" if options.fresh else f"no notes of a batch in {notes}" if notes else "",
-            way_out="leave --task out, or name the --html, --csv or --notes of the batch",
-        )
+        tried = "--task judges one task again and keeps the rest, and there is nothing to keep."
+        words = f"no notes of a batch in {notes}" if notes else ""
+        way_out = "leave --task out, or name the --html, --csv or --notes of the batch"
+        raise BadInput(tried, words="--fresh forgets it" if options.fresh else words, way_out=way_out)
     if notes and options.fresh:
         with writing("The notes of the batch", notes, "name another file with --notes"):
             notes.unlink(missing_ok=True)
-    folder = options.html or (options.csv and options.csv.parent)
-    asked = {kind: file for kind, file in (("moodle", options.moodle), ("canvas", options.canvas)) if file is not None}
-    if asked and not folder:
-        raise BadInput("There is no folder for the gradebook.", way_out="name one with --html")
-    for kind, file in asked.items():
+    folder = html or (csv and csv.parent)
+    books = {}
+    for kind in ("moodle", "canvas"):
+        if (file := vars(options)[kind]) is None:
+            continue
+        if not folder:
+            raise BadInput("There is no folder for the gradebook.", way_out="name one with --html")
         if file and os.path.realpath(file) == os.path.realpath(folder / f"{kind}.csv"):
             way_out = "give the export another name, or another folder with --html"
             raise BadInput(f"{file} would be written over.", way_out=way_out)
-    books = {kind: open_book(kind, Path(file) if file else None, options.column) for kind, file in asked.items()}
+        books[kind] = open_book(kind, Path(file) if file else None, options.column)
     top = vars(options).get("top")  # where a folder is watched
-    by_hand = options.by_hand or (folder / NAME if folder else None)
     pages = reports_in(options.files)
-    hand = read_by_hand(by_hand, row_names(pages, top), missing_ok=not options.by_hand) if by_hand else []
-    jobs = 1 if options.jobs is None else options.jobs
-    grades = grade_files(pages, jobs=jobs, on=options.on, notes=notes, tasks=sorted({*options.task}), top=top)
+    by_hand = options.by_hand or (folder / NAME if folder else None)
+    must, names = bool(options.by_hand), row_names(pages, top)
+    hand = read_by_hand(by_hand, names, missing_ok=not must) if by_hand else []
+    jobs, tasks = 1 if options.jobs is None else options.jobs, sorted({*options.task})
+    grades = grade_files(pages, jobs=jobs, on=options.on, notes=notes, tasks=tasks, top=top)
     give(grades, hand)
+    made: list[str] = []
     try:
-        if options.csv:
-            to_csv(grades, options.csv)
-        if options.html:
-            write_pages(grades, options.html, hand)
-        learners = partial(page, learner=True)
-        made = [line for kind, book in books.items() for line in write_book(kind, book, grades, pages, folder, learners)]
+        if csv:
+            to_csv(grades, csv)
+        if html:
+            write_pages(grades, html, hand)
+        for kind, book in books.items():
+            made += write_book(kind, book, grades, pages, folder, partial(page, learner=True))
     except LabkitError as error:
         print(as_text(grades))
         raise rescued(grades, error) from None
     print(as_text(grades))
-    for written in (options.csv, options.html and options.html / INDEX):
-        if written:
-            print(written)
-    for line in made:
-        print(plain(line))
-    if options.html and (waiting := sum(bool(grade.waiting) for grade in grades)):
-        print(f"{waiting} answers to 2.3 wait for points: {options.html / ANSWERS} lists them; save its table as {by_hand}")
+    for line in (csv, html and html / INDEX, *made):
+        if line:
+            print(plain(str(line)))
+    if html and (waiting := sum(bool(grade.waiting) for grade in grades)):
+        where = f"{html / ANSWERS} lists them; save its table as {by_hand}"
+        print(f"{waiting} answers to 2.3 wait for points: {where}")
     return 0
 
 
 @command(
     "watch", "grade the reports that arrive in a folder, each once, until Ctrl-C",
-    arg("folder", type=Path, metavar="DIR", help="where they arrive: a course's upload folder, or nbgrader's exchange"),
-    arg("--jobs", type=int, default=1, metavar="N", help="how many at once; each runs two labs (default: 1)"),
-    arg("--csv", type=Path, metavar="FILE", help="the table, kept current"),
-    arg("--html", type=Path, metavar="DIR", help="the feedback, kept current"),
-    arg("--by-hand", type=Path, metavar="FILE", help="points that you give, as for grade"),
+    place("folder", "DIR", "where they arrive: a course's upload folder, or nbgrader's exchange"),
+    arg("--jobs", type=int, default=1, metavar="N", help=AT_ONCE),
+    place("--csv", "FILE", "the table, kept current"), place("--html", "DIR", "the feedback, kept current"),
+    place("--by-hand", "FILE", "points that you give, as for grade"),
 )  # fmt: skip
 def watch(options: Namespace) -> int:
     from .grading.batch import arrivals
 
     if not options.csv and not options.html:
-        raise BadInput("What is graded is kept nowhere.", way_out="name a folder with --html, or a file with --csv")
+        way_out = "name a folder with --html, or a file with --csv"
+        raise BadInput("What is graded is kept nowhere.", way_out=way_out)
     every = dict.fromkeys(("on", "notes", "moodle", "canvas"))
     every |= {"column": "", "fresh": False, "task": [], "top": options.folder}
     try:
@@ -304,10 +308,7 @@ def rescued(grades: Sequence[Grade], error: LabkitError) -> LabkitError:
     return CourseError(error.tried, words=error.words, way_out=f"{where}; {error.way_out}")
 
 
-@command(
-    "release", "write the learner's edition of the notebooks",
-    arg("--to", type=Path, required=True, metavar="DIR", help="an empty folder"),
-)  # fmt: skip
+@command("release", "write the learner's edition of the notebooks", place("--to", "DIR", "an empty folder", required=True))
 def release(options: Namespace) -> int:
     from .author.release import release as run
 
@@ -323,10 +324,9 @@ def release(options: Namespace) -> int:
     "shell", "a shell in an open lab",
     arg("lab", nargs="?", metavar="NAME", help=f"{NAME}; may be left out when one lab is open"),
     arg("-c", dest="command", metavar="COMMAND", help="run this instead, without a terminal and without input"),
-    arg(
-        "--record", action="store_true",
-        help="write what you type into the script of the lab's task (task1.sh … task4.sh in its home), "
-        "and show it when you leave",
+    flag(
+        "--record",
+        "write what you type into the script of the lab's task (task1.sh … task4.sh in its home), and show it when you leave",
     ),
     arg(
         "--task", type=int, choices=(1, 2, 3, 4), metavar="N",
@@ -347,24 +347,28 @@ def shell(options: Namespace) -> int:
         from .lab import Lab
 
         if options.lab or options.command is not None:
-            raise BadInput("--task opens a lab of its own, and a shell in it.", way_out="leave NAME and -c out")
-        with Lab(f"task{options.task}", task=options.task, needs=["ipvs"] if options.task == 3 else []) as own:
+            tried = "--task opens a lab of its own, and a shell in it."
+            raise BadInput(tried, way_out="leave NAME and -c out")
+        needs = ["ipvs"] if options.task == 3 else []
+        with Lab(f"task{options.task}", task=options.task, needs=needs) as own:
             found = describe(own.door.name) if own.door.name else None
             if found is None:
-                raise LabError("The lab has no door, so there is no way in.", way_out="`labkit ps` says why")
+                tried = "The lab has no door, so there is no way in."
+                raise LabError(tried, way_out="`labkit ps` says why")
             leaving = f"ends it; another terminal is `labkit shell {own.name} --record`"
             return terminal.shell(found, record=True, leaving=leaving)
     lab = pick([lab for lab in open_labs() if lab.shell], options.lab)
     if options.command is None:
         return terminal.shell(lab, record=options.record)
     if options.record:
-        raise BadInput("What -c runs is not recorded.", way_out=f"type it: labkit shell {lab.name} --record")
+        way_out = f"type it: labkit shell {lab.name} --record"
+        raise BadInput("What -c runs is not recorded.", way_out=way_out)
     return terminal.command(lab, options.command)
 
 
 @command(
     "ps", "list the open labs: name, Linux, age, memory",
-    arg("--json", action="store_true", help="as JSON: age in seconds, memory (proportional set size) in bytes"),
+    flag("--json", "as JSON: age in seconds, memory (proportional set size) in bytes"),
 )  # fmt: skip
 def ps(options: Namespace) -> int:
     from .door.callers import as_text, open_labs, rows
@@ -384,9 +388,7 @@ def stop(options: Namespace) -> int:
     return 0
 
 
-@command(
-    "doctor", "say what works on this machine, and what would help", arg("--json", action="store_true", help="as JSON")
-)  # fmt: skip
+@command("doctor", "say what works on this machine, and what would help", flag("--json", "as JSON"))
 def doctor(options: Namespace) -> int:
     """Say what works here; 0 when every task can be done."""
     from .machine.doctor import as_text, examine

@@ -9,24 +9,25 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import AbstractContextManager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from ..errors import BadInput, LabError, LabkitError
 from ..homework.submission import BLOCK, MAX_PAGE, content
-from ..judge.check import TICK
+from ..judge.check import TASKS, TICK
 from ..services.http_server import PAGES
 from ..writing import prepare_file
 from . import farm
 from .farm import edition
 from .feedback import MARK
-from .grade import NOT_MEASURED, Grade, pairs, printable, refused, row_names
+from .grade import NOT_MEASURED, Grade, conclude, pairs, printable, refused, row_names
 from .gradebook import FEEDBACK
 
 # What is a report in a folder, and what an export may come as, by the end of its name.
@@ -45,8 +46,8 @@ def reports_in(names: Iterable[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for name in names:
-        matching = [name] if exists(name) else [Path(match) for match in sorted(glob.glob(str(name)))]
-        for each in matching or [name]:
+        matching = [] if exists(name) else map(Path, sorted(glob.glob(str(name))))
+        for each in list(matching) or [name]:
             found += (pages_below(each) if exists(each) and each.is_dir() else []) or [each]
     return list(dict.fromkeys(found))
 
@@ -64,8 +65,9 @@ def pages_below(top: Path, *, say: bool = True) -> list[Path]:
     found: list[Path] = []
     other: list[Path] = []
     for folder, folders, files in os.walk(top):
-        deep = len(Path(folder).relative_to(top).parts)
-        folders[:] = [each for each in folders if not each.startswith((".", "__MACOSX"))] if deep < DEPTH else []
+        if len(Path(folder).relative_to(top).parts) >= DEPTH:
+            folders.clear()
+        folders[:] = [each for each in folders if not each.startswith((".", "__MACOSX"))]
         for name in files:
             path = Path(folder, name)
             if name.startswith(".") or name in FEEDBACK.values():
@@ -75,8 +77,9 @@ def pages_below(top: Path, *, say: bool = True) -> list[Path]:
                 continue
             (found if page or name.lower().endswith(ARCHIVES) else other).append(path)
     if other and say:
-        some = ", ".join(printable(path.relative_to(top)) for path in sorted(other)[:3]) + (" …" if len(other) > 3 else "")
-        print(f"{len(other)} files in {printable(top)} are no reports and passed over: {some}", file=sys.stderr)
+        some = ", ".join(printable(path.relative_to(top)) for path in sorted(other)[:3])
+        said = f"{len(other)} files in {printable(top)} are no reports and passed over: {some}"
+        print(said + (" …" if len(other) > 3 else ""), file=sys.stderr)
     return sorted(found, key=lambda path: path.relative_to(top).parts)
 
 
@@ -96,22 +99,21 @@ def arrivals(folder: Path, *, every: float = EVERY, quiet: float = QUIET) -> Ite
     of no change. Raises BadInput where there is no folder.
     """
     if not folder.is_dir():
-        raise BadInput(f"{folder} is no folder.", way_out="name the folder into which the reports come")
-    seen: dict[Path, tuple[tuple[int, int], float]] = {}
-    told: dict[Path, tuple[int, int]] = {}
+        raise BadInput(f"{folder} is no folder.", way_out="name the folder into which they come")
+    since: dict[tuple[Path, int, int], float] = {}
+    told: set[tuple[Path, int, int]] = set()
     while True:
-        now, states = time.monotonic(), dict[Path, tuple[int, int]]()
+        now, before = time.monotonic(), since
+        since = {}
         for page in pages_below(folder, say=False):
-            try:
+            with contextlib.suppress(OSError):  # gone meanwhile
                 found = page.stat()
-            except OSError:  # gone meanwhile
-                continue
-            states[page] = found.st_size, found.st_mtime_ns
-        seen = {page: seen[page] if seen.get(page, (None,))[0] == state else (state, now) for page, state in states.items()}
-        whole = {page: state for page, (state, since) in seen.items() if now - since >= quiet}
+                state = page, found.st_size, found.st_mtime_ns
+                since[state] = before.get(state, now)
+        whole = {state for state, began in since.items() if now - began >= quiet}
         if whole != told and whole:
             told = whole
-            yield sorted(whole)
+            yield sorted(page for page, *_ in whole)
         time.sleep(every)
 
 
@@ -127,35 +129,34 @@ class Notes:
         What was not measured is not among them.
         """
         found: dict[str, Grade] = {}
-        for line in self._lines():
-            try:
-                note = json.loads(line)
-                if not of_any and note["edition"] != edition():
-                    continue
-                grade = Grade(**note["grade"])
-                if grade.state != NOT_MEASURED:
-                    found[note["digest"]] = grade
-            except (ValueError, KeyError, TypeError):
-                continue  # the line that an interruption cut off
-        return found
-
-    def _lines(self) -> Iterator[str]:
+        if self._path is None or not self._path.is_file():
+            return found
         try:
-            if self._path is not None and self._path.is_file():
-                yield from self._path.read_text(encoding="utf-8", errors="replace").splitlines()
+            text = self._path.read_text(encoding="utf-8", errors="replace")
         except OSError as error:
-            raise BadInput(f"{self._path} cannot be read.", words=str(error), way_out="name another file with --notes") from None
+            tried, way_out = f"{self._path} cannot be read.", "name another file with --notes"
+            raise BadInput(tried, words=str(error), way_out=way_out) from None
+        for line in text.splitlines():
+            # Else it is the line that an interruption cut off.
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                note = json.loads(line)
+                grade = Grade(**note["grade"])
+                ours = of_any or note["edition"] == edition()
+                if ours and grade.state != NOT_MEASURED:
+                    found[note["digest"]] = grade
+        return found
 
     def add(self, digest: str, grade: Grade) -> None:
         """Note one more. What cannot be noted is said, once; the batch goes on."""
         if self._path is None:
             return
-        note = {"digest": digest, "edition": edition(), "grade": asdict(grade)}
+        note = json.dumps({"digest": digest, "edition": edition(), "grade": asdict(grade)})
         try:
-            with self._path.open("a", encoding="utf-8") as file:  # on a line of its own, also after one that was cut off
-                file.write("\n" + json.dumps(note) + "\n")
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(f"\n{note}\n")  # on a line of its own, also after one that was cut off
         except OSError as error:
-            print(f"{self._path} cannot be written: {error}; should this batch be interrupted, it begins again", file=sys.stderr)
+            again = "should this batch be interrupted, it begins again"
+            print(f"{self._path} cannot be written: {error}; {again}", file=sys.stderr)
             self._path = None
 
 
@@ -170,15 +171,21 @@ def file_digest(page: Path) -> str:
     return f"unreadable {page}"
 
 
+@dataclass
+class Work:
+    """A report of a batch: its file, what names its content and its row, the tasks to judge, and the verdicts that are kept."""
+
+    page: Path
+    digest: str
+    name: str
+    tasks: tuple[int, ...] = tuple(TASKS)
+    kept: tuple[dict[str, Any], ...] = ()
+
+
 def grade_files(
-    pages: Sequence[Path],
-    *,
-    jobs: int = 1,
-    on: str | None = None,
-    notes: Path | None = None,
-    tasks: Sequence[int] = (),
-    top: Path | None = None,
-) -> list[Grade]:
+    pages: Sequence[Path], *, jobs: int = 1, on: str | None = None, notes: Path | None = None,
+    tasks: Sequence[int] = (), top: Path | None = None,
+) -> list[Grade]:  # fmt: skip
     """Grade reports with a progress bar: here, `jobs` at once (each runs two labs), or by the workers of the Dask scheduler `on`.
 
     Grades in `notes` are not made again. With `tasks` these of every work are judged again, and all else is kept as it is noted,
@@ -187,74 +194,74 @@ def grade_files(
     that cannot be graded is a row that says why.
     """
     if not pages or not 1 <= jobs <= 64:
-        raise BadInput("There is nothing to grade, or jobs is not from 1 to 64.", way_out="labkit grade FILE… --jobs 1")
+        tried = "There is nothing to grade, or jobs is not from 1 to 64."
+        raise BadInput(tried, way_out="labkit grade FILE… --jobs 1")
     if notes:
         prepare_file("The notes of the batch", notes, "name another file with --notes")
     book = Notes(notes)
-    before = {digest: grade for digest, grade in book.known(of_any=True).items() if grade.verdicts} if tasks else {}
-    known = {} if tasks else book.known()
-    names = dict(zip(pages, row_names(pages, top), strict=True))
-    digests = {page: file_digest(page) for page in pages}
-    # A copy for each page: two may have the same content.
-    grades = {page: Grade(**asdict(known[digests[page]]) | {"file": names[page]}) for page in pages if digests[page] in known}
-    if grades:
-        print(f"{len(grades)} of {len(pages)} are known from {notes} (--fresh grades them again)", file=sys.stderr)
+    known = book.known(of_any=bool(tasks))
+    works = [Work(page, file_digest(page), name) for page, name in zip(pages, row_names(pages, top), strict=True)]
+    before = [work for work in works if work.digest in known]
+    grades: dict[str, Grade] = {}
     if tasks:
-        numbers, again = ", ".join(map(str, tasks)), sum(digests[page] in before for page in pages)
-        whole = f"; {len(pages) - again} are not known from {notes}, and judged whole" if again < len(pages) else ""
-        print(f"task {numbers} of {again} works is judged again, the rest of them kept{whole}", file=sys.stderr)
-    rest = {page: (names[page], before.get(digests[page])) for page in pages if page not in grades}
-    if rest:
-        grades |= grade_rest(rest, len(pages), farm.here(jobs) if on is None else farm.on(on), book, digests, tasks)
-    result = [grades[page] for page in pages]
+        before = [work for work in before if known[work.digest].verdicts]
+        for work in before:
+            work.tasks = tuple(tasks)
+            work.kept = tuple(row for row in known[work.digest].verdicts if row["task"] not in tasks)
+        new, numbers = len(works) - len(before), ", ".join(map(str, tasks))
+        whole = f"; {new} are not known from {notes}, and judged whole" if new else ""
+        said = f"task {numbers} of {len(before)} works is judged again, the rest of them kept{whole}"
+        print(said, file=sys.stderr)
+    elif before:
+        # A copy for each: two may have the same content.
+        grades = {work.name: Grade(**asdict(known[work.digest]) | {"file": work.name}) for work in before}
+        said = f"{len(before)} of {len(works)} are known from {notes} (--fresh grades them again)"
+        print(said, file=sys.stderr)
+    if len(grades) < len(works):
+        rest = [work for work in works if work.name not in grades]
+        place = farm.here(jobs) if on is None else farm.on(on)
+        grades |= grade_rest(rest, len(works), place, book)
+    result = [grades[work.name] for work in works]
     pairs(result)
     return result
 
 
-def grade_rest(
-    rest: Mapping[Path, tuple[str, Grade | None]],
-    of: int,
-    place: AbstractContextManager[farm.Judges],
-    book: Notes,
-    digests: Mapping[Path, str],
-    tasks: Sequence[int],
-) -> dict[Path, Grade]:
-    """Have the pages judged that are not known yet, noting each; `of` is how many there are with the known ones.
+def grade_rest(rest: Sequence[Work], of: int, place: AbstractContextManager[farm.Judges], book: Notes) -> dict[str, Grade]:
+    """Have the works judged that are not known yet, noting each; `of` is how many there are with the known ones.
 
-    `rest` has each page's row name, and the grade of which only `tasks` are made again. No more are read than can be judged.
-    An interrupt ends all at once; a work that was under way is not noted. Raises LabError where nothing can be judged.
+    No more are read than can be judged. An interrupt ends all at once; a work that was under way is not noted. Returns the grades
+    by the names of their rows. Raises LabError where nothing can be judged.
     """
-    grades: dict[Path, Grade] = {}
-    waiting: dict[Future[str], Path] = {}
+    grades: dict[str, Grade] = {}
+    waiting: dict[Future[str], Work] = {}
     left = iter(rest)
     bar = tqdm(total=of, initial=of - len(rest), unit="work", disable=None)
 
-    def graded(page: Path, grade: Grade) -> None:
-        grades[page] = grade
-        book.add(digests[page], grade)
+    def graded(work: Work, grade: Grade) -> None:
+        conclude(grade, work.kept)
+        grades[work.name] = grade
+        book.add(work.digest, grade)
         bar.update()
 
     with bar, place as judges:
         try:
             while len(grades) < len(rest):
-                for page in islice(left, max(0, judges.room() - len(waiting))):
-                    name, before = rest[page]
+                for work in islice(left, max(0, judges.room() - len(waiting))):
                     try:
-                        work = content(page)
+                        report = content(work.page)
                     except LabkitError as error:
-                        graded(page, refused(Grade(file=name), error))
+                        graded(work, refused(Grade(file=work.name), error))
                     else:
-                        waiting[judges.submit(name, work, before and asdict(before), tuple(tasks))] = page
+                        waiting[judges.submit(work.name, report, work.tasks)] = work
                 for done in wait(waiting, timeout=TICK, return_when=FIRST_COMPLETED).done:
-                    page = waiting.pop(done)
-                    name = rest[page][0]
+                    work = waiting.pop(done)
                     try:
-                        grade = farm.taken(done.result(0), name)
+                        grade = farm.taken(done.result(0), work.name)
                     except LabError:
                         raise
                     except Exception as error:
-                        grade = refused(Grade(file=name), error)
-                    graded(page, grade)
+                        grade = refused(Grade(file=work.name), error)
+                    graded(work, grade)
         finally:
             for each in waiting:
                 each.cancel()

@@ -1,6 +1,6 @@
 """Where works are judged: in threads of this process, or by the workers of a Dask scheduler (`labkit grade --on ADDRESS`).
 
-To grade_rest both are the same: a work goes there as the bytes of its report, and text comes back, of which `taken` makes a grade
+To a batch both are the same: a work goes there as the bytes of its report, and text comes back, of which `taken` makes a grade
 only if it is one. A worker is ours, and trusted as this process is: what a stranger wrote runs in its labs alone. Whoever reaches
 a scheduler can have its workers run anything, so it belongs on a network of its own, or behind Dask's TLS.
 
@@ -32,7 +32,7 @@ from ..judge.check import Stop
 from ..judge.verdict import Verdict
 from ..machine.doctor import PROGRAMS
 from ..machine.view import PATH
-from .grade import MEASURED, NOT_MEASURED, UNREADABLE, Grade, grade_one
+from .grade import STATES, Grade, grade_one
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -53,7 +53,8 @@ CERTIFICATES = (
     "name them in Dask's configuration, distributed.comm.tls, or as DASK_DISTRIBUTED__COMM__TLS__CA_FILE, …__CLIENT__CERT and "
     "…__CLIENT__KEY"
 )
-GONE, AGAIN = "The Dask scheduler is gone.", "start it again; the same command goes on from its notes"
+GONE = "The Dask scheduler is gone."
+AGAIN = "start it again; the same command goes on from its notes"
 
 
 @dataclass(frozen=True)
@@ -70,15 +71,17 @@ def edition() -> str:
 
     Grades of another one are not taken for its own.
     """
-    own = [path for path in Path(__file__).resolve().parents[1].rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    own = sorted(path for path in Path(__file__).resolve().parents[1].rglob("*") if path.is_file())
     programs = [Path(found) for name in sorted(PROGRAMS) if (found := shutil.which(name, path=PATH))]
-    digests = [hashlib.sha256(path.name.encode() + b"\0" + path.read_bytes()).digest() for path in (*sorted(own), *programs)]
-    return hashlib.sha256(b"".join(digests)).hexdigest()[:16]
+    whole = hashlib.sha256()
+    for path in [path for path in own if path.suffix != ".pyc"] + programs:
+        whole.update(hashlib.sha256(path.name.encode() + b"\0" + path.read_bytes()).digest())
+    return whole.hexdigest()[:16]
 
 
-def judged(name: str, report: bytes, before: dict[str, Any] | None, tasks: tuple[int, ...], *, stop: Stop) -> str:
+def judged(name: str, report: bytes, tasks: tuple[int, ...], *, stop: Stop) -> str:
     """Grade one report, as grade_one does, and return the grade as JSON, with the edition of this judge."""
-    grade = grade_one(report, name=name, stop=stop, before=Grade(**before) if before else None, tasks=tasks)
+    grade = grade_one(report, name=name, tasks=tasks, stop=stop)
     return json.dumps({"edition": edition(), "grade": asdict(grade)})
 
 
@@ -88,19 +91,20 @@ def taken(answer: object, name: str) -> Grade:
     Raises ValueError, KeyError or TypeError for an answer that is none, and LabError for one of a worker that judges otherwise.
     """
     if not isinstance(answer, str) or len(answer) > MAX_PAGE:
-        raise TypeError(f"the answer is {type(answer).__name__} and no text, or is longer than {MAX_PAGE:,} characters")
+        kind = type(answer).__name__
+        raise TypeError(f"the answer is {kind} and no text, or is longer than {MAX_PAGE:,} characters")
     said = json.loads(answer)
     if said["edition"] != edition():
         words = f"{said.get('worker')}: edition {str(said['edition'])[:16]}; here: {edition()}"
-        raise LabError("A worker's labkit, or a program that it judges with, is not the one here.", words=words, way_out=ALIKE)
+        tried = "A worker's labkit, or a program that it judges with, is not the one here."
+        raise LabError(tried, words=words, way_out=ALIKE)
     if "lost" in said:
         words = ", ".join(map(str, said["lost"]))
-        raise CourseError(f"Set aside: the {TRIES} workers that judged it ended, or did not answer.", words=words, way_out=LOST)
+        tried = f"Set aside: the {TRIES} workers that judged it ended, or did not answer."
+        raise CourseError(tried, words=words, way_out=LOST)
     grade = said["grade"]
-    known = (
-        fits(grade, Grade) and fits(grade["verdicts"], list[Verdict]) and grade["state"] in (MEASURED, NOT_MEASURED, UNREADABLE)
-    )
-    if not known or grade["hand"] or grade["file"] != name:
+    known = fits(grade, Grade) and fits(grade["verdicts"], list[Verdict])
+    if not known or grade["state"] not in STATES or grade["hand"] or grade["file"] != name:
         raise ValueError("the answer is not of the form of a grade, or to another work")
     return Grade(**grade)
 
@@ -109,7 +113,8 @@ def fits(value: Any, kind: Any) -> bool:
     """Return True when plain data is of a type: int, list[str], dict[str, Any] and the like, or has the parts of a dataclass."""
     if is_dataclass(kind):
         kinds = get_type_hints(kind)
-        return type(value) is dict and value.keys() == kinds.keys() and all(fits(value[key], kinds[key]) for key in kinds)
+        same = type(value) is dict and value.keys() == kinds.keys()
+        return same and all(fits(value[key], kinds[key]) for key in kinds)
     whole, parts = get_origin(kind) or kind, get_args(kind)
     if kind is Any or type(value) is not whole or not parts:
         return kind is Any or type(value) is whole
@@ -126,8 +131,10 @@ def here(jobs: int) -> Iterator[Judges]:
         except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
             stop.now()
-            if isinstance(error, RuntimeError) and (way_out := shortage(str(error))):
-                raise LabError("No thread can be started to grade.", words=str(error), way_out=way_out) from None
+            way_out = shortage(words := str(error)) if isinstance(error, RuntimeError) else ""
+            if way_out:
+                tried = "No thread can be started to grade."
+                raise LabError(tried, words=words, way_out=way_out) from None
             raise
 
 
@@ -147,18 +154,21 @@ def on(address: str, judge: Callable[..., str] = judged) -> Iterator[Judges]:
         if address.startswith("tls:"):
             way_out = f"{way_out}; its certificates must be of the same authority: {CERTIFICATES}"
             if not Security().get_connection_args("client").get("ssl_context"):
-                raise BadInput(f"{address} is asked by TLS, and there are no certificates for that.", way_out=CERTIFICATES)
-        socket.create_connection(get_address_host_port(address), timeout=CONNECT).close()  # who refuses is not asked again
-        # Results that are pickled are not taken.
-        client = Client(address, timeout=3 * CONNECT, set_as_default=False, deserializers=["dask", "msgpack", "error"])
+                tried = f"{address} is asked by TLS, and there are no certificates for that."
+                raise BadInput(tried, way_out=CERTIFICATES)
+        place = get_address_host_port(address)
+        socket.create_connection(place, timeout=CONNECT).close()  # who refuses is not asked again
+        taken = ["dask", "msgpack", "error"]  # results that are pickled are not
+        client = Client(address, timeout=3 * CONNECT, set_as_default=False, deserializers=taken)
     except ValueError as error:
-        raise BadInput(
-            f"{address!r} is no address of a Dask scheduler.", words=str(error), way_out="--on tcp://HOST:8786"
-        ) from None
+        tried, way_out = f"{address!r} is no address of a Dask scheduler.", "--on tcp://HOST:8786"
+        raise BadInput(tried, words=str(error), way_out=way_out) from None
     except OSError as error:
-        raise LabError(f"No Dask scheduler answers at {address}.", words=str(error), way_out=way_out) from None
+        tried = f"No Dask scheduler answers at {address}."
+        raise LabError(tried, words=str(error), way_out=way_out) from None
     with closing(client):
-        print(f"graded by the workers of {address}; Dask's dashboard: {client.dashboard_link}", file=sys.stderr)
+        dashboard = client.dashboard_link
+        print(f"graded by the workers of {address}; Dask's dashboard: {dashboard}", file=sys.stderr)
         loop: Any = client.loop
         wanted, told, threads, asked = edition(), False, 0, -EVERY
 
@@ -172,13 +182,15 @@ def on(address: str, judge: Callable[..., str] = judged) -> Iterator[Judges]:
                 raise LabError(GONE, words=str(error), way_out=AGAIN) from None
             if not threads:
                 if not told:
-                    print(f"it has no worker yet: waiting for one (dask worker {address} --nthreads 1)", file=sys.stderr)
+                    how = f"dask worker {address} --nthreads 1"
+                    print(f"it has no worker yet: waiting for one ({how})", file=sys.stderr)
                 told = True
                 time.sleep(EVERY)
             return AHEAD * threads
 
         def submit(*work: Any) -> Future[str]:
-            return asyncio.run_coroutine_threadsafe(there(client, judge, wanted, *work), loop.asyncio_loop)
+            answer = there(client, judge, wanted, *work)
+            return asyncio.run_coroutine_threadsafe(answer, loop.asyncio_loop)
 
         yield Judges(room, submit)
 
@@ -206,12 +218,14 @@ async def there(client: Client, judge: Callable[..., str], wanted: str, *work: A
     except TimeoutError:
         raise CourseError(f"No worker has answered in {LIMIT:g} s.", way_out=LOST) from None
     except KilledWorker as error:
-        raise CourseError("Set aside: the workers that judged it ended.", words=str(error), way_out=LOST) from None
+        tried = "Set aside: the workers that judged it ended."
+        raise CourseError(tried, words=str(error), way_out=LOST) from None
     except FutureCancelledError as error:
         raise LabError(GONE, words=str(error), way_out=AGAIN) from None
     except RuntimeError as error:
         if "deserialization" in str(error):
-            raise LabError("The Dask scheduler does not know this labkit.", words=str(error), way_out=ALIKE) from None
+            tried = "The Dask scheduler does not know this labkit."
+            raise LabError(tried, words=str(error), way_out=ALIKE) from None
         raise
     finally:
         task.release()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import os
 import re
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from ..errors import BadInput, CourseError, LabkitError, plain, shortage, tail
 from ..homework.submission import altered, answers_in, machine_part, unpack
 from ..judge.check import Stop, check_work
+from ..judge.task2 import without_comments
 from ..judge.verdict import Verdict, Verdicts
 from ..machine.temporary import own_folder
 from .likeness import likenesses, texts_of
@@ -26,7 +27,7 @@ SHOWN, EDITS = 200, 10
 # A path is Linux's 4,096 bytes at the most; it is the learner's name in an export, so it is not cut.
 LONGEST = 4096
 # What came of a file. What is not measured is not the learner's fault, and looked at again at the next run.
-MEASURED, NOT_MEASURED, UNREADABLE = "measured", "not measured", "unreadable"
+STATES = MEASURED, NOT_MEASURED, UNREADABLE = "measured", "not measured", "unreadable"
 AGAIN = "mend it and run the same command again: this work is measured again then"
 
 
@@ -70,10 +71,14 @@ class Grade:
     hand: dict[str, Given] = field(default_factory=dict)
 
     @property
+    def points_given(self) -> dict[str, float]:
+        """The points that a person has given, by requirement."""
+        return {number: one.points for number, one in self.hand.items() if one.points is not None}
+
+    @property
     def waiting(self) -> int:
         """The points that a person has to give yet."""
-        given = self.hand.get("2.3")
-        return self.by_hand if given is None or given.points is None else 0
+        return 0 if "2.3" in self.points_given else self.by_hand
 
     @property
     def most(self) -> int:
@@ -83,24 +88,25 @@ class Grade:
     @property
     def total(self) -> float:
         """The points: measured, and in the place of these or beside them what a person has given."""
-        given = {number: one.points for number, one in self.hand.items() if one.points is not None}
-        return self.measured + sum(given.values()) - sum(row["points"] for row in self.verdicts if row["requirement"] in given)
+        given = self.points_given
+        replaced = sum(row["points"] for row in self.verdicts if row["requirement"] in given)
+        return self.measured + sum(given.values()) - replaced
 
-    def given(self) -> str:
-        """What a person has given, in words."""
-        parts = []
-        for number, one in self.hand.items():
-            points = "" if one.points is None else f" {one.points:g}"
-            parts.append(f"{number or 'comment'}{points}" + (f": {one.comment}" if one.comment else ""))
-        return "; ".join(parts)
+    def judged(self) -> Verdicts:
+        """The verdicts that were measured."""
+        return Verdicts([Verdict(**row) for row in self.verdicts], self.linux)
 
     def row(self) -> dict[str, Any]:
         """The row of the table: numbers, verdicts in short, flags."""
         short = " ".join(f"{row['requirement']}:{row['verdict']}" for row in self.verdicts)
+        given = []
+        for number, one in self.hand.items():
+            points = "" if one.points is None else f" {one.points:g}"
+            given.append(f"{number or 'comment'}{points}" + (f": {one.comment}" if one.comment else ""))
         return {
             "file": self.file, "name": self.name, "group": self.group, "state": self.state, "points": float(self.total),
             "of": self.most, "points measured": self.measured, "points claimed": self.claimed,
-            "difference": self.measured - self.claimed, "by hand": self.waiting, "given by hand": self.given(),
+            "difference": self.measured - self.claimed, "by hand": self.waiting, "given by hand": "; ".join(given),
             "verdicts": short, "flags": "; ".join(self.flags), "seconds": round(self.seconds, 1),
         }  # fmt: skip
 
@@ -117,17 +123,16 @@ def claims(verdicts: Mapping[str, Any]) -> dict[str, str]:
     return {printable(row.get("requirement")): printable(row.get("verdict")) for row in rows}
 
 
-def differences(claimed: Mapping[str, str], points: int, measured: Sequence[dict[str, Any]]) -> list[str]:
+def differences(claimed: Mapping[str, str], points: int, measured: Verdicts) -> list[str]:
     """How the points and verdicts in the report differ from those measured."""
-    earned = sum(row["points"] for row in measured)
-    sums = (
-        [] if points == earned or any(row.get("machine") for row in measured) else [f"claims {points} points, measured {earned}"]
-    )
-    return sums + [
-        f"{row['requirement']} claims {claimed.get(row['requirement'], 'nothing')}, measured {row['verdict']}"
-        for row in measured
-        if claimed.get(row["requirement"]) != row["verdict"] and not row.get("machine")
-    ]
+    rows = [row for row in measured if not row.machine]
+    differ = points != measured.points and len(rows) == len(measured.rows)
+    found = [f"claims {points} points, measured {measured.points}"] if differ else []
+    for row in rows:
+        claim = claimed.get(row.requirement, "nothing")
+        if claim != row.verdict:
+            found.append(f"{row.requirement} claims {claim}, measured {row.verdict}")
+    return found
 
 
 def edits(data: dict[str, Any]) -> list[str]:
@@ -137,22 +142,18 @@ def edits(data: dict[str, Any]) -> list[str]:
     return [f"edited after it was made: {printable(name)}" for name in names[:EDITS]] + more
 
 
-def grade_one(
-    report: bytes, *, name: str, stop: Stop | None = None, before: Grade | None = None, tasks: Sequence[int] = ()
-) -> Grade:
-    """Grade one report, whose row is called `name`; whatever is wrong with it, or here, becomes a flag.
-
-    With the grade of `before` only `tasks` are judged again, and the other verdicts are kept.
-    """
+def grade_one(report: bytes, *, name: str, tasks: Sequence[int], stop: Stop | None = None) -> Grade:
+    """Judge `tasks` of one report, whose row is called `name`; whatever is wrong with it, or here, becomes a flag."""
     grade, began = Grade(file=name), time.monotonic()
     try:
         data = machine_part(report, Path(name).name)
-        grade.name, grade.group = printable(data["who"].get("name", "")), printable(data["who"].get("group", ""))
+        who = data["who"]
+        grade.name, grade.group = printable(who.get("name", "")), printable(who.get("group", ""))
         grade.claimed = int(data["verdicts"]["points"])
         grade.claims = claims(data["verdicts"])
         grade.flags += edits(data)
-        measure(grade, data, stop, before, tasks)
-    except Exception as error:  # one bad file, or one bad minute of this machine, never stops the others
+        measure(grade, data, tasks, stop)
+    except Exception as error:  # one bad file, one bad minute of this machine: never the others
         refused(grade, error)
     grade.seconds = time.monotonic() - began
     return grade
@@ -168,15 +169,13 @@ def refused(grade: Grade, error: Exception) -> Grade:
         words, way_out = f"{error.tried} {tail(error.words, 3)}", error.way_out
     else:
         words, way_out = f"{type(error).__name__}: {error}", "tell who looks after labkit"
-    way_out = shortage(words) or way_out
-    grade.flags.append(f"could not be graded here: {printable(words)} (way out: {printable(way_out)}; {AGAIN})")
+    remedy = f"way out: {printable(shortage(words) or way_out)}; {AGAIN}"
+    grade.flags.append(f"could not be graded here: {printable(words)} ({remedy})")
     return grade
 
 
-def measure(
-    grade: Grade, data: dict[str, Any], stop: Stop | None = None, before: Grade | None = None, tasks: Sequence[int] = ()
-) -> None:
-    """Run the work of a report again and note what differs from its claims."""
+def measure(grade: Grade, data: dict[str, Any], tasks: Sequence[int], stop: Stop | None) -> None:
+    """Run the work of a report again."""
     with tempfile.TemporaryDirectory(prefix="grade-", dir=own_folder(), ignore_cleanup_errors=True) as folder:
         work = Path(folder) / "work"
         unpack(data, work)
@@ -186,34 +185,39 @@ def measure(
         if data["answers"] != answers:
             grade.flags.append("the answers shown are not those in its work")
         try:
-            if before:
-                again = check_work(work, tasks, trusted=False, stop=stop)
-                kept = [Verdict(**row) for row in before.verdicts if row["task"] not in tasks]
-                verdicts = Verdicts(sorted([*kept, *again], key=lambda row: row.requirement), again.linux)
-            else:
-                verdicts = check_work(work, trusted=False, stop=stop)
-        except BadInput as error:  # it was unpacked here, so what is wrong with it now is not the work
+            verdicts = check_work(work, tasks, trusted=False, stop=stop)
+        except BadInput as error:  # it was unpacked here, so what is wrong now is not the work
             raise CourseError(error.tried, words=error.words, way_out=error.way_out) from error
-    grade.measured, grade.of, grade.by_hand = verdicts.points, verdicts.of, verdicts.by_hand
-    grade.verdicts = [asdict(row) for row in verdicts]
     grade.answer = plain("\n".join(answers.values()))
-    grade.linux = verdicts.linux
+    grade.verdicts, grade.linux = [asdict(row) for row in verdicts], verdicts.linux
+    grade.state = MEASURED
+
+
+def conclude(grade: Grade, kept: Iterable[dict[str, Any]] = ()) -> None:
+    """Add up what was measured, beside the verdicts that are `kept`, and say what differs from the claims."""
+    if grade.state != MEASURED:
+        return
+    grade.verdicts = sorted([*kept, *grade.verdicts], key=lambda row: row["requirement"])
+    verdicts = grade.judged()
+    grade.measured, grade.of, grade.by_hand = verdicts.points, verdicts.of, verdicts.by_hand
     faults = [row for row in verdicts if row.machine]
-    grade.state = NOT_MEASURED if faults or grade.linux == "none" else MEASURED
+    if faults or grade.linux == "none":
+        grade.state = NOT_MEASURED
     if grade.linux == "none":
         grade.flags.append("no lab opened on this machine, so nothing was measured")
     if faults:
         numbers = ", ".join(row.requirement for row in faults)
-        grade.flags.append(
-            f"no fault of the work: {numbers} could not be measured here: {printable(faults[0].hint, 3 * SHOWN)} ({AGAIN})"
-        )
-    grade.flags += differences(grade.claims, grade.claimed, grade.verdicts)
+        why = printable(faults[0].hint, 3 * SHOWN)
+        said = f"no fault of the work: {numbers} could not be measured here: {why} ({AGAIN})"
+        grade.flags.append(said)
+    grade.flags += differences(grade.claims, grade.claimed, verdicts)
 
 
 def row_names(pages: Sequence[Path], top: Path | None = None) -> list[str]:
     """Return what the rows are called: the path of each file from `top`, by itself the folder that all are in, no two alike."""
     whole = [Path(os.path.abspath(str(page).replace("\0", " "))) for page in pages]
-    base = os.path.abspath(top) if top else os.path.commonpath([page.parent for page in whole]) if whole else "/"
+    folders = [os.path.abspath(top)] if top else [str(page.parent) for page in whole] or ["/"]
+    base = os.path.commonpath(folders)
     found: list[str] = []
     for page in whole:
         name = printable(page.relative_to(base), LONGEST)
@@ -224,26 +228,25 @@ def row_names(pages: Sequence[Path], top: Path | None = None) -> list[str]:
 
 def pairs(grades: Sequence[Grade]) -> None:
     """Flag works that are the same as another's, or like it."""
-    found: dict[str, list[str]] = {grade.file: [] for grade in grades}
-    same: dict[str, list[str]] = {}
+    same, like = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
     for grade in grades:
-        if grade.fingerprint:
-            same.setdefault(grade.fingerprint, []).append(grade.file)
-    for grade in grades:
-        if others := [printable(file) for file in same.get(grade.fingerprint, ()) if file != grade.file]:
-            found[grade.file].append(f"the same work as {', '.join(others)}")
-    alike: dict[str, list[str]] = {}
+        same[grade.fingerprint].append(grade.file)
     for one in likenesses([grade.texts for grade in grades]):
         first, second = grades[one.first], grades[one.second]
         if not first.fingerprint or first.fingerprint != second.fingerprint:
-            for grade, other in ((first, second), (second, first)):
-                alike.setdefault(grade.file, []).append(f"{printable(other.file)} ({one.part:.0%})")
-    for file, others in alike.items():
-        more = f" and {len(others) - EDITS} more" if len(others) > EDITS else ""
-        found[file].append(f"much like the work of {', '.join(others[:EDITS])}{more}: a reason to look, and no verdict")
+            like[first.file].append(f"{printable(second.file)} ({one.part:.0%})")
+            like[second.file].append(f"{printable(first.file)} ({one.part:.0%})")
     for grade in grades:
-        grade.similar = bool(found[grade.file])
-        grade.flags += found[grade.file]
+        twins = [printable(file) for file in same[grade.fingerprint] if file != grade.file]
+        others = like[grade.file]
+        more = f" and {len(others) - EDITS} more" if len(others) > EDITS else ""
+        grade.similar = bool(others)
+        if grade.fingerprint and twins:
+            grade.similar = True
+            grade.flags.append(f"the same work as {', '.join(twins)}")
+        if others:
+            some = f"{', '.join(others[:EDITS])}{more}"
+            grade.flags.append(f"much like the work of {some}: a reason to look, and no verdict")
 
 
 # Where a # begins a comment, by the end of a file's name: at the beginning of a word, and in a shell and in nginx.conf also
@@ -266,19 +269,8 @@ def essence(name: str, data: bytes) -> str:
     if name.endswith(".sh"):
         text = re.sub(r"\\\r?\n", "", text)
     if name.endswith(".md"):
-        text = without_html_comments(text)
+        text = without_comments(text)
     return text.translate(WHITE)
-
-
-def without_html_comments(text: str) -> str:
-    """Return Markdown without comments; one that never ends goes to the end. Takes time and memory in proportion to the text."""
-    kept, at = io.StringIO(), 0
-    while (begin := text.find("<!--", at)) >= 0:
-        kept.write(f"{text[at:begin]} ")
-        end = text.find("-->", begin)
-        at = end + len("-->") if end >= 0 else len(text)
-    kept.write(text[at:])
-    return kept.getvalue()
 
 
 def fingerprint(work: Mapping[str, Any]) -> str:
@@ -286,11 +278,13 @@ def fingerprint(work: Mapping[str, Any]) -> str:
 
     A file of white space and comments alone does not count.
     """
-    texts = {name: essence(name, base64.b64decode(entry["data"])) for name, entry in work.items() if "data" in entry}
-    texts |= {name: f"-> {entry['link']}" for name, entry in work.items() if "link" in entry}
+    texts = {}
+    for name, entry in sorted(work.items()):
+        if "data" in entry:
+            texts[name] = essence(name, base64.b64decode(entry["data"]))
+        elif "link" in entry:
+            texts[name] = f"-> {entry['link']}"
     if not any(text for name, text in texts.items() if SCRIPTS.fullmatch(name)):
         return ""
-    whole = hashlib.sha256()
-    for name in sorted(name for name, text in texts.items() if text):
-        whole.update(name.encode(errors="replace") + b"\0" + texts[name].encode() + b"\0")
-    return whole.hexdigest()
+    whole = "".join(f"{name}\0{text}\0" for name, text in texts.items() if text)
+    return hashlib.sha256(whole.encode(errors="replace")).hexdigest()

@@ -12,7 +12,7 @@ themselves read and write:
 import io
 import re
 import zipfile
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,6 @@ from markupsafe import escape
 
 from ..errors import BadInput
 from ..judge.check import REQUIREMENTS
-from ..judge.verdict import COULD_NOT_RUN, FAILED
 from ..writing import write_file
 from .grade import MEASURED, Grade, printable
 from .table import Sheet, harmless, read_csv
@@ -38,6 +37,11 @@ OURS = "labkit: "
 # So many of a kind are named.
 NAMED = 10
 WAY_OUT = "export it again, as CSV, and leave its first line as it is"
+# The first line of a book that is made from what is known; "" is the column for the grade.
+MADE = {
+    "moodle": ["Identifier", "Full name", "", "Maximum Grade", "Last modified (grade)", "Feedback comments"],
+    "canvas": ["Student", "ID", "Section", ""],
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -52,37 +56,41 @@ class Learner:
 
 def learners(kind: str, grades: Sequence[Grade], pages: Sequence[Path]) -> tuple[list[Learner], dict[str, list[str]]]:
     """Return the learners whose grade is final, and the other works by what stands against theirs."""
-    found: dict[str, list[Learner]] = {}
-    left: dict[str, list[str]] = {}
+    found, left = defaultdict[str, list[Learner]](list), defaultdict[str, list[str]](list)
     for grade, page in zip(grades, pages, strict=True):
         parts = [match for part in page.absolute().parts if (match := NAMES[kind].fullmatch(part))]
         if parts:
-            found.setdefault(parts[-1]["id"], []).append(Learner(parts[-1]["id"], parts[-1]["name"], parts[-1][0], grade))
+            one = Learner(parts[-1]["id"], parts[-1]["name"], parts[-1][0], grade)
+            found[one.id].append(one)
         else:
-            why = f"without a learner's number in their names, as {kind.capitalize()}'s downloads have it"
-            left.setdefault(why, []).append(grade.file)
+            course = kind.capitalize()
+            why = f"without a learner's number in their names, as {course}'s downloads have it"
+            left[why].append(grade.file)
     ready = []
     for works in found.values():
         measured = [one for one in works if one.grade.state == MEASURED]
-        if len(measured) == 1 and not measured[0].grade.waiting:
+        if not measured:
+            left["without a grade"] += [one.grade.file for one in works]
+        elif len(measured) > 1:
+            left["several works of one learner"] += [one.grade.file for one in measured]
+        elif measured[0].grade.waiting:
+            left["the answer to 2.3 waits for points"].append(measured[0].grade.file)
+        else:
             ready += measured
-            continue
-        why = "several works of one learner" if len(measured) > 1 else "the answer to 2.3 waits for points"
-        left.setdefault(why if measured else "without a grade", []).extend(one.grade.file for one in measured or works)
     return ready, left
 
 
 @dataclass
 class Book:
-    """An export that is filled in: what names the learner of a line, and of a work; and the columns (None: it has none).
+    """An export that is filled in: what names the learner of a line, whether by names, and the columns (None: it has none).
 
     `name` is that of the learner's name, where a team's may stand between it and the grade; in one of `teams` it does.
     """
 
     sheet: Sheet
     of_line: Callable[[list[str]], str]
-    of_work: Callable[[Learner], str]
     grade: int
+    by_names: bool = False
     maximum: int | None = None
     comment: int | None = None
     locked: int | None = None
@@ -95,39 +103,40 @@ def open_book(kind: str, path: Path | None, column: str) -> Book:
 
     `column` names the one for the grade. Raises BadInput for a file that is no such export, or has no such column.
     """
-    made = {
-        "moodle": ["Identifier", "Full name", "Grade", "Maximum Grade", "Last modified (grade)", "Feedback comments"],
-        "canvas": ["Student", "ID", "Section", column or "Load balancer"],
-    }
+    make = moodle_book if kind == "moodle" else canvas_book
     if path is None:
-        head = made[kind]
-        return moodle_book(Sheet(head), "Grade") if kind == "moodle" else canvas_book(Sheet(head), head[-1])
+        column = "Grade" if kind == "moodle" else column or "Load balancer"
+        return make(Sheet([name or column for name in MADE[kind]]), column)
     try:
-        return (moodle_book if kind == "moodle" else canvas_book)(read_csv(path, WAY_OUT), column)
+        return make(read_csv(path, WAY_OUT), column)
     except LookupError as error:
-        raise BadInput(f"{path} is no export of {kind.capitalize()}'s to fill in.", words=str(error), way_out=WAY_OUT) from None
+        tried = f"{path} is no export of {kind.capitalize()}'s to fill in."
+        raise BadInput(tried, words=str(error), way_out=WAY_OUT) from None
 
 
 def moodle_book(sheet: Sheet, column: str) -> Book:
     """Return what a grading worksheet of an assignment, or an export of the grades, holds where. Raises LookupError, and
     BadInput for grades that are no points."""
-    number, first, last = sheet.find("Identifier"), sheet.find("First name"), sheet.find("Last name", "Surname")
+    number = sheet.find("Identifier")
+    first, last = sheet.find("First name"), sheet.find("Last name", "Surname")
     if number is None and first is not None and last is not None:
         grade = chosen(sheet, column, r"Assignment: .*\(Real\)")
-        return Book(sheet, lambda row: person(f"{row[first]} {row[last]}"), lambda one: person(one.name), grade)
+        return Book(sheet, lambda row: person(f"{row[first]} {row[last]}"), grade, by_names=True)
     if number is None:  # a worksheet in another language: a column like "Participant 12345"
-        like = [at for at in range(len(sheet.head)) if sheet.rows and all(re.fullmatch(r"\D+\d+", row[at]) for row in sheet.rows)]
+        columns = enumerate(zip(*sheet.rows, strict=False))
+        like = [at for at, cells in columns if all(re.fullmatch(r"\D+\d+", cell) for cell in cells)]
         if not like:
             raise LookupError("it has no column Identifier, and not both First name and Last name")
         number = like[0]
     if sheet.find("Scale") is not None:
         way_out = "set the type of its grade to points in its settings, and export the worksheet again"
-        raise BadInput("The worksheet is of an assignment that is graded by a scale.", way_out=way_out)
-    at, status, team = number, sheet.find("Status"), sheet.find("Group")  # before Status a learner's own group may stand
-    teams = status is not None and team is not None and status < team
+        tried = "The worksheet is of an assignment that is graded by a scale."
+        raise BadInput(tried, way_out=way_out)
+    at, status, team = number, sheet.find("Status"), sheet.find("Group")
     return Book(
-        sheet, lambda row: re.sub(r"\D", "", row[at]), lambda one: one.id, chosen(sheet, column, "Grade"),
-        sheet.find("Maximum Grade"), sheet.find("Feedback comments"), sheet.find("Grade can be changed"), at + 1, teams,
+        sheet, lambda row: re.sub(r"\D", "", row[at]), chosen(sheet, column, "Grade"), name=at + 1,
+        maximum=sheet.find("Maximum Grade"), comment=sheet.find("Feedback comments"), locked=sheet.find("Grade can be changed"),
+        teams=status is not None and team is not None and status < team,  # before Status a learner's own group may stand
     )  # fmt: skip
 
 
@@ -140,7 +149,7 @@ def canvas_book(sheet: Sheet, column: str) -> Book:
     rows = [[row[at] for at in keep] for row in sheet.rows]
     # Without a mark of UTF-8, of which Canvas takes none off: its LastName is another column behind one.
     only = Sheet([sheet.head[at] for at in keep], rows, sheet.lines, sheet.delimiter)
-    return Book(only, lambda row: row[number].strip(), lambda one: one.id, section + 1)
+    return Book(only, lambda row: row[number].strip(), section + 1)
 
 
 def chosen(sheet: Sheet, column: str, usual: str) -> int:
@@ -148,12 +157,16 @@ def chosen(sheet: Sheet, column: str, usual: str) -> int:
 
     Raises LookupError where there is none, or more than one.
     """
-    whole = [at for at, head in enumerate(sheet.head) if same(head) == same(column)]
-    part = [at for at, head in enumerate(sheet.head) if same(column) in same(head)]
-    found = (whole or part) if column else [at for at, head in enumerate(sheet.head) if re.fullmatch(usual, head.strip())]
+    heads, what = list(enumerate(sheet.head)), f"are called {column!r}"
+    found = [at for at, head in heads if same(head) == same(column)]
+    if not column:
+        what = "could hold the grade of this assignment (--column names it)"
+        found = [at for at, head in heads if re.fullmatch(usual, head.strip())]
+    elif not found:
+        found = [at for at, head in heads if same(column) in same(head)]
     if len(found) != 1:
-        what = f"are called {column!r}" if column else "could hold the grade of this assignment (--column names it)"
-        raise LookupError(f"{len(found)} of its columns {what}; they are: {', '.join(map(printable, sheet.head))}")
+        known = ", ".join(map(printable, sheet.head))
+        raise LookupError(f"{len(found)} of its columns {what}; they are: {known}")
     return found[0]
 
 
@@ -178,20 +191,21 @@ def lines_of(book: Book, ready: Sequence[Learner]) -> list[list[list[str]]]:
 
     A team's work has the team's name and number. The number may be a learner's, too: it says nothing in a worksheet of teams.
     """
-    lines: dict[str, list[list[str]]] = {}
-    teams: dict[str, list[list[str]]] = {}
+    lines, teams = defaultdict[str, list[list[str]]](list), defaultdict[str, list[list[str]]](list)
+    at = book.name
     for row in book.sheet.rows:
-        lines.setdefault(book.of_line(row), []).append(row)
-        for cell in filter(None, row[book.name + 1 : book.grade] if book.name is not None else ()):
-            teams.setdefault(person(cell), []).append(row)
-    works, names = Counter(map(book.of_work, ready)), Counter(person(one.name) for one in ready)
+        lines[book.of_line(row)].append(row)
+        for cell in filter(None, row[at + 1 : book.grade] if at is not None else ()):
+            teams[person(cell)].append(row)
+    names = [person(one.name) for one in ready]
+    works = names if book.by_names else [one.id for one in ready]
+    of_teams = book.teams or not teams.keys().isdisjoint(names)
     found: list[list[list[str]]] = []
-    for one in ready:
-        own = lines.get(book.of_work(one), []) if works[book.of_work(one)] == 1 else []
-        if book.name is not None and (book.teams or names.keys() & teams.keys()):
-            name = person(one.name)
-            own = [row for row in own if person(row[book.name]) == name] or (teams.get(name, []) if names[name] == 1 else [])
-            found.append(own)
+    for work, name in zip(works, names, strict=True):
+        own = lines[work] if works.count(work) == 1 else []
+        if at is not None and of_teams:
+            own = [row for row in own if person(row[at]) == name]
+            found.append(own or (teams[name] if names.count(name) == 1 else []))
         else:
             found.append(own if len(own) == 1 else [])
     return found
@@ -206,34 +220,40 @@ def fill(book: Book, ready: Sequence[Learner]) -> list[str]:
     rows = book.sheet.rows
     cells = [row[at] for row in rows for at in (book.grade, book.maximum) if at is not None]
     sign = "," if any(re.fullmatch(r"\d+,\d+", cell) for cell in cells) else "."
-    possible = next((number_in(row[book.grade]) for row in rows if "Points Possible" in row[0]), None)
-    said: dict[str, list[str]] = {"no line of their own there": [], "left as they stand there": [], "replaced there": []}
+    possible = (number_in(row[book.grade]) for row in rows if "Points Possible" in row[0])
+    whole = next(possible, None)
+    nobody, left, replaced = list[str](), list[str](), list[str]()
     brought: set[float | None] = set()
     for one, own in zip(ready, lines_of(book, ready), strict=True):
         name = one.grade.file
         if not own:
-            said["no line of their own there"].append(name)
+            nobody.append(name)
         for row in own:
-            most = number_in(row[book.maximum]) if book.maximum is not None else possible
-            points, before = round(one.grade.total * (most or WHOLE) / WHOLE, 2), number_in(row[book.grade])
-            if row[book.grade].strip().upper() in ("EX", "N/A"):  # excused, or not this learner's assignment (Canvas)
-                said["left as they stand there"].append(f"{name} ({row[book.grade]})")
+            most = whole if book.maximum is None else number_in(row[book.maximum])
+            points = round(one.grade.total * (most or WHOLE) / WHOLE, 2)
+            before, its = number_in(row[book.grade]), "" if book.comment is None else row[book.comment]
+            if row[book.grade].strip().upper() in ("EX", "N/A"):  # excused, or not theirs (Canvas)
+                left.append(f"{name} ({row[book.grade]})")
                 continue
-            if book.locked is not None and same(row[book.locked]) == "no":  # Moodle passes over its grade
-                said["left as they stand there"].append(f"{name} (its grade cannot be changed)")
+            if book.locked is not None and same(row[book.locked]) == "no":  # Moodle passes over it
+                left.append(f"{name} (its grade cannot be changed)")
                 continue
             if before not in (None, points):
-                said["replaced there"].append(f"{name} ({before:g} by {points:g})")
+                replaced.append(f"{name} ({before:g} by {points:g})")
             brought.add(most or None)
             row[book.grade] = f"{points:g}".replace(".", sign)
-            if book.comment is not None and row[book.comment].strip(" -") and not row[book.comment].startswith(OURS):
-                said["left as they stand there"].append(f"{name} (its comment)")
+            if its.strip(" -") and not its.startswith(OURS):
+                left.append(f"{name} (its comment)")
             elif book.comment is not None:
                 row[book.comment] = str(harmless(str(escape(comment(one.grade)))))
-    other = sorted(most for most in brought if most not in (None, WHOLE))
-    scale = [f"points of {WHOLE} are brought to {', '.join(f'{most:g}' for most in other)}, the most there"] if other else []
-    unknown = [f"no maximum stands there: the points are of {WHOLE}"] if None in brought else []
-    return [*(some(words, names) for words, names in said.items() if names), *scale, *unknown]
+    said = {"no line of their own there": nobody, "left as they stand there": left}
+    told = [some(words, names) for words, names in (said | {"replaced there": replaced}).items() if names]
+    if other := sorted(most for most in brought if most not in (None, WHOLE)):
+        maximum = ", ".join(f"{most:g}" for most in other)
+        told.append(f"points of {WHOLE} are brought to {maximum}, the most there")
+    if None in brought:
+        told.append(f"no maximum stands there: the points are of {WHOLE}")
+    return told
 
 
 def some(words: str, names: Sequence[str]) -> str:
@@ -243,22 +263,23 @@ def some(words: str, names: Sequence[str]) -> str:
 
 def comment(grade: Grade) -> str:
     """Return what a learner reads beside the grade: numbers and sentences of the assignment, and a person's own words."""
-    by_hand = {number for number, given in grade.hand.items() if given.points is not None}
-    rows = [row for row in grade.verdicts if row["verdict"] in (FAILED, COULD_NOT_RUN) and row["requirement"] not in by_hand]
-    wrong = [f"{row['requirement']} {row['sentence']}" for row in rows]
-    words = [f"{number or 'the whole work'}: {given.comment}" for number, given in grade.hand.items() if given.comment]
-    return f"{OURS}{grade.total:g} of {grade.most} points. " + " ".join(
-        [*(["Not passed: " + "; ".join(wrong) + "."] if wrong else []), *(["By hand: " + "; ".join(words)] if words else [])]
-    )
+    verdicts, hand = grade.judged(), grade.hand
+    wrong = [row for row in verdicts if row.requirement in {*verdicts.wrong()} - {*grade.points_given}]
+    not_passed = "; ".join(f"{row.requirement} {row.sentence}" for row in wrong)
+    words = [f"{number or 'the whole work'}: {one.comment}" for number, one in hand.items() if one.comment]
+    parts = [f"Not passed: {not_passed}."] if wrong else []
+    parts += [f"By hand: {'; '.join(words)}"] if words else []
+    return f"{OURS}{grade.total:g} of {grade.most} points. {' '.join(parts)}"
 
 
 def blank(kind: str, ready: Sequence[Learner]) -> list[list[str]]:
     """Return the lines of a book that is made from what the downloads say."""
-    names = [str(harmless(one.name)) for one in ready]
-    if kind == "canvas":
-        head = [["    Points Possible", "", "", str(WHOLE)]]
-        return head + [[name, one.id, "", ""] for name, one in zip(names, ready, strict=True)]
-    return [[f"Participant {one.id}", name, "", str(WHOLE), "-", ""] for name, one in zip(names, ready, strict=True)]
+    lines = [] if kind == "moodle" else [["    Points Possible", "", "", str(WHOLE)]]
+    for one in ready:
+        name = str(harmless(one.name))
+        moodle = [f"Participant {one.id}", name, "", str(WHOLE), "-", ""]
+        lines.append(moodle if kind == "moodle" else [name, one.id, "", ""])
+    return lines
 
 
 def packed(kind: str, ready: Sequence[Learner], page: Callable[[Grade], str]) -> bytes:
@@ -266,15 +287,17 @@ def packed(kind: str, ready: Sequence[Learner], page: Callable[[Grade], str]) ->
     whole = io.BytesIO()
     with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as file:
         for one in ready:
-            name = re.sub(r"[^\w -]|_", " ", one.name)
-            moodle = f"{name}_{one.id}_assignsubmission_file_/feedback.html"
-            file.writestr(moodle if kind == "moodle" else Path(one.place).with_suffix(".html").name, page(one.grade))
+            name = Path(one.place).with_suffix(".html").name
+            if kind == "moodle":
+                spelled = re.sub(r"[^\w -]|_", " ", one.name)
+                name = f"{spelled}_{one.id}_assignsubmission_file_/feedback.html"
+            file.writestr(name, page(one.grade))
     return whole.getvalue()
 
 
 def write_book(
-    kind: str, book: Book, grades: Sequence[Grade], pages: Sequence[Path], folder: Path, page: Callable[[Grade], str]
-) -> list[str]:
+    kind: str, book: Book, grades: Sequence[Grade], pages: Sequence[Path], folder: Path, page: Callable[[Grade], str],
+) -> list[str]:  # fmt: skip
     """Write KIND.csv and KIND-feedback.zip into `folder`, and return what to say: where they are, and what was left out and why.
 
     A book without lines gets one for each learner. `page` makes the feedback of a grade. Raises BadInput.
@@ -283,13 +306,12 @@ def write_book(
     book.sheet.rows = book.sheet.rows or blank(kind, ready)
     said = [*fill(book, ready), *(some(why, names) for why, names in left.items())]
     table, feedback = folder / f"{kind}.csv", folder / FEEDBACK[kind]
-    way_out = "name another folder with --html"
-    write_file("The gradebook", table, book.sheet.text(), way_out, encoding="utf-8-sig" if book.sheet.mark else "utf-8")
+    way_out, encoding = "name another folder with --html", "utf-8-sig" if book.sheet.mark else "utf-8"
+    write_file("The gradebook", table, book.sheet.text(), way_out, encoding=encoding)
     write_file("The feedback", feedback, packed(kind, ready, page), way_out)
-    # A page that comes first makes an entry of its own, and Moodle takes no grade from a worksheet that is older than that.
-    order = f" (for Moodle after {table.name}, of which it takes no grades otherwise)" if kind == "moodle" else ""
-    return [
-        f"{table}: {len(ready)} of {len(grades)} works have a final grade",
-        *(f"  {line}" for line in said),
-        f"{feedback}{order}",
-    ]
+    order = ""
+    if kind == "moodle":
+        # A page that comes first makes an entry of its own, and Moodle takes no grade from a worksheet that is older than that.
+        order = f" (for Moodle after {table.name}, of which it takes no grades otherwise)"
+    head = f"{table}: {len(ready)} of {len(grades)} works have a final grade"
+    return [head, *(f"  {line}" for line in said), f"{feedback}{order}"]

@@ -1,11 +1,21 @@
-"""Tables: that of a batch, for the terminal and for a spreadsheet; and those that a spreadsheet or a course has written."""
+"""Tables: that of a batch, for a terminal and for a spreadsheet; those that a spreadsheet or a course has written; by_hand.csv.
+
+by_hand.csv, in the folder of a batch, has the points that a person gives. labkit reads it at every run and never writes it.
+A line each, in any order, with the columns
+    file         the work, as its row is called
+    requirement  2.3 (or `answer 2.3`: a spreadsheet takes that for no date), another one, or nothing: a word on the whole work
+    points       from 0 to the requirement's; nothing: only a comment
+    comment      shown to the learner; the reason, where the points are not those of 2.3 and take the place of measured ones
+"""
 
 from __future__ import annotations
 
 import csv
 import io
+import math
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,17 +23,23 @@ from typing import Any
 import pandas as pd
 
 from ..errors import BadInput, plain
+from ..judge.check import REQUIREMENTS
 from ..writing import write_file
-from .grade import Grade
+from .grade import Given, Grade
+
+NAME, COLUMNS = "by_hand.csv", ("file", "requirement", "points", "comment")
+QUESTION = "2.3"
+WAY_OUT = "mend it and run the same command again; what was measured is known from the notes"
+# Bad lines are named up to so many.
+NAMED = 10
+# What a spreadsheet takes for a formula in by_hand.csv: a ' is written before it and taken away again, here and by the page that
+# saves such a file (answers.js).
+SIGN = re.compile(r"""[\s"']*[=+\-@]""")
+QUOTED = re.compile(f"^'(?={SIGN.pattern})")
 
 # A sign that begins a formula, in every form of it that a spreadsheet may know, where a cell begins: =+-@ and their full-width,
 # small, raised and lowered forms, and the minus sign.
 FORMULA = re.compile(r"""(^[\s"']*|[,;\t\r\n][\s"']*)([=+\-@＝＋－＠﹦﹢﹣﹫⁼⁺⁻₌₊₋−])""")
-
-
-def as_table(grades: Sequence[Grade]) -> pd.DataFrame:
-    """A row a file: columns as in Grade.row; `by hand` are points that still wait for one."""
-    return pd.DataFrame([grade.row() for grade in grades])
 
 
 def harmless(value: Any) -> Any:
@@ -33,17 +49,18 @@ def harmless(value: Any) -> Any:
 
 def to_csv(grades: Sequence[Grade], path: Path) -> None:
     """Write the table for a spreadsheet: UTF-8 with its mark, and no cell that is taken for a formula. Raises BadInput."""
-    text = as_table(grades).map(harmless).to_csv(index=False, float_format="%g")
+    table = pd.DataFrame([grade.row() for grade in grades]).map(harmless)
+    text = table.to_csv(index=False, float_format="%g")
     write_file("The table", path, text, "name another file with --csv", encoding="utf-8-sig")
 
 
 def as_text(grades: Sequence[Grade]) -> str:
     """The table for a terminal, and below it what a teacher should look at, file by file."""
-    rows = (
-        as_table(grades).drop(columns=["verdicts", "flags", "given by hand"]).to_string(index=False, float_format="{:g}".format)
-    )
+    table = pd.DataFrame([grade.row() for grade in grades])
+    table = table.drop(columns=["verdicts", "flags", "given by hand"])
+    rows = table.to_string(index=False, float_format="{:g}".format)
     flagged = [grade for grade in grades if grade.flags]
-    lines = [f"\n{grade.file}: {grade.name}" + "".join(f"\n  {flag}" for flag in grade.flags) for grade in flagged]
+    lines = ["\n  ".join([f"\n{grade.file}: {grade.name}", *grade.flags]) for grade in flagged]
     return "\n".join([rows, f"\n{len(flagged)} of {len(grades)} to look at", *lines])
 
 
@@ -94,3 +111,105 @@ def read_csv(path: Path, way_out: str) -> Sheet:
     except csv.Error as error:
         raise BadInput(tried, words=f"line {reader.line_num}: {error}", way_out=way_out) from None
     return sheet
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line that was taken: the row's name ("" where this batch has none of it), and the cells as they were read."""
+
+    row: str
+    file: str
+    requirement: str
+    given: Given
+
+    def cells(self) -> list[str]:
+        """Return the line as it is written."""
+        points = "" if self.given.points is None else f"{self.given.points:g}"
+        number = f"answer {self.requirement}" if self.requirement == QUESTION else self.requirement
+        texts = (self.row or self.file, number, points, self.given.comment)
+        return [f"'{text}" if SIGN.match(text) else text for text in texts]
+
+
+def read_by_hand(path: Path, names: Sequence[str], *, missing_ok: bool = False) -> list[Line]:
+    """Return the lines of a by_hand.csv for a batch whose rows have these `names`; none of a file that may be missing.
+
+    Raises BadInput, which names each bad line; a line for a row that is not in this batch is said and kept.
+    """
+    rows = {str(harmless(name)): name for name in names} | {name: name for name in names}
+    lines: list[Line] = []
+    wrong: list[str] = []
+    for number, cells in table_of(path, missing_ok):
+        try:
+            lines.append(taken(cells, rows, lines))
+        except ValueError as error:
+            wrong.append(f"line {number} ({cells['file'][:200]}): {error}")
+    if wrong:
+        more = [f"… and {len(wrong) - NAMED} more"] if len(wrong) > NAMED else []
+        words = plain("\n".join([*wrong[:NAMED], *more]))
+        tried = f"{path} has lines that cannot be taken: {len(wrong)}."
+        raise BadInput(tried, words=words, way_out=WAY_OUT)
+    for file in dict.fromkeys(line.file for line in lines if not line.row):
+        said = f"{path} names {file!r}, and no row of this batch is called that"
+        print(plain(f"{said}: it counts for nobody now"), file=sys.stderr)
+    return lines
+
+
+def table_of(path: Path, missing_ok: bool) -> list[tuple[int, dict[str, str]]]:
+    """Return the lines of the table with their numbers, without those that say nothing. Raises BadInput."""
+    if missing_ok and not path.exists():
+        return []
+    sheet = read_csv(path, WAY_OUT)
+    at = {name: sheet.find(name) for name in COLUMNS}
+    if missing := [name for name, where in at.items() if where is None]:
+        words = f"its first line has no column {', '.join(missing)}"
+        way_out = f"its first line is {', '.join(COLUMNS)}; the page with the answers saves such a file"
+        raise BadInput(f"{path} cannot be read.", words=words, way_out=way_out)
+    lines = []
+    for number, row in zip(sheet.lines, sheet.rows, strict=True):
+        cells = {name: row[where].strip() for name, where in at.items() if where is not None}
+        if cells["points"] or cells["comment"]:
+            lines.append((number, cells))
+    return lines
+
+
+def taken(cells: dict[str, str], rows: dict[str, str], before: Iterable[Line]) -> Line:
+    """Return what a line says. Raises ValueError with the reason for one that cannot be taken."""
+    file, comment = (QUOTED.sub("", cells[name]) for name in ("file", "comment"))
+    row = next((rows[name] for name in (cells["file"], file) if name in rows), "")
+    number, points = "", None
+    if cells["requirement"]:
+        found = re.fullmatch(r"\D*(\d)[.,](\d)", cells["requirement"])
+        number = f"{found[1]}.{found[2]}" if found else ""
+        if number not in REQUIREMENTS:
+            asked, known = cells["requirement"][:50], ", ".join(REQUIREMENTS)
+            raise ValueError(f"{asked!r} is no requirement; they are {known}")
+    if cells["points"]:
+        if not number:
+            raise ValueError("points are for a requirement, and its column is empty")
+        most = REQUIREMENTS[number].points
+        try:
+            points = float(cells["points"].replace(",", "."))
+        except ValueError:
+            points = math.nan
+        if not 0 <= points <= most:
+            raise ValueError(f"{cells['points'][:50]!r} is no number of points from 0 to {most}")
+        if number != QUESTION and not comment:
+            why = "the reason has to stand in the column comment"
+            raise ValueError(f"points for {number} take the place of measured ones: {why}")
+    line = Line(row, file, number, Given(points, plain(comment)))
+    if any((other.row or other.file, other.requirement) == (row or file, number) for other in before):
+        raise ValueError(f"an earlier line speaks of {number or 'the whole work'} already")
+    return line
+
+
+def give(grades: Iterable[Grade], lines: Iterable[Line]) -> None:
+    """Add to each grade what a person has given it."""
+    for grade in grades:
+        grade.hand = {line.requirement: line.given for line in lines if line.row == grade.file}
+
+
+def as_csv(lines: Iterable[Line]) -> str:
+    """Return lines as they stand in by_hand.csv, below its first one."""
+    text = io.StringIO()
+    csv.writer(text).writerows(line.cells() for line in lines)
+    return text.getvalue()

@@ -22,7 +22,7 @@ import psutil
 from table import Row
 
 from labkit.grading import farm
-from labkit.grading.batch import Notes, file_digest, grade_files, grade_rest
+from labkit.grading.batch import Notes, Work, file_digest, grade_files, grade_rest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the tests' cluster
 from cluster import cluster
@@ -56,17 +56,17 @@ def measured(works: int) -> dict[str, float]:
             grade = json.loads(Path(known).read_text())  # not in this function, which goes there as a whole with every work
             return json.dumps({"edition": farm.edition(), "grade": grade | {"file": name, "answer": told}})
 
-        digests = {page: file_digest(page) for page in pages}
+        rest = [Work(page, file_digest(page), page.name) for page in pages]
         with cluster(folder / "cluster", 0) as made:
             for _ in range(PROCESSES):
                 made.start_worker(THREADS)
             with farm.on(made.address) as judges:  # every worker has imported labkit before time is taken
                 while judges.room() < farm.AHEAD * PROCESSES * THREADS:
                     time.sleep(0.1)
-                wait([judges.submit("", b"", None, ()) for _ in range(2 * farm.AHEAD * PROCESSES * THREADS)])
+                wait([judges.submit("", b"", ()) for _ in range(2 * farm.AHEAD * PROCESSES * THREADS)])
             scheduler, began, before = psutil.Process(made.scheduler.pid), time.monotonic(), time.process_time()
             place = farm.on(made.address, lambda *work, stop: asleep(*work, stop=stop))
-            grades = grade_rest({page: (page.name, None) for page in pages}, works, place, Notes(folder / "notes"), digests, ())
+            grades = grade_rest(rest, works, place, Notes(folder / "notes"))
             taken, own = time.monotonic() - began, time.process_time() - before
             theirs = sum(scheduler.cpu_times()[:2])
     sleeps: dict[str, list[tuple[float, float]]] = {}

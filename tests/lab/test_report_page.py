@@ -16,7 +16,7 @@ from nbformat.v4 import new_output
 from playwright.sync_api import Browser, Page
 from works import right
 
-from labkit.grading.by_hand import give, read_by_hand
+from labkit.grading.table import give, read_by_hand
 from labkit.grading.feedback import ANSWERS, INDEX, LIKENESS, SUMMARY, write_pages
 from labkit.grading.grade import MEASURED, Given, Grade, pairs
 from labkit.homework.document import to_html

@@ -43,7 +43,7 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """No lab is opened: 1.1 fails on every work; the list has the works that were judged."""
     works: list[Path] = []
 
-    def check_work(work: Path, *, trusted: bool, stop: Any = None) -> Verdicts:
+    def check_work(work: Path, tasks: Any, *, trusted: bool, stop: Any = None) -> Verdicts:
         assert not trusted
         works.append(work)
         return Verdicts([verdict("1.1", failed("measured", "hint"))], "uml")
@@ -109,11 +109,11 @@ def test_right_claims_are_not_flagged(report: Report, tmp_path: Path) -> None:
 
 def test_claims_name_each_difference() -> None:
     """Points, a verdict that differs and one that is missing are each named; equal ones are not."""
-    rows = [{"requirement": "1.1", "verdict": "passed", "points": 2}, {"requirement": "1.2", "verdict": "failed", "points": 0}]
+    rows = Verdicts([verdict("1.1", passed("e")), verdict("1.2", failed("e", "h"))], "uml")
     claimed = {"points": 4, "verdicts": [{"requirement": "1.1", "verdict": "passed"}]}
     told = differences(claims(claimed), 4, rows)
     assert told == ["claims 4 points, measured 2", "1.2 claims nothing, measured failed"]
-    assert differences(claims({"verdicts": rows}), 2, rows) == []
+    assert differences(claims(rows.data()), 2, rows) == []
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_one_task_of_all_is_judged_again_and_the_rest_kept(
     pages = [written(tmp_path, f"{name}.html", sealed(report | {"who": {"name": name}})) for name in "abc"]
     asked: list[tuple[int, ...]] = []
 
-    def check_work(work: Path, tasks: Any = (1, 2), *, trusted: bool, stop: Any = None) -> Verdicts:
+    def check_work(work: Path, tasks: Any, *, trusted: bool, stop: Any = None) -> Verdicts:
         asked.append(tuple(tasks))
         seen = (passed if len(asked) > 2 else lambda words: failed(words, "h"))(f"time {len(asked)}")
         return Verdicts([verdict(f"{task}.1", seen) for task in tasks], "uml")
@@ -202,11 +202,12 @@ def test_one_task_of_all_is_judged_again_and_the_rest_kept(
     grade_files(pages[:2], notes=tmp_path / "notes")
     monkeypatch.setattr(batch, "edition", lambda: "a later one")
     first, _, third = grade_files(pages, notes=tmp_path / "notes", tasks=[2])
-    assert asked == [(1, 2), (1, 2), (2,), (2,), (1, 2)]
+    assert asked == [every := (1, 2, 3, 4), every, (2,), (2,), every]
     assert "task 2 of 2 works is judged again, the rest of them kept; 1 are not known" in capsys.readouterr().err
-    assert [(row["requirement"], row["evidence"]) for row in first.verdicts] == [("1.1", "time 1"), ("2.1", "time 3")]
-    assert [row["evidence"] for row in third.verdicts] == ["time 5", "time 5"]
-    assert (first.measured, first.of) == (8, 10) and "claims 0 points, measured 8" in first.flags
+    seen = [(row["requirement"], row["evidence"]) for row in first.verdicts]
+    assert seen == [("1.1", "time 1"), ("2.1", "time 3"), ("3.1", "time 1"), ("4.1", "time 1")]
+    assert {row["evidence"] for row in third.verdicts} == {"time 5"}
+    assert (first.measured, first.of) == (8, 28) and "claims 0 points, measured 8" in first.flags
     assert next(iter(grade_files(pages, notes=tmp_path / "notes"))).verdicts == first.verdicts
     assert len(asked) == 5
 
@@ -218,12 +219,12 @@ def test_interrupt_ends_the_batch_and_notes_nothing_more(
     pages = [written(tmp_path, f"{name}.html", sealed(report | {"who": {"name": name}})) for name in "abcd"]
     real = grading.check_work
 
-    def check_work(work: Path, *, trusted: bool, stop: Stop) -> Verdicts:
+    def check_work(work: Path, tasks: Any, *, trusted: bool, stop: Stop) -> Verdicts:
         if judged:
             wait_until(Notes(tmp_path / "notes").known, reason="the note of the first work", timeout=60)
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
             wait_until(lambda: stopped(stop), reason="the judgement to be stopped", timeout=60)
-        return real(work, trusted=trusted)
+        return real(work, tasks, trusted=trusted)
 
     def stopped(stop: Stop) -> bool:
         try:

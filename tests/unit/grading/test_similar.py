@@ -87,6 +87,6 @@ def test_essence_takes_little_memory() -> None:
 def test_comments_that_never_end_take_no_time() -> None:
     """Two million beginnings of a comment are read within seconds."""
     began = time.process_time()
-    assert essence("answers.md", b"word " + b"<!--" * 2_000_000) == "word"
+    assert essence("answers.md", b"word " + b"<!--" * 2_000_000).startswith("word<!--")
     assert essence("task1.sh", b" #" * 2_000_000) == ""
     assert time.process_time() - began < 5
