@@ -16,9 +16,9 @@ from nbformat.v4 import new_output
 from playwright.sync_api import Browser, Page
 from works import right
 
-from labkit.grading.table import give, read_by_hand
 from labkit.grading.feedback import ANSWERS, INDEX, LIKENESS, SUMMARY, write_pages
 from labkit.grading.grade import MEASURED, Given, Grade, pairs
+from labkit.grading.table import give, read_by_hand
 from labkit.homework.document import to_html
 from labkit.homework.hand_in import hand_in, stories_in
 from labkit.homework.submission import altered, read

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from labkit.errors import BadInput
-from labkit.grading.table import COLUMNS, NAMED, as_csv, give, read_by_hand
 from labkit.grading.feedback import answers, index, page
 from labkit.grading.grade import MEASURED, Given, Grade
+from labkit.grading.table import COLUMNS, NAMED, as_csv, give, read_by_hand
 from labkit.judge.verdict import BY_HAND, Finding, failed, passed, verdict
 
 HEAD = ",".join(COLUMNS)
