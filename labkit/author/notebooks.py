@@ -17,7 +17,7 @@ from nbclient.exceptions import CellTimeoutError as CellTimeout
 from tqdm import tqdm
 
 from ..errors import BadInput, CourseError, tail
-from ..homework.document import to_html
+from ..homework.document import WIDGET, to_html
 from ..machine.temporary import DEFAULT_SIGNALS, ignore_here_only
 from ..writing import TEMPLATES, prepare_folder, write_file
 
@@ -31,7 +31,7 @@ AT_ONCE = 3
 # Settings of Jupyter for whoever works on the learner's edition, on a hub too: nbgrader's tools for teachers are not on the
 # screen, kernels are those below, and no news is asked for, which would need a network.
 LEARNER = TEMPLATES / "learner"
-WIDGET = "application/vnd.jupyter.widget-view+json"
+WAY_OUT = "name another folder with --out"
 
 
 @dataclass(frozen=True)
@@ -59,21 +59,16 @@ def folder_to_open(folder: Path | None = None) -> Path:
 
     Solutions are never opened from elsewhere: a learner in another folder is told to name one. Raises BadInput.
     """
-    if folder is not None:
-        if notebooks_in(folder):
-            return folder
-        raise BadInput(
-            f"There are no notebooks of the course in {folder}.", way_out="name the folder that holds 1_backends.ipynb"
-        )
-    for place in (Path.cwd(), Path.cwd() / "notebooks"):
+    for place in [folder] if folder else [Path.cwd(), Path.cwd() / "notebooks"]:
         if notebooks_in(place):
             return place
-    if not have_solutions(find()):
+    if not folder and not have_solutions(find()):
         return NOTEBOOKS
-    raise BadInput(
-        f"There are no notebooks of the course in {Path.cwd()}.",
-        way_out="go to the folder that holds 1_backends.ipynb, or name it: labkit open FOLDER",
-    )
+    way_out = "go to the folder that holds 1_backends.ipynb, or name it: labkit open FOLDER"
+    if folder:
+        way_out = "name the folder that holds 1_backends.ipynb"
+    tried = f"There are no notebooks of the course in {folder or Path.cwd()}."
+    raise BadInput(tried, way_out=way_out)
 
 
 def find(numbers: Sequence[str] = ()) -> list[Path]:
@@ -82,11 +77,12 @@ def find(numbers: Sequence[str] = ()) -> list[Path]:
     if not every:
         way_out = "run `./lab` in a checkout of the course's repository, or install labkit as a whole: pip install ."
         raise BadInput(f"There are no notebooks in {NOTEBOOKS}.", way_out=way_out)
-    unknown = [number for number in numbers if not any(path.name.startswith(f"{number}_") for path in every)]
-    if unknown:
-        known = ", ".join(path.stem for path in every)
-        raise BadInput(f"There is no notebook {', '.join(unknown)}.", way_out=f"the notebooks are {known} in {NOTEBOOKS}")
-    return [path for path in every if not numbers or path.name.split("_")[0] in numbers]
+    known = {path.name.split("_")[0]: path for path in every}
+    if unknown := [number for number in numbers if number not in known]:
+        names = ", ".join(path.stem for path in every)
+        tried = f"There is no notebook {', '.join(unknown)}."
+        raise BadInput(tried, way_out=f"the notebooks are {names} in {NOTEBOOKS}")
+    return [path for number, path in known.items() if not numbers or number in numbers]
 
 
 class Kernels(KernelSpecManager):
@@ -126,7 +122,10 @@ def jupyter_command(notebooks: Path, *options: str) -> list[str]:
 
 
 async def execute(notebook: Any, folder: Path, on_cell: Callable[[], object]) -> str:
-    """Run all cells of `notebook` with `folder` as the current one; return what went wrong, "" when nothing did."""
+    """Run all cells of `notebook` with `folder` as the current one; return what went wrong, "" when nothing did.
+
+    What does not survive outside a running kernel is left out: progress bars, widget state and times of execution.
+    """
 
     def executed(**_kwargs: object) -> None:
         on_cell()
@@ -134,26 +133,23 @@ async def execute(notebook: Any, folder: Path, on_cell: Callable[[], object]) ->
     client = NotebookClient(
         notebook, timeout=CELL_TIMEOUT, kernel_name="python3", resources={"metadata": {"path": str(folder)}},
         on_cell_executed=executed, coalesce_streams=True, extra_arguments=["--IPKernelApp.log_level=ERROR"],
+        store_widget_state=False, record_timing=False,
     )  # fmt: skip
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    problem = ""
     try:
         await client.async_execute()
     except CellExecutionError as error:
-        failed = [any(output.output_type == "error" for output in cell.get("outputs", [])) for cell in notebook.cells]
-        return f"cell {[*failed, True].index(True) + 1}: {error.ename}: {tail(error.evalue)}"
+        failed = [cell for cell in code if any(one.output_type == "error" for one in cell.outputs)]
+        number = notebook.cells.index(failed[0]) if failed else len(notebook.cells)
+        problem = f"cell {number + 1}: {error.ename}: {tail(error.evalue)}"
     except CellTimeout as error:
-        return f"a cell took longer than {CELL_TIMEOUT} s: {tail(str(error), 3)}"
-    except (DeadKernelError, RuntimeError) as error:  # RuntimeError: nbclient's kernel did not start in time
-        return f"its kernel does not work: {error}"
-    return ""
-
-
-def without_progress(notebook: Any) -> None:
-    """Take out what does not survive outside a running kernel: progress bars, widget state and times of execution."""
-    notebook.metadata.pop("widgets", None)
-    for cell in notebook.cells:
-        cell.metadata.pop("execution", None)
-        if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
+        problem = f"a cell took longer than {CELL_TIMEOUT} s: {tail(str(error), 3)}"
+    except (DeadKernelError, RuntimeError) as error:  # RuntimeError: it did not start in time
+        problem = f"its kernel does not work: {error}"
+    for cell in code:
+        cell.outputs = [one for one in cell.outputs if WIDGET not in one.get("data", {})]
+    return problem
 
 
 async def run_one(path: Path, out: Path, bar: Any, save: bool, turn: asyncio.Semaphore) -> Run:
@@ -162,22 +158,22 @@ async def run_one(path: Path, out: Path, bar: Any, save: bool, turn: asyncio.Sem
     bar.total = sum(cell.cell_type == "code" for cell in notebook.cells)
     async with turn:
         problem = await execute(notebook, out, bar.update)
-    without_progress(notebook)
     if save:
         nbformat.write(notebook, out / path.name)
     report = out / f"{path.stem}.html"
-    write_file("A report", report, await asyncio.to_thread(to_html, notebook, path.stem), "name another folder with --out")
+    page = await asyncio.to_thread(to_html, notebook, path.stem)
+    write_file("A report", report, page, WAY_OUT)
     bar.set_postfix_str("failed" if problem else "done")
     return Run(path.stem, report, notebook, problem)
 
 
 async def run_all(paths: Sequence[Path], out: Path, save: bool) -> list[Run]:
     """Run the notebooks, AT_ONCE side by side and the last, which takes longest, first, with a progress bar each."""
-    bars = [tqdm(desc=f"{path.stem:12}", unit="cell", position=i, disable=None, total=1) for i, path in enumerate(paths)]
-    turn, rows = asyncio.Semaphore(AT_ONCE), [*zip(paths, bars, strict=True)]
+    turn, looks = asyncio.Semaphore(AT_ONCE), {"unit": "cell", "disable": None, "total": 1}
+    bars = [tqdm(desc=f"{path.stem:12}", position=at, **looks) for at, path in enumerate(paths)]
+    runs = [run_one(path, out, bar, save, turn) for path, bar in zip(paths, bars, strict=True)]
     try:
-        runs = await asyncio.gather(*(run_one(path, out, bar, save, turn) for path, bar in reversed(rows)))
-        return runs[::-1]
+        return (await asyncio.gather(*reversed(runs)))[::-1]
     finally:
         for bar in bars:
             bar.close()
@@ -190,13 +186,12 @@ def report(numbers: Sequence[str] = (), out: Path = Path("reports"), *, save: bo
     """
     ignore_here_only()
     paths = find(numbers)
-    prepare_folder("A report", out, "name another folder with --out")
-    out = out.resolve()
-    runs = asyncio.run(run_all(paths, out, save))
-    problems = [f"{run.name}, {run.problem}" for run in runs if run.problem]
-    if problems:
+    prepare_folder("A report", out, WAY_OUT)
+    runs = asyncio.run(run_all(paths, out.resolve(), save))
+    if problems := [f"{run.name}, {run.problem}" for run in runs if run.problem]:
         words = "\n".join([*problems, *(f"written: {run.report}" for run in runs)])
-        raise CourseError(f"{len(problems)} of {len(runs)} notebooks failed.", words=words, way_out="its report shows where")
+        tried = f"{len(problems)} of {len(runs)} notebooks failed."
+        raise CourseError(tried, words=words, way_out="its report shows where")
     return runs
 
 

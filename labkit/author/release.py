@@ -4,7 +4,6 @@ import ast
 import os
 import re
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -35,34 +34,30 @@ def preprocessors() -> list[Any]:
     from nbgrader.preprocessors import ClearOutput, ClearSolutions, LockCells
     from traitlets.config import Config
 
-    config = Config(ClearSolutions={"code_stub": {"python": STUB}, "text_stub": "*Write your answer here.*"})
+    stubs = {"code_stub": {"python": STUB}, "text_stub": "*Write your answer here.*"}
+    config = Config(ClearSolutions=stubs)
     without = TagRemovePreprocessor(enabled=True, remove_cell_tags={REFERENCE})
-    return [without, LockCells(config=config), ClearSolutions(config=config), ClearOutput(config=config)]
+    return [without, *(step(config=config) for step in (LockCells, ClearSolutions, ClearOutput))]
 
 
 def names(code: str, kind: type[ast.expr_context]) -> set[str]:
     """The variables that Python code stores (ast.Store) or reads (ast.Load); lines of magics are left out."""
     plain = "\n".join(line for line in code.splitlines() if not line.startswith("%"))
-    return {node.id for node in ast.walk(ast.parse(plain)) if isinstance(node, ast.Name) and isinstance(node.ctx, kind)}
-
-
-def stub(solution: str, rest: Iterable[str]) -> str:
-    """What stands in the place of a solution: where to write, and which of its variables the `rest` of the code uses."""
-    rest = list(rest)
-    taken = {name for code in rest for name in TAKES.findall(code)}
-    used = sorted((names(solution, ast.Store) & {name for code in rest for name in names(code, ast.Load)}) - taken)
-    if used == ["answer"]:
-        return f"{STUB}: answer = …"
-    return f"{WORK}\n# the cells below use: {', '.join(used)}" if used else WORK
+    variables = [node for node in ast.walk(ast.parse(plain)) if isinstance(node, ast.Name)]
+    return {node.id for node in variables if isinstance(node.ctx, kind)}
 
 
 def stubs(code: list[str]) -> list[str]:
-    """The stub for each code cell with a solution, in order."""
+    """What stands in the place of each solution, in order: where to write, and which of its variables the cells below use."""
     found = []
     for number, source in enumerate(code):
-        solution = SOLUTION.search(source)
-        if solution:
-            found.append(stub(solution[1], [source[solution.end() :], *code[number + 1 :]]))
+        if solution := SOLUTION.search(source):
+            below = [source[solution.end() :], *code[number + 1 :]]
+            read = {name for each in below for name in names(each, ast.Load)}
+            taken = {name for each in below for name in TAKES.findall(each)}
+            used = sorted((names(solution[1], ast.Store) & read) - taken)
+            words = f"{WORK}\n# the cells below use: {', '.join(used)}" if used else WORK
+            found.append(f"{STUB}: answer = …" if used == ["answer"] else words)
     return found
 
 
@@ -72,12 +67,13 @@ def calm(code: list[Any]) -> None:
     What they need is what the cells above take as it runs. From the check on, these are only the cells that use what others
     have made. A notebook that asks for no solution, which is one to read and to try, stays as it is.
     """
-    first = next((n for n, cell in enumerate(code) if cell.metadata.get("nbgrader", {}).get("solution")), len(code))
     taken: list[str] = []
     made: set[str] = set()
-    checked = False
-    for cell in code[first + 1 :]:
-        if marks := cell.metadata.get("nbgrader"):
+    begun = checked = False
+    for cell in code:
+        if not begun:
+            begun = bool(cell.metadata.get("nbgrader", {}).get("solution"))
+        elif marks := cell.metadata.get("nbgrader"):
             checked = checked or marks["grade_id"].endswith("-check")
         elif not checked or made & names(cell.source, ast.Load):
             source = cell.source
@@ -112,16 +108,19 @@ def release(to: Path) -> list[Path]:
     notebooks = {to / path.name: path for path in find()}
     for target in [*notebooks, *(to / name for name in STARTER), to / README.name]:
         if os.path.lexists(target):
-            raise BadInput(f"{target} exists already; it may hold a learner's work.", way_out="name an empty folder with --to")
+            tried = f"{target} exists already; it may hold a learner's work."
+            raise BadInput(tried, way_out="name an empty folder with --to")
     prepare_folder(what, to, way_out)
     for target, path in notebooks.items():
         write_file(what, target, f"{nbformat.writes(learners_edition(path))}\n", way_out)
     with writing(what, to, way_out):
-        (to / README.name).write_text(Template(README.read_text()).render(lab="./lab" if STARTER else "labkit"))
+        readme = Template(README.read_text()).render(lab="./lab" if STARTER else "labkit")
+        (to / README.name).write_text(readme)
         for name in STARTER:
             (to / name).parent.mkdir(exist_ok=True)
             if (COURSE / name).is_dir():
-                shutil.copytree(COURSE / name, to / name, ignore=shutil.ignore_patterns("__pycache__"))
+                left = shutil.ignore_patterns("__pycache__")
+                shutil.copytree(COURSE / name, to / name, ignore=left)
             else:
                 shutil.copy(COURSE / name, to / name)
     return list(notebooks)

@@ -50,27 +50,22 @@ def versions() -> dict[str, str]:
     for name, command in PROGRAMS.items():
         if program := shutil.which(command[0], path=PATH):
             try:
-                done = subprocess.run(
-                    [program, *command[1:]], capture_output=True, encoding="utf-8", errors="replace", timeout=20, check=False
-                )
+                done = subprocess.run([program, *command[1:]], capture_output=True, timeout=20, check=False)
             except (OSError, subprocess.TimeoutExpired) as error:
                 found[name] = str(error)[:100]
                 continue
-            words = next(iter((done.stdout + done.stderr).strip().splitlines()), "")
+            said = (done.stdout + done.stderr).decode(errors="replace")
+            words = next(iter(said.strip().splitlines()), "")
             number = re.search(r"\d+\.[\w.+~-]*\w", words)
             found[name] = number[0] if number else words[:100]
     return found
 
 
-def shown(template: str, plain: str = "", **values: Any) -> NotebookNode:
-    """A cell without source whose output is one of our templates."""
-    return output_cell(filled(template, **values), plain)
-
-
 def output_cell(page: str, plain: str = "") -> NotebookNode:
     """A cell without source whose output is a piece of HTML of ours."""
-    cell: NotebookNode = new_code_cell("", outputs=[new_output("display_data", data={"text/html": page, "text/plain": plain})])
-    cell.metadata["transient"] = {"remove_source": True}  # nbconvert's mark for a cell whose input is not shown
+    output = new_output("display_data", data={"text/html": page, "text/plain": plain})
+    hidden = {"transient": {"remove_source": True}}  # nbconvert's mark for an input that is not shown
+    cell: NotebookNode = new_code_cell("", outputs=[output], metadata=hidden)
     return cell
 
 
@@ -86,14 +81,14 @@ def text_of(file: Path) -> str:
 def task_part(task: int, work: Path, verdicts: Verdicts, story: Any | None) -> list[NotebookNode]:
     """One task: the work's files, the verdicts, and the notebook's story with its figures and tables."""
     files = [(name, text_of(work / name)) for name in FILES[task]]
-    part = verdicts.of_task(task)
+    part, words = verdicts.of_task(task), "\n".join(f"{name}\n{text}" for name, text in files)
     cells = [
-        shown("work.html.j2", "\n".join(f"{name}\n{text}" for name, text in files), task=task, title=TITLES[task], files=files),
+        output_cell(filled("work.html.j2", task=task, title=TITLES[task], files=files), words),
         new_markdown_cell("## Verdicts"),
         output_cell(part._repr_html_(), str(part)),
     ]
     if story is not None:
-        cells += [shown("notebook.html.j2", task=task), *told(story)]
+        cells += [output_cell(filled("notebook.html.j2", task=task)), *told(story)]
     return cells
 
 
@@ -124,12 +119,11 @@ def tells(cell: Any) -> bool:
 
 def retold(cell: Any) -> NotebookNode:
     """A cell as it stands in the document: titles a level lower, marks for programs taken out."""
-    if cell.cell_type != "code":
-        text: NotebookNode = new_markdown_cell("\n".join(lowered(cell.source)))
-        return text
-    source = FOR_PROGRAMS.sub("", cell.source)
-    code: NotebookNode = new_code_cell(source, outputs=cell.get("outputs", []), metadata=cell.metadata)
-    return code
+    made: NotebookNode = new_markdown_cell("\n".join(lowered(cell.source)))
+    if cell.cell_type == "code":
+        source, outputs = FOR_PROGRAMS.sub("", cell.source), cell.get("outputs", [])
+        made = new_code_cell(source, outputs=outputs, metadata=cell.metadata)
+    return made
 
 
 def lowered(markdown: str) -> Iterator[str]:
@@ -144,18 +138,18 @@ def lowered(markdown: str) -> Iterator[str]:
 
 
 def document(
-    work: Path, who: Mapping[str, str], verdicts: Verdicts, stories: Mapping[int, Any], tools: Mapping[str, str]
-) -> NotebookNode:
-    """The whole homework as a notebook, to be exported by nbconvert."""
+    work: Path, who: Mapping[str, str], verdicts: Verdicts, stories: Mapping[int, Any], tools: Mapping[str, str],
+) -> NotebookNode:  # fmt: skip
+    """The whole homework as a notebook, to be exported by nbconvert; `who` has name, group and date."""
     tasks = [(task, title, verdicts.of_task(task)) for task, title in TITLES.items()]
-    front = shown("cover.html.j2", who={"name": "", "group": "", "date": "", **who}, tasks=tasks, all=verdicts)
+    cells = [output_cell(filled("cover.html.j2", who=who, tasks=tasks, all=verdicts))]
+    for task in TITLES:
+        cells += task_part(task, work, verdicts, stories.get(task))
     rows = [("Linux of the labs", LINUXES.get(verdicts.linux, verdicts.linux)), *tools.items()]
-    parts = [cell for task in TITLES for cell in task_part(task, work, verdicts, stories.get(task))]
-    cells = [front, *parts, shown("tools.html.j2", tools=rows)]
+    cells.append(output_cell(filled("tools.html.j2", tools=rows)))
     for number, cell in enumerate(cells):
         cell["id"] = f"cell-{number}"
-    notebook: NotebookNode = new_notebook(cells=cells)
-    notebook.metadata["language_info"] = {"name": "python"}
+    notebook: NotebookNode = new_notebook(cells=cells, metadata={"language_info": {"name": "python"}})
     return notebook
 
 
@@ -165,6 +159,7 @@ OBSOLETE = re.compile(r"<style scoped>[^<]*</style>\s*|(?<=<table) border=\"1\""
 NO_HEAD = re.compile(r"<th([^<>]*)></th>")
 # A wide table scrolls on a narrow screen: in a box that the keyboard can reach.
 TABLE = re.compile(r"<table\b.*?</table>", re.DOTALL)
+WIDE = r'<div class="wide" role="group" aria-label="Table" tabindex="0">\g<0></div>'
 WIDGET = "application/vnd.jupyter.widget-view+json"
 # What a widget is in words, for a reader without a kernel; and what IPython says when a first cell is run again.
 WIDGET_WORDS = re.compile(r"[A-Z]\w+\((?:children|value|description)=")
@@ -174,20 +169,17 @@ LOADED = re.compile(r"The \S+ extension is already loaded\. To reload it, use:\n
 def cleaned(notebook: NotebookNode) -> NotebookNode:
     """Return a copy of a notebook with what can be shown without a kernel: no widgets, and tables that are valid and scroll."""
     notebook = copy.deepcopy(notebook)
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
+    for cell in (cell for cell in notebook.cells if "outputs" in cell):
+        for output in cell.outputs:
             data = output.get("data", {})
-            if 'class="dataframe"' in data.get("text/html", ""):
-                page = OBSOLETE.sub("", data["text/html"])
-                data["text/html"] = TABLE.sub(
-                    lambda table: f'<div class="wide" role="group" aria-label="Table" tabindex="0">{table[0]}</div>', page
-                )
-            if "text/html" in data:
-                data["text/html"] = NO_HEAD.sub(r"<td\1></td>", data["text/html"])
+            page = data.get("text/html", "")
+            if 'class="dataframe"' in page:
+                page = TABLE.sub(WIDE, OBSOLETE.sub("", page))
+            if page:
+                data["text/html"] = NO_HEAD.sub(r"<td\1></td>", page)
             if "text" in output:
                 output["text"] = LOADED.sub("", output["text"])
-        if "outputs" in cell:
-            cell.outputs = [output for output in cell.outputs if survives(output)]
+        cell.outputs = [output for output in cell.outputs if survives(output)]
     return notebook
 
 
@@ -209,5 +201,6 @@ def to_html(notebook: NotebookNode, title: str, *, block: str = "") -> str:
         template_name="labkit", extra_template_basedirs=[str(TEMPLATES)], embed_images=True, exclude_input_prompt=True,
         exclude_output_prompt=True, exclude_anchor_links=True, language_code="en", preprocessors=[with_alt_texts],
     )  # fmt: skip
-    body, _ = exporter.from_notebook_node(cleaned(notebook), {"metadata": {"name": title}, "labkit_block": block})
+    resources = {"metadata": {"name": title}, "labkit_block": block}
+    body, _ = exporter.from_notebook_node(cleaned(notebook), resources)
     return str(body)

@@ -34,6 +34,11 @@ setInterval(() => {
 JUDGING = "Judging your work in fresh labs, as the teacher's machine will, about 20 seconds"
 
 
+def displayed(kind: str, text: str) -> tuple[dict[str, Any], ...]:
+    """Return what an output widget shows of a text of this MIME type."""
+    return ({"output_type": "display_data", "data": {kind: text, "text/plain": ""}, "metadata": {}},)
+
+
 def terminal_button(lab: Lab | None = None) -> widgets.HTML:
     """A button that opens a terminal of JupyterLab, and what to type there to work in `lab` (the one opened last), recorded.
 
@@ -41,7 +46,8 @@ def terminal_button(lab: Lab | None = None) -> widgets.HTML:
     """
     lab = lab or Lab.current
     if lab is None or lab.closed or lab.task is None:
-        raise BadInput("No lab with a task is open.", way_out="open one first: lab = Lab(…, task=N)")
+        way_out = "open one first: lab = Lab(…, task=N)"
+        raise BadInput("No lab with a task is open.", way_out=way_out)
     return widgets.HTML(filled("terminal.html.j2", name=lab.name, script=f"task{lab.task}.sh"))
 
 
@@ -54,14 +60,15 @@ def report_form(work: str | Path = "work", *, to: str | Path = NAME) -> widgets.
     group = widgets.Text(description="Group")
     button = widgets.Button(description="Make my report", button_style="primary")
     said = widgets.Output()
-    look, tabs = widgets.Output(layout={"display": "none"}), widgets.Text(layout={"display": "none"})
-    look.outputs = ({"output_type": "display_data", "data": {"application/javascript": LOOK}, "metadata": {}},)
+    look = widgets.Output(layout={"display": "none"})
+    tabs = widgets.Text(layout={"display": "none"})
+    look.outputs = displayed("application/javascript", LOOK)
     tabs.add_class("labkit-unsaved")
     warned: list[str] = []
 
     def say(page: str) -> None:
         # JupyterLab makes links in an output lead to the notebook's folder, on a hub too.
-        said.outputs = ({"output_type": "display_data", "data": {"text/html": page, "text/plain": ""}, "metadata": {}},)
+        said.outputs = displayed("text/html", page)
 
     def sentence(words: str, *, busy: bool = False) -> None:
         say(filled("said.html.j2", words=words, busy=busy))
@@ -74,22 +81,25 @@ def report_form(work: str | Path = "work", *, to: str | Path = NAME) -> widgets.
         button.disabled = True
         try:
             stories = stories_in(Path.cwd())
-            if (words := unsaved(stories, tabs.value.split("/"))) and not set(words) <= set(warned):
+            words = unsaved(stories, tabs.value.split("/"))
+            if not set(words) <= set(warned):
                 warned[:] = words
                 say(filled("unsaved.html.j2", words=words))
                 return
             sentence(JUDGING, busy=True)
-            file = hand_in(Path(work), Path(to), name=name.value, group=group.value, stories=stories, say=notes.append)
+            who = {"name": name.value, "group": group.value}
+            file = hand_in(Path(work), Path(to), **who, stories=stories, say=notes.append)
             say(told(file, notes))
         except Exception as error:  # nobody sees what a button raises
-            words_of = str(error) if isinstance(error, LabkitError) else f"{type(error).__name__}: {error}"
-            sentence(plain(f"Your report was not made. {words_of}"))
+            kind = "" if isinstance(error, LabkitError) else f"{type(error).__name__}: "
+            sentence(plain(f"Your report was not made. {kind}{error}"))
         finally:
             button.disabled = False
 
     button.on_click(make)
     sentence("Save the notebooks first: the report shows them as they were saved last.")
-    form = widgets.VBox([widgets.HBox([name, group], layout={"flex_flow": "row wrap"}), button, said, tabs, look])
+    who = widgets.HBox([name, group], layout={"flex_flow": "row wrap"})
+    form = widgets.VBox([who, button, said, tabs, look])
     form.add_class("labkit-report")
     return form
 
@@ -115,12 +125,14 @@ def unsaved(stories: Mapping[int, Any], tabs: Sequence[str] = ()) -> list[str]:
     own = Path(os.environ.get("JPY_SESSION_NAME", "")).name
     shell = get_ipython()
     for task, notebook in stories.items():
-        counts = [cell.get("execution_count") or 0 for cell in notebook.cells if cell.cell_type == "code"]
-        if shell is not None and own.startswith(f"{task}_") and max(counts, default=0) < shell.execution_count - 1:
+        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        saved = max((cell.get("execution_count") or 0 for cell in code), default=0)
+        if shell and own.startswith(f"{task}_") and saved < shell.execution_count - 1:
             words.append(f"{own} was not saved since its last cells were run.")
             continue
         if named := [tab for tab in tabs if tab != own and re.fullmatch(rf"{task}_.*\.ipynb", tab)]:
             words.append(f"{named[0]} has changes that are not saved.")
-        if not any(counts):
-            words.append(f"Notebook {task} was saved without what its cells show: run it and save it.")
+        if not saved:
+            unrun = f"Notebook {task} was saved without what its cells show"
+            words.append(f"{unrun}: run it and save it.")
     return words

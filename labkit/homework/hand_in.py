@@ -41,11 +41,11 @@ def stories_in(folder: Path) -> dict[int, Any]:
     found = {}
     for path in sorted(folder.glob("[1-4]_*.ipynb")):
         try:
-            found[int(path.name[0])] = nbformat.read(path, as_version=4)
+            notebook = found[int(path.name[0])] = nbformat.read(path, as_version=4)
         except Exception as error:  # what nbformat says of broken ones is of many kinds
+            tried, words = f"The notebook {path} cannot be read.", str(error)[:500]
             way_out = "open and save it in JupyterLab, or take it out of that folder"
-            raise BadInput(f"The notebook {path} cannot be read.", words=str(error)[:500], way_out=way_out) from None
-    for notebook in found.values():
+            raise BadInput(tried, words=words, way_out=way_out) from None
         for cell in notebook.cells:
             cell.pop("attachments", None)
     return found
@@ -94,7 +94,8 @@ def hand_in(
         homework = document(copy, who, verdicts, stories or {}, tools)
     page = to_html(homework, f"Homework of {who['name'] or 'a learner'}", block=as_block(data))
     if len(page.encode(errors="replace")) > MAX_PAGE:
-        raise BadInput(f"The file to hand in has more than {MAX_PAGE:,} bytes.", way_out="make the notebooks' pictures smaller")
+        tried = f"The file to hand in has more than {MAX_PAGE:,} bytes."
+        raise BadInput(tried, way_out="make the notebooks' pictures smaller")
     write_file(what, to, page, way_out)
     return to
 
@@ -103,9 +104,9 @@ def missing(file: Path) -> list[str]:
     """Return what a file to hand in lacks, a line each: its name, its notebooks, and what is not passed, with the hint."""
     data = read(file)
     verdicts = Verdicts.of_data(data["verdicts"])
-    told = '<h2 id="notebook-' in file.read_text(encoding="utf-8")
     lines = [] if data["who"]["name"] else ["your name, on the cover"]
-    lines += [] if told else ["the notebooks: the file holds the work and the verdicts alone"]
+    if '<h2 id="notebook-' not in file.read_text(encoding="utf-8"):
+        lines.append("the notebooks: the file holds the work and the verdicts alone")
     wrong: dict[str, list[str]] = {}  # several requirements may have one reason
     for row in verdicts:
         if row.requirement in verdicts.wrong():
@@ -116,7 +117,6 @@ def missing(file: Path) -> list[str]:
 def summary(file: Path) -> str:
     """Return what a file to hand in holds, in words: points a task, their sum, and what is missing."""
     verdicts = Verdicts.of_data(read(file)["verdicts"])
-    parts = {task: verdicts.of_task(task) for task in TITLES}
-    lines = [f"Task {task}: {part.total()}" for task, part in parts.items()]
-    lacks = [f"  {line}" for line in missing(file)]
-    return "\n".join([*lines, f"Sum: {verdicts.total()}", *(["Missing:", *lacks] if lacks else [])])
+    lines = [f"Task {task}: {verdicts.of_task(task).total()}" for task in TITLES]
+    lacks = ["Missing:", *(f"  {line}" for line in missing(file))]
+    return "\n".join([*lines, f"Sum: {verdicts.total()}", *(lacks if len(lacks) > 1 else [])])

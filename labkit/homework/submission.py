@@ -42,7 +42,8 @@ ELEMENT = re.compile(rf'<script\b[^<>]{{0,200}}\bid="{BLOCK}"[^<>]{{0,200}}>([^<
 
 def digest(part: Any) -> str:
     """SHA-256 over the JSON text of a part, keys sorted, without white space."""
-    return hashlib.sha256(json.dumps(part, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()
+    text = json.dumps(part, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def pack_work(work: Path) -> dict[str, Any]:
@@ -55,8 +56,9 @@ def pack_work(work: Path) -> dict[str, Any]:
     try:
         for path in below(work):
             name = path.relative_to(work).as_posix()
-            if not name.isprintable() and any(0xD800 <= ord(letter) <= 0xDFFF for letter in name):
-                raise BadInput(f"{name!r} is no name that can be handed in: it is no UTF-8.", way_out="rename the file")
+            if any("\ud800" <= letter <= "\udfff" for letter in name):
+                tried = f"{name!r} is no name that can be handed in: it is no UTF-8."
+                raise BadInput(tried, way_out="rename the file")
             if path.is_symlink():
                 packed[name] = {"link": inner_link(name, os.readlink(path))}
             elif path.is_dir():
@@ -68,9 +70,11 @@ def pack_work(work: Path) -> dict[str, Any]:
                 packed[name] = {"data": base64.b64encode(data).decode(), "executable": executable}
             if len(packed) > MAX_FILES or size > MAX_WORK:
                 most = f"{MAX_FILES} files and {MAX_WORK:,} bytes are the most; here it is {name} that is too much"
-                raise BadInput(f"{work} is too large to hand in.", way_out=f"delete what does not belong to it: {most}")
+                way_out = f"delete what does not belong to it: {most}"
+                raise BadInput(f"{work} is too large to hand in.", way_out=way_out)
     except OSError as error:
-        raise BadInput(f"The work in {work} cannot be read.", words=str(error), way_out="make its files readable") from None
+        tried, way_out = f"The work in {work} cannot be read.", "make its files readable"
+        raise BadInput(tried, words=str(error), way_out=way_out) from None
     return packed
 
 
@@ -91,17 +95,17 @@ def inner_link(name: str, target: str) -> str:
     """
     path = PurePosixPath(target)
     ups = next((number for number, part in enumerate(path.parts) if part != ".."), len(path.parts))
-    if path.is_absolute() or ups >= len(PurePosixPath(name).parts) or ".." in path.parts[ups:] or "\0" in target:
-        raise BadInput(
-            f"{name[:80]!r} is a link to {target[:80]!r}, which is not in the work, so it cannot be handed in.",
-            way_out="put a copy of the file in its place, or a relative link to a file of the work",
-        )
+    outside = path.is_absolute() or ups >= len(PurePosixPath(name).parts) or ".." in path.parts[ups:]
+    if outside or "\0" in target:
+        tried = f"{name[:80]!r} is a link to {target[:80]!r}, which is not in the work"
+        way_out = "put a copy of the file in its place, or a relative link to a file of the work"
+        raise BadInput(f"{tried}, so it cannot be handed in.", way_out=way_out)
     return target
 
 
 def build(
-    work: Path, who: Mapping[str, str], verdicts: Mapping[str, Any], evidence: Any, versions: Mapping[str, str]
-) -> dict[str, Any]:
+    work: Path, who: Mapping[str, str], verdicts: Mapping[str, Any], evidence: Any, versions: Mapping[str, str],
+) -> dict[str, Any]:  # fmt: skip
     """The machine part of a report."""
     parts: dict[str, Any] = {
         "who": dict(who), "work": pack_work(work), "answers": answers_in(work), "verdicts": dict(verdicts),
@@ -144,78 +148,79 @@ def read(page: Path) -> dict[str, Any]:
 
 def content(page: Path) -> bytes:
     """The bytes of the file `page`. Raises BadInput where it can be no report, and CourseError where it cannot be read here."""
+    tried = f"{page.name} cannot be read as a report"
     try:
         if page.exists() and not page.is_file():  # reading a pipe would wait for ever
-            raise BadInput(f"{page.name} cannot be read as a report: it is no file.")
-        size = page.stat().st_size
-        if size > MAX_PAGE:
-            raise BadInput(f"{page.name} has {size:,} bytes; a report has {MAX_PAGE:,} at the most.")
+            raise BadInput(f"{tried}: it is no file.")
+        if (size := page.stat().st_size) > MAX_PAGE:
+            most = f"a report has {MAX_PAGE:,} at the most"
+            raise BadInput(f"{page.name} has {size:,} bytes; {most}.")
         return page.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        words = str(error)
-        way_out = shortage(words) or "look at its name and at who may read it"
-        raise CourseError(f"{page.name} cannot be read as a report.", words=words, way_out=way_out) from None
+        way_out = shortage(str(error)) or "look at its name and at who may read it"
+        raise CourseError(f"{tried}.", words=str(error), way_out=way_out) from None
 
 
 def machine_part(data: bytes, name: str) -> dict[str, Any]:
     """The machine part of a report that is called `name`. Raises BadInput, which says what is wrong with it."""
+    tried = f"{name} cannot be read as a report"
     if data[:4] in ARCHIVES:
-        raise BadInput(f"{name} cannot be read as a report: it is an archive.", way_out="unpack it, and grade the folder")
+        raise BadInput(f"{tried}: it is an archive.", way_out="unpack it, and grade the folder")
     try:
         text = data.decode()
     except UnicodeError as error:
-        raise BadInput(f"{name} cannot be read as a report.", words=str(error)) from None
+        raise BadInput(f"{tried}.", words=str(error)) from None
     blocks = ELEMENT.findall(text)
     if len(blocks) != 1 or not blocks[0][1]:
         found = f"{len(blocks)} machine parts" if len(blocks) > 1 else "no whole machine part"
         raise BadInput(f"{name} holds {found}: it is not a report of labkit, or it is cut off.")
+    block = blocks[0][0]
     try:
-        part = parsed(blocks[0][0])
+        if len(block) > MAX_BLOCK or sum(map(block.count, ",[{")) > MAX_VALUES:
+            most = f"{MAX_BLOCK:,} and {MAX_VALUES:,} values are the most"
+            raise ValueError(f"it has {len(block):,} characters, {most}")
+        part = json.loads(block)
+        json.dumps(part, ensure_ascii=False).encode()  # half a character: it can be written nowhere
     except (ValueError, RecursionError) as error:
         raise BadInput(f"The machine part of {name} is broken.", words=str(error)[:500]) from None
-    check_shape(part, name)
+    if not has_the_form(part):
+        tried = f"The machine part of {name} is not of the form that this labkit knows."
+        raise BadInput(tried, way_out=f"formats {FORMATS}")
     return dict(part)
 
 
-def parsed(block: str) -> Any:
-    """The data of a block. Raises ValueError and RecursionError for what no report holds."""
-    if len(block) > MAX_BLOCK or sum(map(block.count, ",[{")) > MAX_VALUES:
-        raise ValueError(f"it has {len(block):,} characters, {MAX_BLOCK:,} and {MAX_VALUES:,} values are the most")
-    data = json.loads(block)
-    json.dumps(data, ensure_ascii=False).encode()  # half a character, which cannot be written anywhere
-    return data
-
-
-def check_shape(data: Any, name: str) -> None:
-    """Raise BadInput unless `data` has the parts and types of a report's machine part."""
-    good = isinstance(data, dict) and data.get("format") in FORMATS
-    good = good and all(isinstance(data.get(part), dict) for part in (*PARTS, "digests"))
-    good = good and all(isinstance(value, str) for value in data["who"].values())
-    good = good and type(data["verdicts"].get("points")) is int and abs(data["verdicts"]["points"]) <= MAX_POINTS
-    good = good and isinstance(data["verdicts"].get("verdicts"), list)
-    good = good and len(data["work"]) <= MAX_FILES
-    good = good and all(isinstance(entry, dict) and is_entry(entry) for entry in data["work"].values())
-    if not good:
-        raise BadInput(f"The machine part of {name} is not of the form that this labkit knows.", way_out=f"formats {FORMATS}")
-
-
-def is_entry(entry: Mapping[str, Any]) -> bool:
-    """Return True for a file, a link or an empty folder of a packed work."""
-    return isinstance(entry.get("data"), str) or isinstance(entry.get("link"), str) or entry.get("folder") is True
+def has_the_form(data: Any) -> bool:
+    """Return True when `data` has the parts and types of a report's machine part."""
+    if not isinstance(data, dict) or data.get("format") not in FORMATS:
+        return False
+    if not all(isinstance(data.get(part), dict) for part in (*PARTS, "digests")):
+        return False
+    verdicts, points, entries = data["verdicts"], data["verdicts"].get("points"), data["work"].values()
+    return (
+        all(isinstance(value, str) for value in data["who"].values())
+        and type(points) is int
+        and abs(points) <= MAX_POINTS
+        and isinstance(verdicts.get("verdicts"), list)
+        and len(entries) <= MAX_FILES
+        and all(isinstance(entry, dict) for entry in entries)
+        and all(isinstance(entry.get("data", entry.get("link")), str) or entry.get("folder") is True for entry in entries)
+    )
 
 
 def altered(data: Mapping[str, Any]) -> list[str]:
     """What was edited, taken out or added, as its digest says: files and pieces by their names, else the whole part."""
     now, made = digests(data), data["digests"]
     names = sorted(name for name in {*now, *made} if now.get(name) != made.get(name))
-    whole = [name for name in names if name in PARTS and not any(other.startswith(f"{name}/") for other in names)]
-    return [*whole, *(name for name in names if name not in PARTS)]
+    pieces = [name for name in names if name not in PARTS]
+    of_pieces = {name.partition("/")[0] for name in pieces}
+    return [*(name for name in names if name in PARTS and name not in of_pieces), *pieces]
 
 
 def safe_path(name: str, below: Path) -> Path:
     """The place of a packed file below a folder. Raises BadInput for a name that leads elsewhere, or is none on this machine."""
     path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or not path.parts or "\0" in name or len(name) > 500:
+    elsewhere = path.is_absolute() or ".." in path.parts
+    if elsewhere or not path.parts or "\0" in name or len(name) > 500:
         raise BadInput(f"{name[:80]!r} is no name of a file in a work.")
     if any(len(part.encode()) > MAX_NAME for part in path.parts):
         raise BadInput(f"{name[:80]!r}… is too long for the name of a file.")
@@ -232,17 +237,16 @@ def places(work: Mapping[str, Any], to: Path) -> dict[str, Path]:
     found = {name: safe_path(name, to) for name in work}
     taken: dict[str, str] = {}
     for name in work:
-        key = same_name(PurePosixPath(name))
-        if key in taken:
-            raise BadInput(
-                f"{taken[key][:80]!r} and {name[:80]!r} are the same name on some machines, so they cannot be unpacked."
-            )
-        taken[key] = name
+        other = taken.setdefault(same_name(PurePosixPath(name)), name)
+        if other != name:
+            said = f"{other[:80]!r} and {name[:80]!r} are the same name on some machines"
+            raise BadInput(f"{said}, so they cannot be unpacked.")
     for name in work:
         for folder in PurePosixPath(name).parents:
             above = taken.get(same_name(folder))
             if above is not None and "folder" not in work[above]:
-                raise BadInput(f"{name[:80]!r} is below {above[:80]!r}, which is no folder, so it cannot be unpacked.")
+                said = f"{name[:80]!r} is below {above[:80]!r}, which is no folder"
+                raise BadInput(f"{said}, so it cannot be unpacked.")
     return found
 
 
@@ -261,7 +265,8 @@ def unpack(data: Mapping[str, Any], to: Path) -> list[Path]:
             try:
                 contents[name] = base64.b64decode(entry["data"], validate=True)
             except ValueError as error:
-                raise BadInput(f"The file {name[:80]!r} of the report is broken.", words=str(error)) from None
+                tried = f"The file {name[:80]!r} of the report is broken."
+                raise BadInput(tried, words=str(error)) from None
     if sum(map(len, contents.values())) > MAX_BYTES:
         raise BadInput(f"The work in the report is larger than {MAX_BYTES:,} bytes.")
     try:
@@ -278,8 +283,9 @@ def unpack(data: Mapping[str, Any], to: Path) -> list[Path]:
             else:
                 path.mkdir(exist_ok=True)
     except (OSError, ValueError) as error:
+        tried = f"The work cannot be written to {str(to)[:500]!r}."
         way_out = shortage(str(error)) or "name another folder"
-        raise CourseError(f"The work cannot be written to {str(to)[:500]!r}.", words=str(error), way_out=way_out) from None
+        raise CourseError(tried, words=str(error), way_out=way_out) from None
     return list(found.values())
 
 
