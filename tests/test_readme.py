@@ -41,7 +41,7 @@ and what would help: `./lab doctor` | unit/machine/doctor::what_would_help lab/r
 | `./lab open | readme::each_command unit/author/notebooks::open_becomes lab/release::open_never_serves
 | `./lab report | readme::each_command lab/report::all_notebooks lab/report::failing_notebook
 | `./lab check | readme::each_command lab/works::work_is_judged unit/writing::check_as_graded
-| `./lab hand-in | readme::each_command unit/writing::page_has_points unit/writing::what_is_judged
+| `./lab hand-in | readme::each_command unit/writing::what_is_judged
 | `./lab grade | readme::each_command unit/grading/grade::claims_name lab/hostile::right_report
 | `./lab watch | readme::each_command unit/grading/watch::watching_grades
 | `./lab unpack | readme::each_command unit/homework/submission::work_comes_back unit/homework/evidence::evidence_is_written
@@ -78,7 +78,7 @@ An editor's line becomes a comment | lab/shell_record::what_an_editor unit/recor
 A line that begins with a space | lab/shell_record::what_is_typed unit/recording::entries
 `terminal_button()` in a notebook opens | lab/jupyterlab::terminal_of_jupyterlab lab/shell_record::task_is_worked_on
 Only the user who opened a lab can enter it | lab/door::door_is_this_users unit/door/place::door_of_another_user lab/shell::lab_for_the
-`submission.html` opens anywhere | lab/report_page::page_asks_nobody unit/writing::page_has_points
+`submission.html` opens anywhere | lab/report_page::page_asks_nobody unit/writing::what_is_judged
 Inside it is the work itself as JSON | unit/homework/submission::work_comes_back unit/writing::what_is_judged
 says where the report claims something else | unit/grading/grade::claims_name lab/hostile::right_report
 are shown as a pair, and | unit/grading/similar::white_space unit/grading/grade::copies_are_a_pair unit/grading/likeness::disguised_copy unit/grading/likeness::shared_parts
@@ -93,10 +93,10 @@ Who is not matched | unit/grading/gradebook::teams_grade unit/grading/gradebook:
 Points are brought to the maximum | unit/grading/gradebook::worksheet_of_another unit/grading/gradebook::gradebook_of_canvas
 Give Moodle `moodle.csv` first | unit/grading/gradebook::worksheet_of_moodle
 `moodle-feedback.zip` and | unit/grading/gradebook::zip_has unit/grading/feedback::learners_page
-Points that you give stand in `by_hand.csv` | unit/grading/by_hand::line_says unit/writing::points_by_hand
+Points that you give stand in `by_hand.csv` | unit/grading/by_hand::line_says unit/writing::batch_goes_on
 `answers.html` saves one | lab/report_page::points_of_answers
 2.3 are added, those for another requirement | unit/grading/by_hand::what_is_given unit/grading/by_hand::bad_line_is
-Each run reads it | unit/writing::points_by_hand
+Each run reads it | unit/writing::batch_goes_on
 writes is UTF-8 with commas | unit/grading/grade::table_holds_no_formula
 An interrupted batch goes on | unit/grading/grade::interrupted_batch unit/writing::batch_goes_on unit/grading/grade::one_task_of_all
 `--on tcp://HOST:8786` has the works judged | unit/grading/farm::works_of_lost lab/farm::works_of_workers unit/grading/farm::jobs_and unit/grading/farm::workers_may

@@ -77,11 +77,15 @@ def test_bad_line_is_named_with_its_way_out(tmp_path: Path, lines: str) -> None:
     assert "same command again" in caught.value.way_out
 
 
-def test_many_bad_lines_are_counted(tmp_path: Path) -> None:
-    """The first few are named."""
+def test_many_bad_lines_are_counted_and_a_line_of_no_row_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The first few are named. The points of a row that is not there count for nobody, and the teacher is told."""
     with pytest.raises(BadInput, match="cannot be taken: 300") as caught:
         read_by_hand(written(tmp_path, "ann.html,2.3,7,\n" * 300), NAMES)
     assert len(caught.value.words.splitlines()) == NAMED + 1
+    lines = read_by_hand(written(tmp_path, "cid.html,2.3,1,\nann.html,2.3,1,"), NAMES)
+    assert "names 'cid.html', and no row of this batch" in capsys.readouterr().err
+    give(grades := [Grade("ann.html"), Grade("bob.html")], lines)
+    assert [one.total for one in grades] == [1, 0]
 
 
 @pytest.mark.parametrize("case", UNREADABLE)
@@ -92,14 +96,6 @@ def test_file_that_is_no_such_table_says_so(tmp_path: Path, case: str) -> None:
     with pytest.raises(BadInput) as caught:
         read_by_hand(tmp_path / "by_hand.csv", NAMES)
     assert says in str(caught.value) and caught.value.way_out
-
-
-def test_line_of_no_row_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Its points count for nobody, and the teacher is told."""
-    lines = read_by_hand(written(tmp_path, "cid.html,2.3,1,\nann.html,2.3,1,"), NAMES)
-    assert "names 'cid.html', and no row of this batch" in capsys.readouterr().err
-    give(grades := [Grade("ann.html"), Grade("bob.html")], lines)
-    assert [one.total for one in grades] == [1, 0]
 
 
 def graded() -> Grade:

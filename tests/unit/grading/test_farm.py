@@ -185,23 +185,25 @@ BAD: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("change", BAD.values(), ids=BAD)
-def test_only_what_has_the_form_of_a_grade_is_taken(change: dict[str, Any]) -> None:
-    """A grade comes back as it was; with one part of another type or kind it is none."""
+def answer(grade: dict[str, Any]) -> str:
+    """What a worker sends."""
+    return json.dumps({"edition": edition(), "grade": grade})
 
-    def answer(grade: dict[str, Any]) -> str:
-        return json.dumps({"edition": edition(), "grade": grade})
 
+NONE = [None, b"{}", "", "{", "[]", "{}", "5", '{"edition": "x"', " " * (1 << 26) + " "]
+
+
+@pytest.mark.parametrize(
+    "sent", [answer(asdict(GRADE) | change) for change in BAD.values()] + NONE, ids=[*BAD, *range(len(NONE))]
+)
+def test_only_what_has_the_form_of_a_grade_is_taken(sent: object) -> None:
+    """A grade comes back as it was; with one part of another type or kind, or where it is no such text, it is none.
+
+    Never is it an error of the whole batch.
+    """
     assert taken(answer(asdict(GRADE)), "a.html") == GRADE
-    with pytest.raises((ValueError, TypeError)):
-        taken(answer(asdict(GRADE) | change), "a.html")
-
-
-@pytest.mark.parametrize("answer", [None, b"{}", "", "{", "[]", "{}", "5", '{"edition": "x"', " " * (1 << 26) + " "])
-def test_what_is_no_answer_at_all_is_not_taken(answer: object) -> None:
-    """Neither what is no text, nor text that is no JSON or too long, and never is it an error of the whole batch."""
     with pytest.raises((ValueError, TypeError, KeyError)):
-        taken(answer, "a.html")
+        taken(sent, "a.html")
 
 
 def test_worker_that_judges_otherwise_is_told_apart(lasting: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

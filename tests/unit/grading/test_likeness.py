@@ -26,7 +26,6 @@ from labkit.grading.likeness import (
     marked,
     own,
     passages,
-    pieces,
     texts_of,
 )
 from labkit.writing import TEMPLATES
@@ -160,11 +159,8 @@ def test_scripts_and_configurations_are_compared() -> None:
         "x.bin": b"\0x",
         "e": b"",
     }
-    work = {name: {"data": base64.b64encode(text).decode()} for name, text in data.items()} | {
-        "l": {"link": "x"},
-        "f": {"folder": True},
-    }
-    texts = texts_of(work)
+    work = {name: {"data": base64.b64encode(text).decode()} for name, text in data.items()}
+    texts = texts_of(work | {"l": {"link": "x"}, "f": {"folder": True}})
     assert set(texts) == {"task1.sh", "nginx.conf"} and texts["task1.sh"] == "a [0m" and len(texts["nginx.conf"]) == 20_000
 
 
@@ -231,13 +227,12 @@ def test_difference_of_a_not_is_marked() -> None:
     assert [piece for piece in changes(*texts) if piece[0] != "same"] == [("only here", "a "), ("missing", "no ")]
 
 
-@pytest.mark.parametrize("texts", [("a b", "a\nb"), (FIRST, SAME[1]), ("", "x"), ("x", ""), ("w " * 1000, "w\n" * 1000)])
+PIECES = ["", " ", "\n", "a", " a", "a ", "a  b", "a\n\nb\n", "a \n b", "\n "]
+
+
+@pytest.mark.parametrize(
+    "texts", [("a b", "a\nb"), (FIRST, SAME[1]), ("x", ""), ("w " * 1000, "w\n" * 1000), *(("a b", text) for text in PIECES)]
+)
 def test_marked_answer_is_the_answer(texts: tuple[str, str]) -> None:
     """Without what is missing the pieces are the learner's text to the letter; a very long one is left as it is."""
     assert "".join(words for kind, words in changes(*texts) if kind != "missing") == texts[1]
-
-
-@pytest.mark.parametrize("text", ["", " ", "\n", "a", " a", "a ", "a  b", "a\n\nb\n", "a \n b", "\n "])
-def test_pieces_make_up_the_text(text: str) -> None:
-    """No space and no line end is lost."""
-    assert "".join(pieces(text)) == text

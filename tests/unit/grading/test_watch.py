@@ -36,22 +36,14 @@ def test_reports_are_told_when_they_are_whole(tmp_path: Path, monkeypatch: pytes
     one.write_text("a")
     (tmp_path / "notes.txt").write_text("no report")
     told = batch.arrivals(tmp_path, every=1.0, quiet=3.0)
-    assert [next(told) for _ in range(6)] == [
-        [one],
-        [one, other],
-        [one, other, half],
-        [other, half],
-        [one, other, half],
-        [one, half],
-    ]
+    both, every = [one, other], [one, other, half]
+    assert [next(told) for _ in range(6)] == [[one], both, every, [other, half], every, [one, half]]
     with pytest.raises(BadInput, match="no folder"):
         next(batch.arrivals(tmp_path / "none"))
 
 
 def test_watching_grades_each_once_and_ends_at_an_interrupt(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The table is current after each arrival, rows have their names from the folder, and the command ends well."""
     works, work = list[Path](), right("right", 1).write(tmp_path / "work")

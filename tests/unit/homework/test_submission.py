@@ -128,8 +128,7 @@ def test_report_of_the_format_before_is_read(data: dict[str, Any], tmp_path: Pat
     """Reports made before links and empty folders were packed are graded as they were."""
     files = {name: entry for name, entry in data["work"].items() if "data" in entry}
     old = sealed(data | {"format": 2, "work": files})
-    assert read(written(old, tmp_path)) == old
-    assert not altered(old)
+    assert read(written(old, tmp_path)) == old and not altered(old)
 
 
 def test_data_come_back_through_the_real_page(data: dict[str, Any], tmp_path: Path) -> None:
@@ -142,22 +141,13 @@ def test_data_come_back_through_the_real_page(data: dict[str, Any], tmp_path: Pa
 
 def test_no_text_ends_the_element(data: dict[str, Any]) -> None:
     """A browser's parser, too, finds one script element with all of the text in it, and nothing after it but the page's end."""
-
-    found: list[str] = []
-    tags: list[str] = []
-
-    class Scripts(HTMLParser):
-        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-            tags.append(tag)
-
-        def handle_data(self, text: str) -> None:
-            found.append(text)
-
-    parser = Scripts()
+    found: dict[str, list[str]] = {"tags": [], "texts": []}
+    parser = HTMLParser()
+    parser.handle_starttag = lambda tag, _attrs: found["tags"].append(tag)  # type: ignore[method-assign]
+    parser.handle_data = found["texts"].append  # type: ignore[method-assign]
     parser.feed(page(as_block(data)).decode())
     parser.close()
-    assert tags.count("script") == 1
-    assert as_block(data) in found
+    assert found["tags"].count("script") == 1 and as_block(data) in found["texts"]
     assert not set("<>&") & set(as_block(data))
 
 

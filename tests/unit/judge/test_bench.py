@@ -101,23 +101,23 @@ def says(fake_lab: Any, printed: str = "", how: str = "") -> None:
 
 
 def test_scripts_that_run(fake_lab: Any) -> None:
-    """The earlier tasks' scripts that a task builds on run first; what each starts is waited for before the next begins."""
+    """The earlier tasks' scripts that a task builds on run first; what each starts is waited for before the next begins.
+
+    What a server in the background says after its script has ended is among the words, where a port stays free; so is the
+    sentence with which a script was stopped.
+    """
     says(fake_lab)
     fake_lab.answers["settle"] = lambda *ports: fake_lab.ran.append(ports[0]) or True
     for number in (1, 2, 4):
         (fake_lab.home / f"task{number}.sh").write_text("true\n")
     Bench(fake_lab, 4).run_scripts()
     assert fake_lab.ran == ["task1.sh", [8081, 8082], "task4.sh", [8081, 8082, 8888]]
-
-
-def test_what_is_said_late_is_kept(fake_lab: Any) -> None:
-    """What a server in the background says after its script has ended is among the words, where a port stays free."""
-    says(fake_lab)
+    says(fake_lab, "working\n", "it did not end within 60 s and was stopped.")
     fake_lab.answers |= {"settle": False, "late_words": "No module named http.sever"}
-    (fake_lab.home / "task1.sh").write_text("python3 -m http.sever 8081 &\n")
     judged = Bench(fake_lab, 1)
     judged.run_scripts()
     assert "No module named http.sever" in judged.words
+    assert "task1.sh: it did not end within 60 s and was stopped.\n" in [line.printed for line in judged.said[1]]
 
 
 BASH, SH_END = ["bash", "--rcfile", "/opt/bin/typed.bashrc", "-i"], ["-c", bench.SH_SCRIPT]
@@ -153,13 +153,6 @@ def test_lines_of_what_was_printed() -> None:
     ]  # fmt: skip
     assert lines_of("only words", []) == [Line(0, "", None, "only words")]
     assert lines_of("", []) == []
-
-
-def test_script_that_never_ends_says_so(fake_lab: Any) -> None:
-    """The sentence with which a script was stopped is among the words."""
-    says(fake_lab, "working\n", "it did not end within 60 s and was stopped.")
-    (fake_lab.home / "task1.sh").write_text("yes\n")
-    assert Bench(fake_lab, 1).run_script("task1.sh")[-1].printed == "task1.sh: it did not end within 60 s and was stopped.\n"
 
 
 def test_instrument_that_is_missing_is_not_the_works_fault(fake_lab: Any) -> None:

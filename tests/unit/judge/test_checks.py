@@ -116,12 +116,7 @@ ATTEMPTS = [
     (series(SEVEN + "0000" + SEVEN, pauses={11: 3.0}), (7, False), 6, "another worker's seven after a pause"),
     (series("7" + "0" * 20), (7, False), 0, "seven attempts by one request"),
     (series(SEVEN + "1" + "0" * 20, pauses={7: 1.5}), (7, True), 0, "no telling whether the eighth is a probe"),
-    (
-        series(SEVEN + "0" * 20, pauses={3: 5.0, 5: 2.0}),
-        (7, False),
-        0,
-        "a pause among the failures, which nginx goes on adding up",
-    ),
+    (series(SEVEN + "0" * 20, pauses={3: 5.0, 5: 2.0}), (7, False), 0, "a pause among the failures, which nginx adds up"),
     ([], (0, False), 0, "nothing was measured"),
 ]
 

@@ -76,11 +76,12 @@ def test_json_has_the_issues_shape() -> None:
     assert "ответ" in Verdicts([verdict("2.3", Finding(BY_HAND, "ответ"))], "host").json()
 
 
-def test_evidence_is_escaped() -> None:
-    """What a work printed cannot become a part of the notebook's page."""
+def test_evidence_is_escaped_and_steers_nothing() -> None:
+    """What a work printed cannot become a part of the notebook's page; letters that steer or reorder are left out."""
     shown = Verdicts([verdict("1.1", failed(NASTY, NASTY + "!"))], "uml")._repr_html_()
-    assert NASTY not in shown
-    assert html.unescape(shown).count(NASTY) == 2
+    assert NASTY not in shown and html.unescape(shown).count(NASTY) == 2
+    row = verdict("1.1", failed("a\x1b[31m\u202eb\nc\td\x9b", "\u2066h\x07"))
+    assert (row.evidence, row.hint) == ("a [31m b\nc\td ", " h ")
 
 
 @pytest.mark.parametrize("kind", [PASSED, FAILED, COULD_NOT_RUN, BY_HAND])
@@ -119,5 +120,8 @@ def test_failure_behind_another_could_not_run() -> None:
     assert with_dependencies({"4.1": passed(""), "4.2": failed("", "x")})["4.2"].verdict == FAILED
     assert with_dependencies({"4.1": could_not_run("x"), "4.2": passed("")})["4.2"].verdict == PASSED
     assert with_dependencies({"4.2": failed("", "x")})["4.2"].verdict == FAILED
+    # What the machine could not measure makes what depends on it its fault, too.
+    found = with_dependencies({"4.1": could_not_run("x", machine=True), "4.2": failed("e", "x")})
+    assert found["4.2"].machine and verdict("4.2", found["4.2"]).machine
     # A task is judged by itself, so nothing depends on another's requirement.
     assert all(needed in REQUIREMENTS and needed[0] == number[0] for number, one in REQUIREMENTS.items() for needed in one.after)
