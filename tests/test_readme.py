@@ -92,7 +92,7 @@ A team's grade goes to | unit/grading/gradebook::teams_grade unit/grading/gradeb
 Who is not matched | unit/grading/gradebook::teams_grade unit/grading/gradebook::no_grade_that unit/grading/gradebook::worksheet_of_moodle
 Points are brought to the maximum | unit/grading/gradebook::worksheet_of_another unit/grading/gradebook::gradebook_of_canvas
 Give Moodle `moodle.csv` first | unit/grading/gradebook::worksheet_of_moodle
-`moodle-feedback.zip` and | unit/grading/gradebook::zip_has unit/grading/feedback::learners_page
+`moodle-feedback.zip` and | unit/grading/gradebook::without_an_export unit/grading/feedback::page_says
 Points that you give stand in `by_hand.csv` | unit/grading/by_hand::line_says unit/writing::batch_goes_on
 `answers.html` saves one | lab/report_page::points_of_answers
 2.3 are added, those for another requirement | unit/grading/by_hand::what_is_given unit/grading/by_hand::bad_line_is
@@ -103,7 +103,7 @@ An interrupted batch goes on | unit/grading/grade::interrupted_batch unit/writin
 They have to be of the same image | unit/grading/farm::worker_that_judges
 The work of a worker that dies or freezes | unit/grading/farm::works_of_lost unit/grading/farm::work_that_ends lab/farm::works_of_workers
 Ctrl-C ends the labs there too | lab/farm::interrupt_ends
-A work goes there as bytes | unit/grading/farm::only_what unit/grading/farm::bad_answer unit/grading/farm::what_is_no
+A work goes there as bytes | unit/grading/farm::only_what unit/grading/farm::bad_answer
 With `--on tls://…` the scheduler | unit/grading/farm::works_are_judged_behind
 Kubernetes and Slurm: | image/kubernetes::what_dask image/kubernetes::slurm
 goes on as long as you let it | unit/grading/watch::reports_are_told unit/grading/watch::watching_grades
@@ -117,7 +117,7 @@ What it leaves in the background | lab/works::what_a_script_leaves lab/hostile_p
 Nothing that it writes is ever loaded as code | lab/hostile_points::work_is_not unit/machine/view::rules_that
 A program counts by the system's file | lab/hostile_points::work_is_not
 The pages in the answers must be | lab/hostile_points::work_is_not
-Nothing of it is imported or rendered | lab/hostile::hostile_work unit/grading/feedback::markup unit/grading/feedback::page_acts
+Nothing of it is imported or rendered | lab/hostile::hostile_work unit/grading/feedback::markup unit/grading/feedback::markup_of
 tshark reads its capture without | lab/landlock::reader_of unit/measure/capture::capture_of_strangers
 Linux that can do what the notebook needs | unit/machine/choose::first_that unit/machine/choose::probe_says unit/machine/choose::candidates_come
 | bubblewrap + the running kernel | lab/candidates::candidate_opens kernels/kernels::course_on
