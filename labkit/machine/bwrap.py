@@ -28,7 +28,7 @@ from ..errors import LabError, shortage
 from .folder import LOG, LabFolder
 from .landlock import MACHINES, seccomp_filter
 from .temporary import Kept, ready
-from .view import machine_arguments, view_of
+from .view import bound, machine_arguments, view_of
 
 START_TIMEOUT = 10.0
 
@@ -38,16 +38,19 @@ def start_bwrap(
 ) -> Kept:
     """Start `bwrap` with `arguments`, its stderr in `log`. Raises LabError when it does not start."""
     if not shutil.which("bwrap"):
-        raise LabError("bubblewrap (`bwrap`) is not installed.", way_out="apt-get install bubblewrap")
+        tried, way = "bubblewrap (`bwrap`) is not installed.", "apt-get install bubblewrap"
+        raise LabError(tried, way_out=way)
     (said, info), (block, release) = os.pipe(), os.pipe()
     command = ["bwrap", "--unshare-user", "--uid", "0", "--gid", "0", "--info-fd", str(info)]
     if maps.full:
         command += ["--userns-block-fd", str(block)]
     try:
         try:
-            sandbox = Kept([*command, *arguments], log=log, pass_fds=(info, block, *pass_fds), one_processor=one_processor)
+            handed = (info, block, *pass_fds)
+            sandbox = Kept([*command, *arguments], log=log, pass_fds=handed, one_processor=one_processor)
         except OSError as error:  # no process or pipe is to be had
-            raise LabError("bubblewrap could not be started.", words=str(error), way_out=way_out(str(error))) from error
+            tried, words = "bubblewrap could not be started.", str(error)
+            raise LabError(tried, words=words, way_out=way_out(words)) from error
         finally:
             os.close(info)
             os.close(block)
@@ -74,12 +77,13 @@ def give_ids(said: int, release: int, maps: IdMaps, log: Path) -> None:
             os.write(release, b"x")
     except (OSError, ValueError) as error:  # it has ended, or said nothing
         words = log.read_text(encoding="utf-8", errors="replace") or (str(error) if text else "")
-        raise LabError("bubblewrap could not make its namespaces.", words=words, way_out=way_out(words)) from None
+        tried = "bubblewrap could not make its namespaces."
+        raise LabError(tried, words=words, way_out=way_out(words)) from None
 
 
 RANGE = 65536
 SUBIDS = (Path("/etc/subuid"), Path("/etc/subgid"))
-MAPS = ("uid_map", "gid_map")
+MAPS, PROGRAMS = ("uid_map", "gid_map"), ("newuidmap", "newgidmap")
 
 
 @dataclass(frozen=True)
@@ -102,9 +106,9 @@ def subordinate(file: Path, user: str, number: int) -> int | None:
     except OSError:
         return None
     for line in lines:
-        owner, first, count = [*line.split(":"), "", ""][:3]
-        if owner in (user, str(number)) and first.isdigit() and count.isdigit() and int(count) >= RANGE - 1:
-            return int(first)
+        found = re.match(r"([^:]*):(\d+):(\d+)(:|$)", line, re.ASCII)
+        if found and found[1] in (user, str(number)) and int(found[3]) >= RANGE - 1:
+            return int(found[2])
     return None
 
 
@@ -115,7 +119,7 @@ def ranges(id_map: str) -> list[tuple[int, int]]:
     keep to them (user_namespaces(7)).
     """
     found, following = [], 0
-    for first, count in sorted((int(row.split()[0]), int(row.split()[2])) for row in id_map.splitlines()):
+    for first, _, count in sorted([*map(int, row.split())] for row in id_map.splitlines()):
         if first == following < RANGE:
             found.append((first, min(count, RANGE - first)))
             following += count
@@ -137,17 +141,18 @@ def own_ranges() -> list[int | None]:
 
 def first_free() -> int:
     """The first id that no line of /etc/subuid and /etc/subgid gives to anybody, 100,000 at the least (login.defs(5))."""
-    lines = [line for file in SUBIDS if file.exists() for line in file.read_text(encoding="utf-8", errors="replace").splitlines()]
-    ends = [int(first) + int(count) for first, count in re.findall(r"^[^:]*:(\d+):(\d+)$", "\n".join(lines), re.MULTILINE)]
-    return max([100_000, *ends])
+    text = "\n".join(file.read_text(errors="replace") for file in SUBIDS if file.exists())
+    given = re.findall(r"^[^:]*:(\d+):(\d+)$", text, re.MULTILINE)
+    return max([100_000, *(int(first) + int(count) for first, count in given)])
 
 
 def find_id_maps() -> IdMaps:
     """Return the best maps that this user can have."""
     if os.geteuid() == 0:
-        return IdMaps("root" if all(ranges(Path(f"/proc/self/{file}").read_text()) for file in MAPS) else "single")
+        whole = all(ranges(Path(f"/proc/self/{file}").read_text()) for file in MAPS)
+        return IdMaps("root" if whole else "single")
     first_uid, first_gid = own_ranges()
-    if first_uid is None or first_gid is None or not shutil.which("newuidmap") or not shutil.which("newgidmap"):
+    if first_uid is None or first_gid is None or not all(map(shutil.which, PROGRAMS)):
         return IdMaps("single")
     return IdMaps("subids", (first_uid, first_gid))
 
@@ -156,27 +161,26 @@ def write_maps(maps: IdMaps, pid: int) -> None:
     """Write the id maps of the user namespace of process `pid`. Raises LabError when they are refused."""
     if maps.kind == "root":
         for file in MAPS:
-            rows = [f"{first} {first} {count}\n" for first, count in ranges(Path(f"/proc/self/{file}").read_text())]
+            own = ranges(Path(f"/proc/self/{file}").read_text())
+            rows = [f"{first} {first} {count}\n" for first, count in own]
             Path(f"/proc/{pid}/{file}").write_text("".join(rows))
         return
-    for program, own, first in zip(("newuidmap", "newgidmap"), (os.getuid(), os.getgid()), maps.first, strict=True):
-        command = [program, str(pid), "0", str(own), "1", "1", str(first), str(RANGE - 1)]
+    for program, own_id, first in zip(PROGRAMS, (os.getuid(), os.getgid()), maps.first, strict=True):
+        command = f"{program} {pid} 0 {own_id} 1 1 {first} {RANGE - 1}"
         try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=START_TIMEOUT)
+            done = subprocess.run(command.split(), capture_output=True, text=True, timeout=START_TIMEOUT)
             words = (done.stderr or f"code {done.returncode}") if done.returncode else ""
         except (OSError, subprocess.TimeoutExpired) as error:
             words = str(error)
         if words:
-            raise LabError(
-                f"`{' '.join(command)}` could not give the lab its user ids.",
-                words=words,
-                way_out="check your lines in /etc/subuid and /etc/subgid (man subuid)",
-            )
+            way = "check your lines in /etc/subuid and /etc/subgid (man subuid)"
+            raise LabError(f"`{command}` could not give the lab its user ids.", words=words, way_out=way)
 
 
 # bubblewrap's words where its user namespace is refused, or (Ubuntu 24.04's AppArmor: RTM_NEWADDR) is one without any rights.
-REFUSED = ("uid map", "new namespace", "user namespace", "Failed RTM_NEWADDR", "Operation not permitted")
+REFUSED = re.compile("uid map|new namespace|user namespace|Failed RTM_NEWADDR|Operation not permitted")
 RESTRICTED = "kernel/apparmor_restrict_unprivileged_userns"
+SYSCTLS, PROFILES = Path("/proc/sys"), Path("/etc/apparmor.d")
 # The head of an AppArmor profile for bubblewrap (apparmor.d(5)).
 PROFILE = re.compile(r"^[^#\n]*/usr/bin/bwrap\b.*\{", re.MULTILINE)
 WITHOUT = "user namespaces are refused here (by a container?), and User-Mode Linux works without"
@@ -188,35 +192,35 @@ KNOBS = (
 )
 
 
-def way_out(words: str, sysctls: Path = Path("/proc/sys"), profiles: Path = Path("/etc/apparmor.d")) -> str:
+def way_out(words: str, sysctls: Path = SYSCTLS, profiles: Path = PROFILES) -> str:
     """What helps against bubblewrap's `words`: by what really forbids user namespaces here (`sysctls`, proc(5))."""
-    if not any(sign in words for sign in REFUSED):
+    if not REFUSED.search(words):
         return shortage(words) or "see the words above; `./lab doctor` tries every candidate"
     commands = []
     for place, forbids, also_root, command in KNOBS:
         with contextlib.suppress(OSError):
             if (sysctls / place).read_text().strip() == forbids and (also_root or os.geteuid()):
-                commands.append(apparmor(sysctls, profiles)[1] if place == RESTRICTED else command)
-    if commands:
-        return f"user namespaces are refused here: {' && '.join(commands)}"
-    return WITHOUT
+                commands.append(command or apparmor(sysctls, profiles)[1])
+    return f"user namespaces are refused here: {' && '.join(commands)}" if commands else WITHOUT
 
 
-def apparmor(sysctls: Path = Path("/proc/sys"), profiles: Path = Path("/etc/apparmor.d")) -> tuple[str, str]:
+def apparmor(sysctls: Path = SYSCTLS, profiles: Path = PROFILES) -> tuple[str, str]:
     """Return what AppArmor's profiles say about bubblewrap, and what helps if that is still refused.
 
     Both are "" where AppArmor does not restrict user namespaces (Ubuntu since 23.10 does).
     """
     with contextlib.suppress(OSError):
-        if (sysctls / RESTRICTED).read_text().strip() == "1":
-            disabled = {file.name for file in profiles.glob("disable/*")}
-            for file in sorted(file for file in profiles.glob("*") if file.is_file() and file.name not in disabled):
-                if PROFILE.search(file.read_text(errors="replace")):
-                    if file.name == "bwrap-labkit":
-                        return f"{file} lets bubblewrap make them", f"sudo apparmor_parser -r {file}"
-                    disable = f"sudo ln -s {file} {profiles}/disable/ && sudo apparmor_parser -R {file} && ./lab setup"
-                    return f"{file} decides what bubblewrap may do", disable
-            return "no profile lets bubblewrap make them: ./lab setup", "./lab setup"
+        if (sysctls / RESTRICTED).read_text().strip() != "1":
+            return "", ""
+        for file in sorted(file for file in profiles.glob("*") if file.is_file()):
+            disabled = (profiles / "disable" / file.name).exists()
+            if disabled or not PROFILE.search(file.read_text(errors="replace")):
+                continue
+            if file.name == "bwrap-labkit":
+                return f"{file} lets bubblewrap make them", f"sudo apparmor_parser -r {file}"
+            disable = f"sudo ln -s {file} {profiles}/disable/ && sudo apparmor_parser -R {file}"
+            return f"{file} decides what bubblewrap may do", f"{disable} && ./lab setup"
+        return "no profile lets bubblewrap make them: ./lab setup", "./lab setup"
     return "", ""
 
 
@@ -231,7 +235,8 @@ def load_ipvs() -> None:
     name = struct.pack("=HH8s", 4 + len(b"IPVS\0"), CTRL_ATTR_FAMILY_NAME, b"IPVS\0")
     body = struct.pack("=BBH", CTRL_CMD_GETFAMILY, 1, 0) + name
     header = struct.pack("=IHHII", 16 + len(body), GENL_ID_CTRL, 1, 1, 0)  # NLM_F_REQUEST
-    with contextlib.suppress(OSError), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_GENERIC) as kernel:
+    kind = socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_GENERIC
+    with contextlib.suppress(OSError), socket.socket(*kind) as kernel:
         kernel.settimeout(TIMEOUT)
         kernel.bind((0, 0))
         kernel.send(header + body)
@@ -243,8 +248,10 @@ def no_generic_netlink(machine: str) -> bytes:
 
     Empty for a machine that is not in MACHINES.
     """
+    if machine not in MACHINES:
+        return b""
     refused = {0: int(socket.AF_NETLINK), 2: NETLINK_GENERIC}
-    return seccomp_filter(machine, [(MACHINES[machine][1], refused, errno.EPROTONOSUPPORT)]) if machine in MACHINES else b""
+    return seccomp_filter(machine, [(MACHINES[machine][1], refused, errno.EPROTONOSUPPORT)])
 
 
 # What the running kernel shares with every lab: read-only, so that root in a lab started by root cannot change it.
@@ -260,19 +267,19 @@ class HostLinux:
 
     def start(self, folder: LabFolder) -> Kept:
         """Start the agent of a lab in `folder`. Raises LabError when namespaces are refused."""
-        rows = no_generic_netlink(os.uname().machine)
+        rows, arguments = no_generic_netlink(os.uname().machine), host_arguments(folder)
+        maps, log = find_id_maps(), folder.path / LOG
         if not rows:
-            return start_bwrap(host_arguments(folder), find_id_maps(), log=folder.path / LOG)
+            return start_bwrap(arguments, maps, log=log)
         with os.fdopen(os.memfd_create("seccomp"), "w+b", buffering=0) as file:
             file.write(rows)
             file.seek(0)
-            arguments = ["--seccomp", str(file.fileno()), *host_arguments(folder)]
-            return start_bwrap(arguments, find_id_maps(), log=folder.path / LOG, pass_fds=(file.fileno(),))
+            arguments = ["--seccomp", str(file.fileno()), *arguments]
+            return start_bwrap(arguments, maps, log=log, pass_fds=(file.fileno(),))
 
 
 def host_arguments(folder: LabFolder) -> list[str]:
     """bubblewrap's arguments for a lab on the running kernel."""
     arguments = machine_arguments(view_of(folder))
     end = arguments.index("--")
-    read_only = [part for path in SHARED_KERNEL for part in ("--ro-bind-try", path, path)]
-    return [*arguments[:end], *read_only, *arguments[end:]]
+    return [*arguments[:end], *bound(SHARED_KERNEL), *arguments[end:]]

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import re
 import secrets
 import shlex
 import shutil
@@ -30,8 +31,8 @@ LARGE_STATE_FLAGS = frozenset({"amx_tile", "apx"})
 
 def needs_wrapper(cpuinfo: str) -> bool:
     """True when the text of /proc/cpuinfo shows a CPU whose extended state is too large for linux.uml 6.1."""
-    flags = next((line.partition(":")[2].split() for line in cpuinfo.splitlines() if line.startswith("flags")), [])
-    return not LARGE_STATE_FLAGS.isdisjoint(flags)
+    flags = next((line for line in cpuinfo.splitlines() if line.startswith("flags")), "")
+    return not LARGE_STATE_FLAGS.isdisjoint(flags.split())
 
 
 def cache_folder() -> Path:
@@ -58,25 +59,21 @@ def build(folder: Path) -> Path:
         return library
     compiler = shutil.which("cc") or shutil.which("gcc")
     if not compiler:
-        raise LabError(
-            "This CPU needs a small wrapper for User-Mode Linux, and no C compiler is here.",
-            way_out="apt-get install gcc libc6-dev",
-        )
+        tried = "This CPU needs a small wrapper for User-Mode Linux, and no C compiler is here."
+        raise LabError(tried, way_out="apt-get install gcc libc6-dev")
     part = library.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         command = [compiler, "-O2", "-shared", "-fPIC", "-o", str(part), str(SOURCE)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=COMPILE_TIMEOUT)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_TIMEOUT)
         if done.returncode:
-            raise LabError(
-                "The wrapper for User-Mode Linux does not compile.", words=done.stderr, way_out="apt-get install libc6-dev"
-            )
+            tried, way_out = "The wrapper for User-Mode Linux does not compile.", "apt-get install libc6-dev"
+            raise LabError(tried, words=done.stderr, way_out=way_out)
         part.replace(library)
     except (OSError, subprocess.TimeoutExpired) as error:
+        tried = f"The wrapper for User-Mode Linux cannot be built in {folder}."
         way_out = "free space there, or set XDG_CACHE_HOME to a folder that you can write to"
-        raise LabError(
-            f"The wrapper for User-Mode Linux cannot be built in {folder}.", words=str(error), way_out=way_out
-        ) from None
+        raise LabError(tried, words=str(error), way_out=way_out) from None
     finally:
         part.unlink(missing_ok=True)
     return library
@@ -124,7 +121,8 @@ class UmlLinux:
     @property
     def holds_others(self) -> bool:
         """True for one that keeps the work of others in: Landlock only where it scopes signals."""
-        return self.kept_by == BUBBLEWRAP or (self.kept_by == LANDLOCK and landlock.abi() >= landlock.SCOPED)
+        scoped = self.kept_by == LANDLOCK and landlock.abi() >= landlock.SCOPED
+        return self.kept_by == BUBBLEWRAP or scoped
 
     def start(self, folder: LabFolder) -> Kept:
         """Boot the lab's own Linux and start its agent in it. Raises LabError when it cannot be started."""
@@ -133,23 +131,24 @@ class UmlLinux:
         view = view_of(folder, copy_home=self.copy_home)
         if self.kept_by == BUBBLEWRAP:
             write_inner_view(folder, view.inside())
-            arguments = uml_arguments(view, xstate_library())
-            return start_bwrap(arguments, IdMaps("single"), log=folder.path / LOG, one_processor=True)
+            arguments, log = uml_arguments(view, xstate_library()), folder.path / LOG
+            return start_bwrap(arguments, IdMaps("single"), log=log, one_processor=True)
         if self.kept_by and not (self.holds_others if self.copy_home else landlock.abi()):
+            tried = "Landlock, which would keep User-Mode Linux in, does not serve here."
             words, way_out = landlock.why_none()
-            raise LabError("Landlock, which would keep User-Mode Linux in, does not serve here.", words=words, way_out=way_out)
+            raise LabError(tried, words=words, way_out=way_out)
         if not shutil.which("bwrap"):
-            raise LabError(
-                "bubblewrap (`bwrap`) is not installed; the guest makes its view with it.", way_out="apt-get install bubblewrap"
-            )
-        if any(letter.isspace() or letter == '"' for letter in view.folder):  # between words of a boot line, and around some
+            tried = "bubblewrap (`bwrap`) is not installed; the guest makes its view with it."
+            raise LabError(tried, way_out="apt-get install bubblewrap")
+        if re.search(r'[\s"]', view.folder):  # what stands between the words of a boot line, and around some
             way_out = "set TMPDIR to a folder without spaces and quotes in its name"
             raise LabError(f"A boot line cannot name {view.folder}.", way_out=way_out)
         write_inner_view(folder, view)
         init, library = folder.path / INIT, xstate_library()
         shutil.copy(Path(__file__).with_name(INIT), init)
         memory = f"{memory_folder()}/labkit-{secrets.token_hex(8)}"  # its keeper makes it
-        command = boot_command(str(init), view.folder, str(library) if library else None, memory=memory, limited=self.copy_home)
+        preload = str(library) if library else None
+        command = boot_command(str(init), view.folder, preload, memory=memory, limited=self.copy_home)
         if self.kept_by:
             command = confined(command, view, library, memory)
         return Kept(command, log=folder.path / LOG, folder=memory, one_processor=True)
@@ -157,11 +156,13 @@ class UmlLinux:
 
 def confined(command: list[str], view: View, library: Path | None, memory: str) -> list[str]:
     """Return `command` with rights to what the outer view (`uml_arguments`) consists of, and without a variable of the user's."""
-    read = ["/usr", view.python, view.site, view.labkit, library, *(f"/etc/{name}" for name in ETC_FROM_HOST)]
-    read += ["/proc/cpuinfo", "/dev/random", *([view.home] if view.copy_home else [])]
-    write = ["/dev/null", view.folder, memory, *([] if view.copy_home else [view.home])]
+    read = ["/usr", view.python, view.site, view.labkit, library, "/proc/cpuinfo", "/dev/random"]
+    read += [f"/etc/{name}" for name in ETC_FROM_HOST]
+    write = ["/dev/null", view.folder, memory]
+    (read if view.copy_home else write).append(view.home)
     rights = [*(f"r:{path}" for path in read if path), *(f"w:{path}" for path in write)]
-    return landlock.confined(["env", "-i", f"PATH={PATH}", *command], rights, strangers=view.copy_home)
+    command = ["env", "-i", f"PATH={PATH}", *command]
+    return landlock.confined(command, rights, strangers=view.copy_home)
 
 
 def write_inner_view(folder: LabFolder, view: View) -> None:
@@ -172,8 +173,9 @@ def write_inner_view(folder: LabFolder, view: View) -> None:
     if not modules.is_symlink():  # the candidate before this one may have been given the folder
         modules.parent.mkdir(parents=True)
         modules.symlink_to(MODULES)
-    (folder.path / "modprobe").write_text('#!/bin/sh\nexec /usr/sbin/modprobe -d "${0%/*}/modules" "$@"\n')
-    (folder.path / "modprobe").chmod(0o755)
+    modprobe = folder.path / "modprobe"
+    modprobe.write_text('#!/bin/sh\nexec /usr/sbin/modprobe -d "${0%/*}/modules" "$@"\n')
+    modprobe.chmod(0o755)
     if view.copy_home:
         (folder.path / ".curlrc").touch()  # curl looks on in root's home when it finds none
         write_rules(folder.path)
@@ -184,27 +186,28 @@ def boot_command(init: str, folder: str, library: str | None, *, memory: str = "
 
     Its memory is a file in the folder `memory`. One that is `limited` ends after LIFETIME, whatever runs in it.
     """
-    words = [PROGRAM, f"mem={MEMORY_BYTES >> 20}M", "rootfstype=hostfs", "rootflags=/", "rw", f"init={init}"]
-    words += [f"LABKIT_FOLDER={folder}", f"uml_dir={folder}", "con=null", "con0=null", "ssl0=fd:3,fd:4", "quiet", *QUICK.split()]
-    variables = f"TMPDIR={shlex.quote(memory)} " + (f"LD_PRELOAD={shlex.quote(library)} " if library else "")
-    words += ["security=apparmor"] if limited else []
-    limits, timeout = (f"ulimit -f {FILE_BLOCKS}; ", f"timeout -s KILL {LIFETIME} ") if limited else ("", "")
-    return ["/bin/sh", "-c", f"exec 3<&0 4>&1 </dev/null >&2; {limits}{variables}exec {timeout}{shlex.join(words)}"]
+    words = f"{PROGRAM} mem={MEMORY_BYTES >> 20}M rootfstype=hostfs rootflags=/ rw con=null con0=null"
+    words += f" ssl0=fd:3,fd:4 quiet {QUICK}" + (" security=apparmor" if limited else "")
+    places = shlex.join([f"init={init}", f"LABKIT_FOLDER={folder}", f"uml_dir={folder}"])
+    variables = f"TMPDIR={shlex.quote(memory)}" + (f" LD_PRELOAD={shlex.quote(library)}" if library else "")
+    limits = f"ulimit -f {FILE_BLOCKS}; " if limited else ""
+    timeout = f"timeout -s KILL {LIFETIME} " if limited else ""
+    start = f"exec 3<&0 4>&1 </dev/null >&2; {limits}{variables} exec {timeout}"
+    return ["/bin/sh", "-c", f"{start}{words} {places}"]
 
 
 def uml_arguments(view: View, library: Path | None) -> list[str]:
     """bubblewrap's arguments for the outer view: what the guest's root file system (hostfs) consists of."""
-    args = ["--unshare-net", "--unshare-pid", "--unshare-uts", "--unshare-ipc", "--die-with-parent", "--new-session"]
-    args += ["--cap-drop", "ALL", *environment(), *system(view), "--tmpfs", "/etc", *etc_from_host()]
-    for path in ("/sys", "/run", "/var", "/tmp"):
-        args += ["--dir" if path == "/sys" else "--tmpfs", path]
-    args += own(view)
+    args = ["--unshare-net", "--unshare-pid", "--unshare-uts", "--unshare-ipc", "--die-with-parent"]
+    args += ["--new-session", "--cap-drop", "ALL", *environment(), *system(view)]
+    args += ["--tmpfs", "/etc", *etc_from_host(), "--dir", "/sys"]
+    args += ["--tmpfs", "/run", "--tmpfs", "/var", "--tmpfs", "/tmp", *own(view)]
     if library:
         args += ["--ro-bind", str(library), XSTATE_LIBRARY]
     # The guest can write where its files can: its /proc is the outer one's, so that one is read-only.
     args += ["--dev", "/dev", "--proc", "/proc", "--remount-ro", "/proc", "--"]
-    preload = XSTATE_LIBRARY if library else None
-    return [*args, *boot_command(f"{LABKIT}/labkit/machine/{INIT}", FOLDER, preload, limited=view.copy_home)]
+    init, preload = f"{LABKIT}/labkit/machine/{INIT}", XSTATE_LIBRARY if library else None
+    return [*args, *boot_command(init, FOLDER, preload, limited=view.copy_home)]
 
 
 def memory_folder() -> str:
@@ -216,7 +219,8 @@ def memory_folder() -> str:
         elif os.statvfs(folder).f_flag & os.ST_NOEXEC:
             tried.append(f"{folder} is mounted noexec")
         elif (free := os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize) < MEMORY_BYTES:
-            tried.append(f"{folder} has {free >> 20} MiB free")  # a guest whose memory cannot grow ends by SIGBUS; Docker: 64 MiB
+            # A guest whose memory cannot grow ends by SIGBUS; Docker gives 64 MiB.
+            tried.append(f"{folder} has {free >> 20} MiB free")
         else:
             return folder
     raise LabError(

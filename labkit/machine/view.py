@@ -11,6 +11,7 @@ import functools
 import importlib.util
 import os
 import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,7 +32,8 @@ ETC_FROM_HOST = (
     "keepalived/keepalived.config-opts",  # how it was built; since 2.3 it does not start without
 )  # fmt: skip
 # The links of a system whose programs and libraries all lie below /usr.
-USR_LINKS = [part for name in ("bin", "sbin", "lib", "lib64", "lib32") for part in ("--symlink", f"usr/{name}", f"/{name}")]
+LINKED = ("bin", "sbin", "lib", "lib64", "lib32")
+USR_LINKS = [part for name in LINKED for part in ("--symlink", f"usr/{name}", f"/{name}")]
 # Where a home that is copied can be read, and how large the copy may grow, bytes.
 HANDED_IN, COPY_SIZE = "/opt/handed-in", 64 * 1024 * 1024
 # What a program that reads an untrusted file may use: bytes of address space, seconds of the processor.
@@ -60,7 +62,9 @@ class View:
 
     def inside(self) -> View:
         """The same view for a bubblewrap that itself already runs in it."""
-        return replace(self, python=self.python and PYTHON, site=SITE, labkit=f"{LABKIT}/labkit", folder=FOLDER, home=HOME)
+        python = self.python and PYTHON
+        labkit = f"{LABKIT}/labkit"
+        return replace(self, python=python, site=SITE, labkit=labkit, folder=FOLDER, home=HOME)
 
 
 @functools.cache
@@ -100,12 +104,18 @@ def system(view: View) -> list[str]:
 
 def own(view: View) -> list[str]:
     """The lab's own folder and home, writable."""
-    return ["--bind", view.folder, FOLDER, "--ro-bind" if view.copy_home else "--bind", view.home, HOME]
+    bind = "--ro-bind" if view.copy_home else "--bind"
+    return ["--bind", view.folder, FOLDER, bind, view.home, HOME]
 
 
 def etc_from_host() -> list[str]:
     """The few read-only entries of the host's /etc."""
-    return [part for name in ETC_FROM_HOST for part in ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")]
+    return bound(f"/etc/{name}" for name in ETC_FROM_HOST)
+
+
+def bound(paths: Iterable[str]) -> list[str]:
+    """Paths that are there are seen as they are, read-only."""
+    return [part for path in paths for part in ("--ro-bind-try", path, path)]
 
 
 def machine_files(view: View) -> list[str]:
@@ -123,14 +133,20 @@ def machine_files(view: View) -> list[str]:
     if not view.copy_home:
         return [*args, *own(view)]
     # A home that is copied lies read-only beside an empty one in memory.
-    home = ["--size", str(COPY_SIZE), "--perms", "0755", "--tmpfs", HOME, "--ro-bind", view.home, HANDED_IN]
-    return [*args, "--bind", view.folder, FOLDER, *home]
+    args += ["--bind", view.folder, FOLDER, "--size", str(COPY_SIZE), "--perms", "0755"]
+    return [*args, "--tmpfs", HOME, "--ro-bind", view.home, HANDED_IN]
 
 
 def environment(home: str = HOME) -> list[str]:
     """The environment of the lab's processes; nothing of the host's is passed on."""
-    values = {"HOME": home, "PATH": PATH, "LANG": "C.UTF-8", "TERM": "xterm-256color", "USER": "root", "SHELL": "/bin/bash"}
-    return ["--clearenv", *(part for name, value in values.items() for part in ("--setenv", name, value))]
+    values = {"HOME": home, "PATH": PATH, "LANG": "C.UTF-8", "TERM": "xterm-256color"}
+    values |= {"USER": "root", "SHELL": "/bin/bash"}
+    return ["--clearenv", *setting(values)]
+
+
+def setting(variables: Mapping[str, str]) -> list[str]:
+    """The options that set variables."""
+    return [part for name, value in variables.items() for part in ("--setenv", name, value)]
 
 
 def reading_command(command: list[str]) -> list[str]:
@@ -140,18 +156,15 @@ def reading_command(command: list[str]) -> list[str]:
     """
     files = [f"/etc/{name}" for name in ("ld.so.cache", "alternatives", "wireshark")]
     limits = ["prlimit", f"--as={READER_MEMORY}", f"--cpu={READER_SECONDS}"]
+    variables = {"PATH": PATH, "HOME": "/nonexistent", "LANG": "C.UTF-8"}
     if landlock.abi() >= landlock.SCOPED:
-        command = ["env", "-i", f"PATH={PATH}", "HOME=/nonexistent", "LANG=C.UTF-8", *command]
-        return [
-            *limits,
-            *landlock.confined(command, ["w:/dev/null", *(f"r:{path}" for path in ("/usr", *files))], strangers=True),
-        ]
-    return [
-        *limits, "bwrap", "--unshare-all", "--cap-drop", "ALL", "--die-with-parent", "--new-session", "--clearenv",
-        *("--setenv", "PATH", PATH, "--setenv", "HOME", "/nonexistent", "--setenv", "LANG", "C.UTF-8"),
-        *("--ro-bind", "/usr", "/usr", *USR_LINKS),
-        *(part for path in files for part in ("--ro-bind-try", path, path)), "--proc", "/proc", "--dev", "/dev", "--", *command,
-    ]  # fmt: skip
+        command = ["env", "-i", *(f"{name}={value}" for name, value in variables.items()), *command]
+        rights = ["w:/dev/null", *(f"r:{path}" for path in ("/usr", *files))]
+        return [*limits, *landlock.confined(command, rights, strangers=True)]
+    sandbox = ["bwrap", "--unshare-all", "--cap-drop", "ALL", "--die-with-parent", "--new-session"]
+    sandbox += ["--clearenv", *setting(variables), "--ro-bind", "/usr", "/usr", *USR_LINKS]
+    sandbox += [*bound(files), "--proc", "/proc", "--dev", "/dev", "--"]
+    return [*limits, *sandbox, *command]
 
 
 def machine_arguments(view: View) -> list[str]:
@@ -160,10 +173,9 @@ def machine_arguments(view: View) -> list[str]:
     The instruments of a lab with a copied home have the lab's folder for theirs: a work's ~/.curlrc is not for them. A Python
     that is moved to /opt/python finds its own shared libraries by LD_LIBRARY_PATH, which the agent forgets again.
     """
-    agent = [view.interpreter, "-I", "-S", f"{LABKIT}/labkit/machine/agent.py", SITE, LABKIT]
-    return [
-        *("--unshare-net", "--unshare-pid", "--unshare-uts", "--unshare-ipc", "--cap-add", "ALL", "--hostname", "lab"),
-        *("--die-with-parent", "--new-session", "--chdir", HOME),
-        *environment(FOLDER if view.copy_home else HOME), *machine_files(view),
-        *(("--setenv", "LD_LIBRARY_PATH", f"{PYTHON}/lib") if view.python else ()), "--", *agent,
-    ]  # fmt: skip
+    args = ["--unshare-net", "--unshare-pid", "--unshare-uts", "--unshare-ipc", "--cap-add", "ALL"]
+    args += ["--hostname", "lab", "--die-with-parent", "--new-session", "--chdir", HOME]
+    args += [*environment(FOLDER if view.copy_home else HOME), *machine_files(view)]
+    args += ["--setenv", "LD_LIBRARY_PATH", f"{PYTHON}/lib"] if view.python else []
+    agent = f"{LABKIT}/labkit/machine/agent.py"
+    return [*args, "--", view.interpreter, "-I", "-S", agent, SITE, LABKIT]
