@@ -83,7 +83,7 @@ def give_ids(said: int, release: int, maps: IdMaps, log: Path) -> None:
 
 RANGE = 65536
 SUBIDS = (Path("/etc/subuid"), Path("/etc/subgid"))
-MAPS, PROGRAMS = ("uid_map", "gid_map"), ("newuidmap", "newgidmap")
+MAPS, ID_PROGRAMS = ("uid_map", "gid_map"), ("newuidmap", "newgidmap")
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def find_id_maps() -> IdMaps:
         whole = all(ranges(Path(f"/proc/self/{file}").read_text()) for file in MAPS)
         return IdMaps("root" if whole else "single")
     first_uid, first_gid = own_ranges()
-    if first_uid is None or first_gid is None or not all(map(shutil.which, PROGRAMS)):
+    if first_uid is None or first_gid is None or not all(map(shutil.which, ID_PROGRAMS)):
         return IdMaps("single")
     return IdMaps("subids", (first_uid, first_gid))
 
@@ -165,7 +165,7 @@ def write_maps(maps: IdMaps, pid: int) -> None:
             rows = [f"{first} {first} {count}\n" for first, count in own]
             Path(f"/proc/{pid}/{file}").write_text("".join(rows))
         return
-    for program, own_id, first in zip(PROGRAMS, (os.getuid(), os.getgid()), maps.first, strict=True):
+    for program, own_id, first in zip(ID_PROGRAMS, (os.getuid(), os.getgid()), maps.first, strict=True):
         command = f"{program} {pid} 0 {own_id} 1 1 {first} {RANGE - 1}"
         try:
             done = subprocess.run(command.split(), capture_output=True, text=True, timeout=START_TIMEOUT)

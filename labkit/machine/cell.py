@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from ..errors import LabError
 from ..inside.processes import GROUPS, INNER
@@ -87,15 +88,15 @@ CONFINED = 'echo "exec cell" >/proc/self/attr/exec && exec "$@"'
 def rules() -> bytes:
     """RULES, compiled. Raises LabError where AppArmor's parser is not installed or does not take them."""
     try:
-        command = ["apparmor_parser", "--skip-kernel-load", "--skip-cache", "--stdout", "--features-file", FEATURES]
-        done = subprocess.run(command, input=RULES.encode(), capture_output=True, check=True, timeout=60, env={"PATH": PATH})
+        command = ["apparmor_parser", "--skip-kernel-load", "--skip-cache", "--stdout"]
+        command += ["--features-file", FEATURES]
+        how: dict[str, Any] = {"input": RULES.encode(), "capture_output": True, "env": {"PATH": PATH}}
+        return bytes(subprocess.run(command, check=True, timeout=60, **how).stdout)
     except (OSError, subprocess.SubprocessError) as error:
-        words = getattr(error, "stderr", b"") or str(error).encode()
-        raise LabError(
-            "The rules for the work of others cannot be compiled for the guest's AppArmor (`apparmor_parser`).",
-            words=words.decode(errors="replace"), way_out="apt-get install apparmor",
-        ) from None  # fmt: skip
-    return done.stdout
+        words = (getattr(error, "stderr", b"") or str(error).encode()).decode(errors="replace")
+        tried = "The rules for the work of others cannot be compiled for the guest's AppArmor"
+        way_out = "apt-get install apparmor"
+        raise LabError(f"{tried} (`apparmor_parser`).", words=words, way_out=way_out) from None
 
 
 def write_rules(folder: Path) -> None:

@@ -9,10 +9,10 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import BadInput, LabClosed, LabError, LabkitError, NoLinux, shortage
+from ..errors import LabClosed, LabError, LabkitError, NoLinux, require, shortage
 from ..inside import processes
 from . import landlock
-from .bwrap import WITHOUT, HostLinux, first_free, load_ipvs, own_ranges, user_name, way_out
+from .bwrap import ID_PROGRAMS, WITHOUT, HostLinux, first_free, load_ipvs, own_ranges, user_name, way_out
 from .folder import CALLS, LOG, LabFolder
 from .link import Link, finish
 from .packages import UML, way_to_uml
@@ -67,34 +67,37 @@ def remedy(need: str, linux: str) -> str:
     """What helps where the Linux called `linux` lacks `need`, by how this machine is."""
     to_uml = "leave it to User-Mode Linux" + ("" if shutil.which(PROGRAM) else f": {way_to_uml()}")
     if need == "capture":
-        return "tshark's dumpcap must be there, and every user must be allowed to run it: sudo chmod 755 /usr/bin/dumpcap"
+        must = "tshark's dumpcap must be there, and every user must be allowed to run it"
+        return f"{must}: sudo chmod 755 /usr/bin/dumpcap"
     if linux != "host":
         return f"sudo apt-get install --reinstall {UML}"
     if need == "users":
-        commands = [] if shutil.which("newuidmap") and shutil.which("newgidmap") else ["sudo apt-get install uidmap"]
+        commands = [] if all(map(shutil.which, ID_PROGRAMS)) else ["sudo apt-get install uidmap"]
         if os.geteuid() and None in own_ranges():
             line = f"{user_name() or os.geteuid()}:{first_free()}:65536"
             commands.append(f"echo {line} | sudo tee -a /etc/subuid /etc/subgid")
         return " && ".join(commands) or f"the lab needs 65,536 user ids (man subuid), or {to_uml}"
     missing = [module for module in MODULES[need] if not (LOADED / module).exists()]
-    return f"sudo modprobe -a {' '.join(missing)}" if missing and all(map(can_load, missing)) else to_uml
+    loadable = missing and all(map(can_load, missing))
+    return f"sudo modprobe -a {' '.join(missing)}" if loadable else to_uml
 
 
 def can_load(module: str) -> bool:
     """True when the running kernel has this module (modprobe(8))."""
     try:
         command = ["modprobe", "--dry-run", "--quiet", module]
-        return not subprocess.run(command, env={"PATH": PATH}, capture_output=True, timeout=TIMEOUT, check=False).returncode
+        done = subprocess.run(command, env={"PATH": PATH}, capture_output=True, timeout=TIMEOUT)
     except (OSError, subprocess.TimeoutExpired):
         return False
+    return done.returncode == 0
 
 
 def all_needs(needs: Iterable[str]) -> list[str]:
     """`needs` with what they imply, in the order of PROBES. Raises BadInput for an unknown one."""
     wanted = {"users", *needs}
-    unknown = wanted - PROBES.keys()
-    if unknown:
-        raise BadInput(f"A lab cannot need {', '.join(sorted(unknown))}.", way_out=f"known needs: {', '.join(PROBES)}")
+    unknown = sorted(wanted - PROBES.keys())
+    way_out = f"known needs: {', '.join(PROBES)}"
+    require(not unknown, f"A lab cannot need {', '.join(unknown)}.", way_out)
     wanted.update(implied for need in needs for implied in IMPLIED.get(need, ()))
     return [need for need in PROBES if need in wanted]
 
@@ -152,8 +155,9 @@ class Attempt:
         return not self.words and all(check.worked for check in self.checks)
 
     def __str__(self) -> str:
-        failed = [f"{check.what}: {check.words} ({check.remedy})" for check in self.checks if not check.worked]
-        return f"{self.linux.title}: {self.words or '; '.join(failed) or 'works'}"
+        failed = [check for check in self.checks if not check.worked]
+        said = "; ".join(f"{check.what}: {check.words} ({check.remedy})" for check in failed)
+        return f"{self.linux.title}: {self.words or said or 'works'}"
 
 
 # What keeps a Linux of its own in, so that it can reach nothing of this machine: for the work of others.
@@ -168,8 +172,8 @@ def candidates() -> list[Linux]:
     every: list[Linux] = [HostLinux(), UmlLinux(), UmlLinux(LANDLOCK if landlock.abi() else "")]
     forced = os.environ.get(FORCE, "")
     chosen = [linux for linux in every if forced in ("", linux.name)]
-    if not chosen:
-        raise BadInput(f"{FORCE}={forced} names no Linux.", way_out=f"{FORCE}=host, {FORCE}=uml, or leave it unset")
+    way_out = f"{FORCE}=host, {FORCE}=uml, or leave it unset"
+    require(chosen, f"{FORCE}={forced} names no Linux.", way_out)
     return chosen
 
 
@@ -189,10 +193,9 @@ def open_machine(linux: Linux, folder: LabFolder) -> Opened:
 
 def probe(link: Link, need: str, linux: str) -> Check:
     """Try `need` in an open machine, whose Linux is called `linux`."""
-    _, command = PROBES[need]
-    output: list[tuple[str, str]] = []
-    stream = link.stream(processes.run, PROBE_TIMEOUT + 5, ["/bin/sh", "-c", command], PROBE_TIMEOUT)
-    code = finish(stream, output.append)
+    command, output = PROBES[need][1], list[tuple[str, str]]()
+    shell = ["/bin/sh", "-c", command]
+    code = finish(link.stream(processes.run, PROBE_TIMEOUT + 5, shell, PROBE_TIMEOUT), output.append)
     if code == 0:
         return Check(need, True)
     words = "".join(text for _, text in output).strip() or f"`{command}` ended with code {code}"
@@ -245,12 +248,11 @@ def choose(needs: Iterable[str], folder: LabFolder, *, trusted: bool = True) -> 
         attempts.append(result)
         if any(check.need in WISHED and not check.worked for check in result.checks):
             queue.append((linux, [need for need in asked if need not in WISHED]))  # where no other has it
-    ways = sorted(filter(None, (result.way_out or shortage(str(result)) for result in attempts)), key=WITHOUT.__eq__)  # it last
-    raise NoLinux(
-        f"No Linux for a lab that needs {', '.join(wanted)}.",
-        words="\n".join(map(str, attempts)),
-        way_out=ways[0] if ways else "`./lab doctor` shows every candidate and the one command that would help",
-    )
+    ways = [result.way_out or shortage(str(result)) for result in attempts]
+    ways = sorted(filter(None, ways), key=WITHOUT.__eq__)  # it last
+    ways += ["`./lab doctor` shows every candidate and the one command that would help"]
+    needed, words = ", ".join(wanted), "\n".join(map(str, attempts))
+    raise NoLinux(f"No Linux for a lab that needs {needed}.", words=words, way_out=ways[0])
 
 
 def try_all() -> list[Attempt]:

@@ -55,10 +55,10 @@ def help_command(found: dict[str, Any]) -> str:
     if found["offered"]:
         return f"sudo apt-get install {' '.join(found['offered'])}"
     lacking = [need for need, candidate in found["chosen"].items() if candidate is None]
-    ways = [row["way_out"] for row in found["candidates"] if row["words"] and row["way_out"]]
-    ways += [
-        c["remedy"] for row in found["candidates"] for c in row["checks"] if c["need"] in ("users", *lacking) and c["remedy"]
-    ]
+    ways = [row["way_out"] for row in found["candidates"] if row["words"]]
+    checks = [check for row in found["candidates"] for check in row["checks"]]
+    ways += [check["remedy"] for check in checks if check["need"] in ("users", *lacking)]
+    ways = [way for way in ways if way]
     if lacking and ways:
         return str(sorted(ways, key=WITHOUT.__eq__)[0])  # what another candidate needs first
     if found["missing"] and not found["lists"]:
@@ -68,27 +68,26 @@ def help_command(found: dict[str, Any]) -> str:
 
 def as_text(found: dict[str, Any]) -> str:
     """What `examine` found, for people."""
-    lines = [f"Running kernel: {found['kernel']}, Landlock: {'ABI ' + str(found['landlock']) if found['landlock'] else 'none'}"]
+    landlock = f"ABI {found['landlock']}" if found["landlock"] else "none"
+    lines = [f"Running kernel: {found['kernel']}, Landlock: {landlock}"]
     if found["apparmor"]:
         lines.append(f"AppArmor restricts user namespaces; {found['apparmor']}")
-    for candidate in found["candidates"]:
-        lines.append(f"\n{candidate['candidate']} (LABKIT_LINUX={candidate['linux']}), {candidate['seconds']} s")
-        if candidate["words"]:
-            lines.append(f"  ✗ does not open: {candidate['words']}")
-        lines += [
-            f"  {'✓' if c['worked'] else '✗'} {c['what']}" + ("" if c["worked"] else f": {c['words']} ({c['remedy']})")
-            for c in candidate["checks"]
-        ]
+    for one in found["candidates"]:
+        lines.append(f"\n{one['candidate']} (LABKIT_LINUX={one['linux']}), {one['seconds']} s")
+        if one["words"]:
+            lines.append(f"  ✗ does not open: {one['words']}")
+        for check in one["checks"]:
+            why = "" if check["worked"] else f": {check['words']} ({check['remedy']})"
+            lines.append(f"  {'✓' if check['worked'] else '✗'} {check['what']}{why}")
     lines.append("\nA notebook takes the first candidate that can do what it needs:")
-    lines += [f"  {TASKS[need]}: {candidate or 'none works'}" for need, candidate in found["chosen"].items()]
+    lines += [f"  {TASKS[need]}: {title or 'none works'}" for need, title in found["chosen"].items()]
     if found["others"] or found["help_others"]:
-        lines.append(f"  the work of others: {found['others'] or 'none keeps it in; would help: ' + found['help_others']}")
+        none = f"none keeps it in; would help: {found['help_others']}"
+        lines.append(f"  the work of others: {found['others'] or none}")
     use = dict(PROGRAMS.values())
-    refused = [package for package in found["missing"] if package not in found["offered"]]
+    refused = [f"{name} ({use[name]})" for name in found["missing"] if name not in found["offered"]]
     if refused:
-        lines.append(
-            f"\nNot installed, and not offered by apt: {', '.join(f'{package} ({use[package]})' for package in refused)}"
-        )
+        lines.append(f"\nNot installed, and not offered by apt: {', '.join(refused)}")
     command = help_command(found)
     if command:
         lines.append(f"\nWould help: {command}")

@@ -35,7 +35,7 @@ WRITE_TIMEOUT = 30.0
 # How long the lab may take to begin with a call that itself may take any time, seconds.
 TAKEN_TIMEOUT = 75.0
 SILENT_LAB = "close the lab and open it again (run its cell again)"
-SILENT = "it said nothing, as when processes or memory are short: look at `ulimit -u`, `free` and `df /dev/shm`"
+SILENT = "it said nothing, as when processes or memory are short: look at `ulimit -u`, `free`, `df /dev/shm`"
 # How long a command in a lab may take unless it is said, and how much longer than its command an answer may take: the serial
 # line of User-Mode Linux, a busy machine. Seconds.
 COMMAND_TIMEOUT, SLACK = 60.0, 15.0
@@ -73,22 +73,19 @@ def finish(stream: Generator[Any, None, T], on_item: Callable[[Any], object] = l
 
 def await_ready(stdout: IO[bytes], timeout: float, log: Callable[[], str], given_up: Callable[[], bool] = lambda: False) -> None:
     """Read `stdout` until the agent says that it is ready. Raises LabError with the log's words otherwise."""
-    deadline = time.monotonic() + timeout
-    line = b""
+    deadline, line, what = time.monotonic() + timeout, b"", ""
     while not line.endswith(READY):
         left = deadline - time.monotonic()
         come = left > 0 and ready(stdout, min(left, LOOK_EVERY))
         if given_up():
             raise LabClosed("The lab was closed while its Linux began.")
-        if not come and left > 0:
-            continue
-        # One byte at a time: what follows the line belongs to execnet.
-        byte = stdout.read(1) if come else b""
-        if not byte:
+        if come and (byte := stdout.read(1)):  # one at a time: what follows the line belongs to execnet
+            line += byte
+        elif come or left <= 0:
             what = "ended before its agent was ready" if come else f"was not ready within {timeout:g} s"
             words = log() or line.decode(errors="replace")
-            raise LabError(f"The lab's Linux {what}.", words=words, way_out=shortage(words) or ("" if words.strip() else SILENT))
-        line += byte
+            way_out = shortage(words) or ("" if words.strip() else SILENT)
+            raise LabError(f"The lab's Linux {what}.", words=words, way_out=way_out)
 
 
 class Link:
@@ -129,8 +126,9 @@ class Link:
         try:
             data = dumps((args, kwargs))
         except DumpError as error:
+            tried = "Only plain data can be sent into the lab."
             way_out = "str (without lone surrogates), bytes, int, float, list, dict, …"
-            raise BadInput("Only plain data can be sent into the lab.", words=str(error), way_out=way_out) from None
+            raise BadInput(tried, words=str(error), way_out=way_out) from None
         try:
             channel = self._gateway.newchannel()
         except OSError as error:
@@ -145,8 +143,9 @@ class Link:
                 elif kind == "result":
                     return value
                 else:
-                    tried = f"{name} failed in the lab: {value[0]}: {value[1]}"
-                    raise CallFailed(tried, kind=value[0], words=value[2], way_out=shortage(value[1]))
+                    kind, said, words = value
+                    tried = f"{name} failed in the lab: {kind}: {said}"
+                    raise CallFailed(tried, kind=kind, words=words, way_out=shortage(said))
         finally:
             with contextlib.suppress(OSError):  # the lab has ended, or does not read
                 channel.close()
@@ -182,7 +181,8 @@ class Link:
         except (EOFError, queue.Empty) as error:
             raise self._closed() from error
         except (Channel.RemoteError, ValueError, TypeError) as error:
-            raise LabError("The lab's agent answered with something that is not its own.", words=str(error)) from None
+            tried = "The lab's agent answered with something that is not its own."
+            raise LabError(tried, words=str(error)) from None
 
     def close(self) -> None:
         """Close the streams, once the machine behind them has ended.
@@ -208,14 +208,16 @@ class Link:
             self._control.send((number, channel, name, arguments))
             self._sent = number
         except OSError as error:
-            if isinstance(error.__cause__, TimeoutError):
-                raise WaitTimeout(f"The lab does not read what is sent to it: {error.__cause__}.", way_out=SILENT_LAB) from None
-            raise self._closed() from error
+            if not isinstance(error.__cause__, TimeoutError):
+                raise self._closed() from error
+            tried = f"The lab does not read what is sent to it: {error.__cause__}."
+            raise WaitTimeout(tried, way_out=SILENT_LAB) from None
 
     def _write(self, name: str, data: bytes) -> None:
         """Write a file of the lab's folder, which the agent reads and deletes. Raises LabError."""
         try:
-            with os.fdopen(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=self._folder), "wb") as file:
+            new = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+            with open(os.open(name, new, 0o600, dir_fd=self._folder), "wb") as file:
                 file.write(data)
         except OSError as error:
             with contextlib.suppress(OSError):
@@ -224,4 +226,5 @@ class Link:
             raise LabError(tried, words=str(error), way_out=shortage(str(error))) from None
 
     def _closed(self) -> LabClosed:
-        return LabClosed("The lab's Linux has ended.", words=self._log(), way_out="open the lab again (run its cell again)")
+        way_out = "open the lab again (run its cell again)"
+        return LabClosed("The lab's Linux has ended.", words=self._log(), way_out=way_out)

@@ -64,4 +64,5 @@ def way_to_uml() -> str:
         return f"sudo apt-get install {UML}"
     if shutil.which("apt-get") and not apt_has_lists():
         return f"sudo apt-get update && sudo apt-get install {UML}"
-    return f"Debian's {UML}, which this system does not offer: take a Debian, or the course's image (README.md, Docker and a hub)"
+    instead = "take a Debian, or the course's image (README.md, Docker and a hub)"
+    return f"Debian's {UML}, which this system does not offer: {instead}"

@@ -95,7 +95,8 @@ class Kept:
             if self._folder:  # somebody has killed its keeper
                 shutil.rmtree(self._folder, ignore_errors=True)
         except subprocess.TimeoutExpired as error:
-            raise WaitTimeout(f"Waited {STOP_TIMEOUT:g} s for the end of the lab's Linux.", words=str(error)) from None
+            tried = f"Waited {STOP_TIMEOUT:g} s for the end of the lab's Linux."
+            raise WaitTimeout(tried, words=str(error)) from None
 
 
 @contextlib.contextmanager
@@ -153,10 +154,9 @@ def own_folder() -> Path:
 
 def no_folder(error: Exception) -> LabError:
     """The error of a temporary folder that cannot be made or filled."""
-    return LabError(
-        f"A temporary folder in {tempfile.gettempdir()} cannot be made.", words=str(error),
-        way_out="free space there (`df`) or end some processes (`ps`), or set TMPDIR to another folder that you can write to",
-    )  # fmt: skip
+    way_out = "free space there (`df`) or end some processes (`ps`), or set TMPDIR to another folder"
+    tried = f"A temporary folder in {tempfile.gettempdir()} cannot be made."
+    return LabError(tried, words=str(error), way_out=f"{way_out} that you can write to")
 
 
 def ignore_here_only() -> None:
