@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import BadInput, LabClosed, LabError
+from ..errors import BadInput, LabClosed, LabError, require
 from . import place
 
 # How long a lab's process may take to answer, seconds: a busy notebook takes milliseconds, closing User-Mode Linux longer.
@@ -60,7 +60,8 @@ def describe(door: str) -> OpenLab | None:
     except LabClosed:
         return None
     except LabError:
-        return OpenLab(door, place.identity(door)) if os.path.exists(f"/proc/{place.process(door)}") else None
+        there = os.path.exists(f"/proc/{place.process(door)}")
+        return OpenLab(door, place.identity(door)) if there else None
 
 
 @contextlib.contextmanager
@@ -81,7 +82,8 @@ def entered(door: str, request: dict[str, Any], timeout: float) -> Iterator[tupl
             connection.settimeout(max(0.001, end - time.monotonic()))
             kind, data = place.receive(connection)
         except TimeoutError:
-            raise LabError("The process of the lab does not answer.", way_out="is its notebook's kernel stopped?") from None
+            tried, way_out = "The process of the lab does not answer.", "is its notebook's kernel stopped?"
+            raise LabError(tried, way_out=way_out) from None
         except OSError as error:
             raise LabError("The process of the lab cannot be reached.", words=str(error)) from None
         if kind == place.FAILURE:
@@ -95,16 +97,16 @@ def entered(door: str, request: dict[str, Any], timeout: float) -> Iterator[tupl
 def pick(labs: Iterable[OpenLab], wanted: str | None) -> OpenLab:
     """Return the lab called `wanted` (NAME or NAME:ID), or the only one. Raises BadInput, which lists what there is."""
     every = list(labs)
+    names = [lab.name for lab in every]
     name, _, lab_id = (wanted or "").partition(":")
-    found = [lab for lab in every if wanted is None or (lab.name == name and lab_id in ("", lab.id))]
+    called = [lab for lab in every if lab.name == name and lab_id in ("", lab.id)]
+    found = every if wanted is None else called
     if len(found) == 1:
         return found[0]
-    if not every:
-        raise BadInput("No lab is open.", way_out="open one: run the cell with `Lab(…)` in a notebook")
-    called = f"{len(found)} labs are called {wanted}." if found else f"No lab is called {wanted}."
-    names = [lab.name for lab in every]
+    require(every, "No lab is open.", "open one: run the cell with `Lab(…)` in a notebook")
+    tried = f"{len(found)} labs are called {wanted}." if found else f"No lab is called {wanted}."
     listed = [f"{lab.name}:{lab.id}" if names.count(lab.name) > 1 else lab.name for lab in every]
-    raise BadInput(called if wanted else "No lab was named.", way_out=f"open: {', '.join(listed)}")
+    raise BadInput(tried if wanted else "No lab was named.", way_out=f"open: {', '.join(listed)}")
 
 
 def stop(lab: OpenLab) -> None:
@@ -138,8 +140,9 @@ def memory(processes: Sequence[Any]) -> int | None:
     import psutil
 
     total, counted = 0, list[int]()
+    kcmp = ctypes.CDLL(None).syscall
     for process in processes:
-        if KCMP and any(ctypes.CDLL(None).syscall(KCMP, process.pid, other, KCMP_VM, 0, 0) == 0 for other in counted):
+        if KCMP and 0 in (kcmp(KCMP, process.pid, other, KCMP_VM, 0, 0) for other in counted):
             continue
         counted.append(process.pid)
         try:
@@ -158,8 +161,8 @@ def rows(labs: Iterable[OpenLab]) -> list[dict[str, Any]]:
         processes = family(lab.first) if lab.first else []
         linux = "ended" if lab.first and not processes else lab.linux
         seconds = round(max(0.0, now - lab.since), 1) if lab.since else None
-        about = {"linux": linux, "seconds": seconds, "memory": memory(processes), "shell": lab.shell}
-        found.append({"name": lab.name, "id": lab.id, **about})
+        row = {"name": lab.name, "id": lab.id, "linux": linux, "seconds": seconds}
+        found.append(row | {"memory": memory(processes), "shell": lab.shell})
     return sorted(found, key=lambda one: (one["name"], one["seconds"] or 0))
 
 
@@ -168,7 +171,9 @@ def age(seconds: float | None) -> str:
     if seconds is None:
         return "?"
     minutes = int(seconds // 60)
-    return f"{int(seconds)} s" if minutes < 1 else f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02}"
+    if minutes < 60:
+        return f"{minutes} min" if minutes else f"{int(seconds)} s"
+    return f"{minutes // 60} h {minutes % 60:02}"
 
 
 def as_text(found: Sequence[dict[str, Any]]) -> str:
@@ -180,4 +185,5 @@ def as_text(found: Sequence[dict[str, Any]]) -> str:
         size = "?" if one["memory"] is None else f"{one['memory'] / 1e6:.0f} MB"
         table.append((one["name"], one["id"], one["linux"], age(one["seconds"]), size))
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table)
+    lines = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in table]
+    return "\n".join(lines)

@@ -57,7 +57,8 @@ class Door:
         self.name = ""
         self._callers: dict[threading.Thread, socket.socket] = {}
         self._closed = False
-        self._thread = threading.Thread(target=self._accept, name=f"labkit-door-{lab.name}", daemon=True)
+        name = f"labkit-door-{lab.name}"
+        self._thread = threading.Thread(target=self._accept, name=name, daemon=True)
 
     def open(self) -> None:
         """Open it. Where no socket can be made there is no door, and the lab opens all the same."""
@@ -80,8 +81,8 @@ class Door:
         while not self._closed:
             try:
                 caller = self._socket.accept()[0]
-                threading.Thread(target=self._serve, args=(caller,), name="labkit-door-caller", daemon=True).start()
-            except (OSError, RuntimeError):  # closed; or short of file descriptors or threads, which may pass
+                threading.Thread(target=self._serve, args=(caller,), daemon=True).start()
+            except (OSError, RuntimeError):  # closed; or short of files or threads, which may pass
                 if not self._closed:
                     time.sleep(0.1)
 
@@ -108,8 +109,8 @@ class Door:
 
     def _answer(self, caller: socket.socket, request: dict[str, Any]) -> None:
         if request["do"] == "describe":
-            state, pid = self._lab.state
-            about = {"name": self._lab.name, "linux": state, "since": self._since, "first": pid, "shell": self._shell}
+            about = dict(zip(("linux", "first"), self._lab.state, strict=True))
+            about |= {"name": self._lab.name, "since": self._since, "shell": self._shell}
             place.say(caller, REPLY, about)
         elif request["do"] == "stop":
             del self._callers[threading.current_thread()]  # the end of the lab need not wait for who waits for it
@@ -121,28 +122,33 @@ class Door:
         elif request["do"] == "shell":
             self._terminal(caller, request)
         elif request["do"] == "run":
-            self._session(caller, next(_sessions), terminal.command, ["/bin/bash", "-c", str(request["command"])])
+            command = ["/bin/bash", "-c", str(request["command"])]
+            self._session(caller, next(_sessions), terminal.command, command)
 
     def _terminal(self, caller: socket.socket, request: dict[str, Any]) -> None:
         """Open a shell at a terminal in the lab for the caller, who may ask that what is typed is recorded."""
         lab, number = self._lab, next(_sessions)
         rows, columns = (min(max(int(request[key]), 1), 0xFFFF) for key in ("rows", "columns"))
-        values = {key: str(request["variables"][key])[:100] for key in (*PASSED_ON, LEAVING) if key in request["variables"]}
-        values |= {"LABKIT_LAB": lab.name, "LABKIT_WHERE": "the running kernel" if lab.linux == "host" else "User-Mode Linux"}
+        given, known = request["variables"], (*PASSED_ON, LEAVING)
+        values = {key: str(given[key])[:100] for key in known if key in given}
+        where = "the running kernel" if lab.linux == "host" else "User-Mode Linux"
+        values |= {"LABKIT_LAB": lab.name, "LABKIT_WHERE": where}
         if recorded := bool(request.get("record")):
             lab.typed.begin(number)
-            values |= {"LABKIT_RECORD": f"{FOLDER}/{FILE}", "LABKIT_TERMINAL": str(number), "LABKIT_SCRIPT": f"task{lab.task}.sh"}
+            values |= {"LABKIT_RECORD": f"{FOLDER}/{FILE}", "LABKIT_TERMINAL": str(number)}
+            values |= {"LABKIT_SCRIPT": f"task{lab.task}.sh"}
         self._session(caller, number, terminal.shell, rows, columns, values, recorded=recorded)
 
     def _session(
-        self, caller: socket.socket, number: int, begin: Callable[..., None], *arguments: object, recorded: bool = False
-    ) -> None:
+        self, caller: socket.socket, number: int, begin: Callable[..., None], *arguments: object,
+        recorded: bool = False,
+    ) -> None:  # fmt: skip
         """Give the caller what a session prints until it ends, what was recorded, and its exit code.
 
         What the caller types goes the other way; when the caller goes away, the session ends.
         """
         lab, code = self._lab, None
-        typing = threading.Thread(target=self._type_in, args=(caller, number), name="labkit-door-typing", daemon=True)
+        typing = threading.Thread(target=self._type_in, args=(caller, number), daemon=True)
         try:
             lab.call(begin, number, *arguments, HOME)
             place.say(caller, REPLY, None)

@@ -34,8 +34,9 @@ def shell(lab: OpenLab, *, record: bool = False, leaving: str = "leaves it, and 
         way_out = f"labkit shell {lab.name} -c 'a command'"
         raise BadInput("A shell needs a terminal, and the standard input is none.", way_out=way_out)
     rows, columns = size()
-    variables = {name: os.environ[name] for name in PASSED_ON if name in os.environ} | {LEAVING: leaving}
-    request = {"do": "shell", "rows": rows, "columns": columns, "variables": variables, "record": record}
+    variables = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    request = {"do": "shell", "rows": rows, "columns": columns, "record": record}
+    request["variables"] = variables | {LEAVING: leaving}
     with entered(lab.door, request, lab.patience) as (connection, _):
         screen, code = Screen(), None
         try:
@@ -98,7 +99,8 @@ def show(connection: socket.socket, screen: Screen) -> int | None:
     if kind == FAILURE:
         raise_failure(data)
     if kind != CODE:
-        raise LabError("The process of the lab has ended, and the lab with it.", way_out="run the notebook's cells again")
+        tried = "The process of the lab has ended, and the lab with it."
+        raise LabError(tried, way_out="run the notebook's cells again")
     return int(json.loads(data))
 
 
@@ -112,9 +114,8 @@ def raw() -> Iterator[int]:
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     wakeup = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    handlers = {
-        number: signal.signal(number, lambda number, _: sys.exit(128 + number)) for number in (signal.SIGTERM, signal.SIGHUP)
-    }
+    leave = lambda number, _frame: sys.exit(128 + number)  # noqa: E731
+    handlers = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
     handlers[signal.SIGWINCH] = signal.signal(signal.SIGWINCH, lambda _number, _frame: None)
     try:
         tty.setraw(0, termios.TCSANOW)

@@ -20,15 +20,8 @@ def ask(name: str, server: str, port: int, kind: str, timeout: float, tcp: bool)
 
     `alias` is the name that a CNAME of `name` leads to, None without one; `own` is True for an authoritative answer.
     """
-    row: dict[str, Any] = {
-        "time": time.time(),
-        "answers": [],
-        "alias": None,
-        "own": False,
-        "ttl": None,
-        "rcode": None,
-        "error": None,
-    }
+    row: dict[str, Any] = {"time": time.time(), "answers": [], "own": False}
+    row |= dict.fromkeys(("alias", "ttl", "rcode", "error"))
     began = time.perf_counter()
     try:
         response = exchange(dns.message.make_query(name, kind), server, port, timeout, tcp)
@@ -42,8 +35,10 @@ def ask(name: str, server: str, port: int, kind: str, timeout: float, tcp: bool)
                 row["alias"] = records[0].to_text()
     except dns.exception.Timeout:
         row["error"] = "timeout"
-    except (OSError, EOFError, dns.exception.DNSException) as problem:  # EOFError: a server that closes at once
-        row["error"] = "refused" if isinstance(problem, ConnectionRefusedError) else str(problem) or type(problem).__name__
+    except ConnectionRefusedError:
+        row["error"] = "refused"
+    except (OSError, EOFError, dns.exception.DNSException) as problem:  # EOFError: it closes at once
+        row["error"] = str(problem) or type(problem).__name__
     row["ms"] = (time.perf_counter() - began) * 1000
     return row
 

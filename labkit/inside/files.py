@@ -12,11 +12,11 @@ def read(path: str) -> str | None:
     try:
         # A pipe would be waited for without end. A folder is an error, before which an opener's descriptor is closed.
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
                 return None
-            # (And there may be nothing to be read from one of those without waiting.)
-            size = os.fstat(file.fileno()).st_size  # 0 for files of /proc, which cannot be read from their end
-            file.seek(max(0, size - LIMIT))
+            # (The size of files of /proc, which cannot be read from their end, is 0.)
+            file.seek(max(0, found.st_size - LIMIT))
             return (file.read(LIMIT) or b"").decode(errors="replace")
     except OSError:
         return None

@@ -38,9 +38,10 @@ class Connection(socket.socket):
         seconds = left(self.deadline)
         if abs(seconds - self._limit) > NEAR:
             self._limit = seconds
+            # Nothing would be any time.
+            limit = struct.pack("@ll", int(seconds), max(1, int(seconds % 1 * 1e6)))
             for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-                # Nothing would be any time.
-                self.setsockopt(socket.SOL_SOCKET, option, struct.pack("@ll", int(seconds), max(1, int(seconds % 1 * 1e6))))
+                self.setsockopt(socket.SOL_SOCKET, option, limit)
         try:
             return what(*args)
         except BlockingIOError:
@@ -56,8 +57,8 @@ class Connection(socket.socket):
 def connect(target: str, port: int, deadline: float) -> tuple[Connection, str]:
     """Connect to the first address of `target` that answers; the connection, and "address:port" of the other side."""
     problem: OSError = socket.gaierror("no address")
-    for family, kind, protocol, _, place in socket.getaddrinfo(target, port, type=socket.SOCK_STREAM):
-        connection = Connection(family, kind, protocol)
+    for *kind, _, place in socket.getaddrinfo(target, port, type=socket.SOCK_STREAM):
+        connection = Connection(*kind)
         try:
             connection.settimeout(left(deadline))
             connection.connect(place)
@@ -86,9 +87,11 @@ def ask(
     with http.client.HTTPResponse(connection) as response:
         response.begin()
         body = response.read(PAGE_LIMIT)
-        whole = not response.length or len(body) == PAGE_LIMIT  # what is left of the length that was announced
-        row = {"status": response.status, "headers": response.getheaders(), "body": body.decode(errors="replace")}
-        return row, whole, whole and not response.will_close and len(body) < PAGE_LIMIT
+        # (`length` is what is left of the length that was announced.)
+        whole = not response.length or len(body) == PAGE_LIMIT
+        row = {"status": response.status, "headers": response.getheaders()}
+        keeps = whole and not response.will_close and len(body) < PAGE_LIMIT
+        return row | {"body": body.decode(errors="replace")}, whole, keeps
 
 
 def fetch(host: str, port: int, path: str = "/", timeout: float = 3.0) -> dict[str, Any]:
@@ -119,8 +122,9 @@ Row = tuple[float, str, int | None, float, str | None, str]
 
 
 def requests(
-    targets: list[tuple[str, int]], path: str, count: int, concurrency: int, timeout: float, interval: float, first_record: bool
-) -> Iterator[list[Row]]:
+    targets: list[tuple[str, int]], path: str, count: int, concurrency: int, timeout: float,
+    interval: float, first_record: bool,
+) -> Iterator[list[Row]]:  # fmt: skip
     """Send `count` requests to the `targets` in turn, `concurrency` at a time; yield lists of rows in the order they ended in.
 
     A row is (time it began, Unix seconds; address connected to; status or None; milliseconds; error name or None; page).
@@ -152,7 +156,7 @@ def requests(
                 batch.append(rows.get(timeout=1.0))
                 until = time.monotonic() + BATCH
                 while 1 + rows.qsize() < count and time.monotonic() < until:
-                    time.sleep(STEP)  # to take each row as it comes would cost the senders a change of threads a row
+                    time.sleep(STEP)  # to take each row as it comes costs the senders a change of threads
                 while True:
                     batch.append(rows.get_nowait())
             count -= len(batch)

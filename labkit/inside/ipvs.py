@@ -11,9 +11,10 @@ COUNTERS = ["conns", "in_packets", "out_packets", "in_bytes", "out_bytes"]
 
 def ipvsadm(*options: str) -> str:
     """Return what `ipvsadm` with `options` prints. Raises RuntimeError with its own words when it fails."""
-    done = subprocess.run(["ipvsadm", *options], capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(["ipvsadm", *options], capture_output=True, text=True, timeout=30)
     if done.returncode:
-        raise RuntimeError(f"`ipvsadm {' '.join(options)}` failed: {(done.stderr + done.stdout).strip()}")
+        words = (done.stderr + done.stdout).strip()
+        raise RuntimeError(f"`ipvsadm {' '.join(options)}` failed: {words}")
     return done.stdout
 
 
@@ -37,15 +38,10 @@ def table() -> list[dict[str, Any]]:
     rows = []
     for (protocol, address, *words), servers in read_table(ipvsadm("-Ln")):
         mark = protocol == "FWM"
-        rows.append(
-            {
-                "protocol": "fwmark" if mark else protocol.lower(),
-                "address": f"mark {address}" if mark else address,
-                "scheduler": scheduler(words),
-                "persistent": "persistent" in words,
-                "servers": [server_row(*server) for server in servers],
-            }
-        )
+        row: dict[str, Any] = {"protocol": "fwmark" if mark else protocol.lower()}
+        row |= {"address": f"mark {address}" if mark else address, "scheduler": scheduler(words)}
+        row |= {"persistent": "persistent" in words, "servers": [server_row(*one) for one in servers]}
+        rows.append(row)
     return rows
 
 

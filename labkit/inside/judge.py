@@ -13,6 +13,7 @@ import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterable
+from operator import itemgetter
 from typing import Any
 
 import psutil
@@ -143,7 +144,8 @@ def server_of(client: socket.socket) -> int | None:
     while time.monotonic() < deadline:
         for row in (*rows_of("tcp"), *rows_of("tcp6")):  # a server may listen on [::] for both
             # Before it is accepted a connection has no inode.
-            if row[2].endswith(ours) and row[9] != "0" and (found := holders().get(f"socket:[{row[9]}]")):
+            accepted = row[2].endswith(ours) and row[9] != "0"
+            if accepted and (found := holders().get(f"socket:[{row[9]}]")):
                 return found[0]
         time.sleep(0.002)
     return None
@@ -164,9 +166,10 @@ def programs() -> list[dict[str, Any]]:
             for pid in held.get(row["inode"], ()):
                 if name := program(pid):
                     names.setdefault(name, pid)
-            rows += [row | {"program": name, "pid": pid} for name, pid in (names or {"": None}).items()]
+            names = names or {"": None}
+            rows += [row | {"program": name, "pid": names[name]} for name in names]
         if all(row["program"] for row in rows) or time.monotonic() > deadline:
-            return sorted(rows, key=lambda row: (row["protocol"], row["port"], row["address"], row["program"]))
+            return sorted(rows, key=itemgetter("protocol", "port", "address", "program"))
         time.sleep(0.05)
 
 
@@ -189,8 +192,10 @@ def program(pid: int | None) -> str:
     except OSError:
         return ""
     code = [row[5] for row in rows if len(row) == 6 and "x" in row[1] and row[5].startswith("/")]
-    own = (name for name in (file, *code) if not name.startswith(SYSTEM) or (name != file and ".so" not in name))
-    return next(own, os.path.basename(file))
+    for name in (file, *code):
+        if not name.startswith(SYSTEM) or (name != file and ".so" not in name):
+            return name
+    return os.path.basename(file)
 
 
 def end_helpers(program_name: str, ports: Iterable[int] = ()) -> None:
@@ -204,7 +209,8 @@ def end_helpers(program_name: str, ports: Iterable[int] = ()) -> None:
     """
     own = psutil.Process()
     ours = {process.pid for process in (own, *own.parents())} | {1}
-    judged = holding(set(ports)) | {pid for pid in psutil.pids() if program_name and program(pid) == program_name}
+    judged = holding(set(ports))
+    judged |= {pid for pid in psutil.pids() if program_name and program(pid) == program_name}
     hear(judged)
     above = {parent.pid for pid in judged for parent in parents(pid)} - judged - ours
     if os.path.isdir(INNER):
@@ -281,25 +287,28 @@ def unix_sockets(name: str) -> list[str]:
         rows = [line.split(maxsplit=7) for line in list(file)[1:]]
     # include/linux/net.h: __SO_ACCEPTCON
     # A name may hold line breaks: what comes behind one is no row, and none may be left before it.
-    named = [row for row in rows if len(row) > 6 and row[6].isdigit() and re.fullmatch("[0-9A-F]{8}", row[3])]
-    files = {f"socket:[{row[6]}]": "".join(row[7:]).strip() for row in named if int(row[3], 16) & 0x10000}
-    pids = [process.pid for process in psutil.process_iter() if program(process.pid) == name]
-    return sorted({files[target] for pid in pids for target in links(pid) if target in files})
+    files = {}
+    for row in rows:
+        whole = len(row) > 6 and row[6].isdigit() and re.fullmatch("[0-9A-F]{8}", row[3])
+        if whole and int(row[3], 16) & 0x10000:
+            files[f"socket:[{row[6]}]"] = "".join(row[7:]).strip()
+    held = {target for pid in psutil.pids() if program(pid) == name for target in links(pid)}
+    return sorted({files[target] for target in held & files.keys()})
 
 
 def nginx_processes(port: int) -> dict[str, list[int]]:
     """The pids of the `masters` of the nginx on TCP `port` (one without master too) and of its accepting `workers`."""
     found: dict[str, list[int]] = {"masters": [], "workers": []}
-    titles = {
-        process.pid: process.info for process in psutil.process_iter(["cmdline", "ppid"]) if program(process.pid) == "nginx"
-    }
+    every = psutil.process_iter(["cmdline", "ppid"])
+    titles = {process.pid: process.info for process in every if program(process.pid) == "nginx"}
     for pid in holding([port]) & titles.keys():
         parent = titles[pid]["ppid"]
         found["masters"].append(parent if parent in titles else pid)
     found["masters"] = sorted(set(found["masters"]))
     for pid, info in titles.items():
         title = " ".join(info["cmdline"] or ())
-        if info["ppid"] in found["masters"] and "worker process" in title and "shutting down" not in title:
+        works = "worker process" in title and "shutting down" not in title
+        if works and info["ppid"] in found["masters"]:
             found["workers"].append(pid)
     return found
 
@@ -308,7 +317,8 @@ def lines_of(folder_or_file: str, pid: int) -> dict[str, list[str]]:
     """The lines of a file, or of the files of a folder, as process `pid` sees them, by their names there; for hints only."""
     root = f"/proc/{pid}/root"
     try:
-        names = [f"{folder_or_file}/{name}" for name in sorted(os.listdir(seen_at(root, folder_or_file)))]
+        listed = sorted(os.listdir(seen_at(root, folder_or_file)))
+        names = [f"{folder_or_file}/{name}" for name in listed]
     except OSError:
         names = [folder_or_file]
     found, left = {}, ALL_BYTES
@@ -337,8 +347,5 @@ def seen_at(root: str, path: str) -> str:
 
 def commands(name: str) -> list[tuple[int, list[str]]]:
     """The pids and arguments of the processes that run the program `name`."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        if program(process.pid) == name:
-            found.append((process.pid, process.info["cmdline"] or []))
-    return found
+    every = psutil.process_iter(["cmdline"])
+    return [(one.pid, one.info["cmdline"] or []) for one in every if program(one.pid) == name]

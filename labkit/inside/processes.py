@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Generator, Iterable
-from typing import IO
+from typing import IO, Any
 
 from .files import copy_tree, write
 
@@ -95,11 +95,13 @@ def hear(pids: Iterable[int]) -> None:
     for name in (f"/proc/{pid}/fd/{output}" for pid in pids for output in (1, 2)):
         with contextlib.suppress(OSError, RuntimeError):
             file = os.stat(name)
-            if stat.S_ISFIFO(file.st_mode) and (file.st_dev, file.st_ino) not in heard and len(heard) < MOST_HEARD:
-                heard.add((file.st_dev, file.st_ino))
+            pipe = file.st_dev, file.st_ino
+            if stat.S_ISFIFO(file.st_mode) and pipe not in heard and len(heard) < MOST_HEARD:
+                heard.add(pipe)
                 number = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
                 os.set_blocking(number, True)
-                threading.Thread(target=_drain, args=(os.fdopen(number, "rb", 0),), daemon=True).start()
+                stream = os.fdopen(number, "rb", 0)
+                threading.Thread(target=_drain, args=(stream,), daemon=True).start()
 
 
 def late_words() -> str:
@@ -108,8 +110,9 @@ def late_words() -> str:
 
 
 def run(
-    argv: list[str], timeout: float, cwd: str | None = None, cancel_fd: int = -1, limit: int = OUTPUT_LIMIT
-) -> Generator[tuple[str, str], None, int]:
+    argv: list[str], timeout: float, cwd: str | None = None, cancel_fd: int = -1,
+    limit: int = OUTPUT_LIMIT,
+) -> Generator[tuple[str, str], None, int]:  # fmt: skip
     """Run `argv`, yield ("stdout"|"stderr", text) as it comes, and return its exit code, minus a signal's number.
 
     What is done to it is an item too, with a sentence: ("dropped", …) when more than `limit` bytes were printed,
@@ -126,7 +129,8 @@ def run(
     assert process.stdout is not None and process.stderr is not None
     child = Child(process, process.stdout.fileno(), process.stderr.fileno())
     decoder = codecs.getincrementaldecoder("utf-8")
-    streams = [("stdout", child.pipes[0], decoder("replace")), ("stderr", child.pipes[1], decoder("replace"))]
+    names = zip(("stdout", "stderr"), child.pipes, strict=True)
+    streams = [(name, pipe, decoder("replace")) for name, pipe in names]
     deadline, left, over = time.monotonic() + timeout, limit, False
     try:
         while not over:
@@ -135,8 +139,10 @@ def run(
             late = not over and time.monotonic() > deadline
             if late or cancel_fd in seen:
                 _kill_group(process.pid, signal.SIGKILL)
-                why = "nobody waits for it any more" if cancel_fd in seen else f"it did not end within {timeout:g} s"
-                yield "cancelled" if cancel_fd in seen else "timeout", f"({why}: it was stopped)\n"
+                what, why = "timeout", f"it did not end within {timeout:g} s"
+                if cancel_fd in seen:
+                    what, why = "cancelled", "nobody waits for it any more"
+                yield what, f"({why}: it was stopped)\n"
                 break
             more = True
             while more:
@@ -146,9 +152,11 @@ def run(
                     if text := decode.decode(data[: max(0, left)]):
                         yield name, text
                     if left >= 0 > left - len(data):
-                        yield "dropped", f"(it printed more than {limit} bytes; the rest was dropped)\n"
+                        words = f"(it printed more than {limit} bytes; the rest was dropped)\n"
+                        yield "dropped", words
                     left -= len(data)
-                    more |= over and bool(data) and left >= 0  # what it left in the background may print without end
+                    # What it left in the background may print without end.
+                    more |= over and bool(data) and left >= 0
         return process.wait(KILL_TIMEOUT)
     finally:
         if process.poll() is None:
@@ -159,14 +167,15 @@ def run(
 
 def piped(argv: list[str], cwd: str | None) -> subprocess.Popen[bytes]:
     """Start `argv` in a session of its own, without input and with pipes for what it prints. Raises OSError."""
-    null, pipe = subprocess.DEVNULL, subprocess.PIPE
-    return subprocess.Popen(argv, cwd=cwd, stdin=null, stdout=pipe, stderr=pipe, bufsize=0, start_new_session=True)
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "bufsize": 0}
+    return subprocess.Popen(argv, cwd=cwd, stdin=subprocess.DEVNULL, start_new_session=True, **pipes)
 
 
 def start(argv: list[str], log: str, cwd: str | None = None) -> int:
     """Start `argv` in the background in a process group of its own, its output in the file `log`; return its pid."""
     with open(log, "ab") as file:
-        process = subprocess.Popen(argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True)
+        pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": file, "stderr": file}
+        process = subprocess.Popen(argv, cwd=cwd, start_new_session=True, **pipes)
     _started[process.pid] = process
     return process.pid
 
@@ -193,7 +202,8 @@ def end(pid: int, grace: float = GRACE) -> None:
     if pid in _started:
         stop(pid, grace)
         return
-    for numbers, seconds in (((signal.SIGTERM, signal.SIGCONT), grace), ((signal.SIGKILL,), KILL_TIMEOUT)):
+    politely = (signal.SIGTERM, signal.SIGCONT)
+    for numbers, seconds in ((politely, grace), ((signal.SIGKILL,), KILL_TIMEOUT)):
         for number in numbers:
             send_signal(pid, number)
         deadline = time.monotonic() + seconds
@@ -250,16 +260,16 @@ def prepare_cell(settings: dict[str, str], rules: str, policy: str, etc: str, li
     """
     if os.path.isdir(etc):
         return
-    mount = ctypes.CDLL(None, use_errno=True).mount
-    for place, kind in ((GROUPS, b"cgroup2"), *([(policy, b"securityfs")] if os.path.exists(rules) else [])):
+    mount, with_rules = ctypes.CDLL(None, use_errno=True).mount, os.path.exists(rules)
+    for place, kind in ((GROUPS, b"cgroup2"), (policy, b"securityfs"))[: 1 + with_rules]:
         os.makedirs(place)
         if mount(b"cell", place.encode(), kind, 0, None):
             raise OSError(ctypes.get_errno(), f"{place} cannot be mounted")
     os.makedirs(INNER)
     for file, text in settings.items():
         write(file, text)
-    if os.path.exists(rules):
-        with open(rules, "rb") as compiled, open(f"{policy}/apparmor/.replace", "wb", buffering=0) as kernel:
+    if with_rules:
+        with open(rules, "rb") as compiled, open(f"{policy}/apparmor/.replace", "wb", 0) as kernel:
             kernel.write(compiled.read())
     os.makedirs(f"{etc}/{links}")
     copy_tree("/etc", etc, links)
@@ -280,11 +290,11 @@ def keep_only(pids: Iterable[int], still: Iterable[int]) -> None:
     for group, chosen in ((KEPT, pids), (STILL, still)):
         os.makedirs(group, exist_ok=True)
         for pid in chosen:
-            with contextlib.suppress(ProcessLookupError), open(f"{group}/cgroup.procs", "w") as file:
-                file.write(str(pid))
-    for setting in (f"{STILL}/cgroup.freeze", f"{INNER}/cgroup.kill"):  # cgroup-v2.rst: also what is forked meanwhile
-        with open(setting, "w") as file:
-            file.write("1")
+            with contextlib.suppress(ProcessLookupError):
+                write(f"{group}/cgroup.procs", str(pid))
+    # cgroup-v2.rst: also what is forked meanwhile.
+    write(f"{STILL}/cgroup.freeze", "1")
+    write(f"{INNER}/cgroup.kill", "1")
 
 
 def forbid_programs(pid: int, *, everywhere: bool) -> None:
@@ -318,7 +328,8 @@ def forbid_programs(pid: int, *, everywhere: bool) -> None:
         if not done.wait(FORBIDDEN):
             failed.append(f"not done within {FORBIDDEN:g} s")
     if failed:
-        raise OSError(f"what processes that share the mounts of {pid} can write to can still be run: {failed[0]}")
+        what = f"what processes that share the mounts of {pid} can write to"
+        raise OSError(f"{what} can still be run: {failed[0]}")
 
 
 def members(group: str = INNER) -> list[int]:

@@ -56,9 +56,11 @@ def bound() -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for table, port, cells in waiting_sockets():
         host = cells[1].partition(":")[0]
-        words = b"".join(struct.pack("=I", int(host[i : i + 8], 16)) for i in range(0, len(host), 8))
-        address = socket.inet_ntop(socket.AF_INET6 if table.endswith("6") else socket.AF_INET, words)
-        rows.append({"protocol": table[:3], "address": address, "port": port, "inode": f"socket:[{cells[9]}]"})
+        words = [int(host[i : i + 8], 16) for i in range(0, len(host), 8)]
+        family = socket.AF_INET6 if table.endswith("6") else socket.AF_INET
+        address = socket.inet_ntop(family, struct.pack(f"={len(words)}I", *words))
+        row = {"protocol": table[:3], "address": address, "port": port}
+        rows.append(row | {"inode": f"socket:[{cells[9]}]"})
     return rows
 
 
@@ -95,18 +97,17 @@ def server_at(protocol: str, address: str, port: int) -> dict[str, Any] | None:
     """Who is reached at `address`: pid, program, arguments and folder of its first process; None when nobody is."""
     if port not in open_ports():
         return None
-    places = [(protocol, reached, port) for reached in (address, "0.0.0.0", "::")]
-    row = next((row for row in listeners() if (row["protocol"], row["address"], row["port"]) in places and row["pid"]), None)
-    if row is None:
+    rows = [row for row in listeners() if (row["protocol"], row["port"]) == (protocol, port)]
+    pids = [row["pid"] for row in rows if row["address"] in (address, "0.0.0.0", "::") and row["pid"]]
+    if not pids:
         return None
-    try:
-        one = psutil.Process(row["pid"])
-        ours = {other["inode"] for other in bound() if other["port"] == port}
+    with contextlib.suppress(psutil.Error):
+        one, ours = psutil.Process(pids[0]), {row["inode"] for row in bound() if row["port"] == port}
         while (parent := one.parent()) and links(parent.pid) & ours:
             one = parent  # a worker has its master's socket
-        return {"pid": one.pid, "program": one.name(), "arguments": one.cmdline(), "folder": one.cwd()}
-    except psutil.Error:  # it has just ended
-        return None
+        found = {"pid": one.pid, "program": one.name(), "arguments": one.cmdline()}
+        return found | {"folder": one.cwd()}
+    return None  # it has just ended
 
 
 def describe(pid: int | None) -> dict[str, str]:
@@ -121,10 +122,11 @@ def describe(pid: int | None) -> dict[str, str]:
 def end_listeners(ports: list[int]) -> None:
     """Kill every process that listens on one of the TCP `ports`, and wait until it is gone; it may be ending by itself."""
     processes = []
-    for pid in {row["pid"] for row in listeners() if row["protocol"] == "tcp" and row["port"] in ports and row["pid"]}:
+    for row in listeners():
         with contextlib.suppress(psutil.NoSuchProcess):
-            processes.append(psutil.Process(pid))
-            processes[-1].kill()
+            if row["protocol"] == "tcp" and row["port"] in ports and row["pid"]:
+                processes.append(psutil.Process(row["pid"]))
+                processes[-1].kill()
     psutil.wait_procs(processes, timeout=5)
 
 
@@ -141,7 +143,8 @@ def settle(ports: list[int], quiet: float, timeout: float) -> bool:
             return True
         if time.monotonic() - looked > LOOK:
             looked = time.monotonic()
-            work = sum(sum(process.info["cpu_times"][:2]) for process in psutil.process_iter(["cpu_times"]) if process.pid != own)
+            others = [one for one in psutil.process_iter(["cpu_times"]) if one.pid != own]
+            work = sum(sum(one.info["cpu_times"][:2]) for one in others)
             if work != last:
                 last, since = work, time.monotonic()
         if time.monotonic() - since > quiet:
@@ -173,8 +176,9 @@ def wait_for_listener(pid: int, port: int, timeout: float) -> str:
     while time.monotonic() < deadline:
         if not status(pid):
             return "ended"
+        ours = {row["inode"] for row in bound() if (row["protocol"], row["port"]) == ("tcp", port)}
         # While a process is being replaced or ends, the kernel refuses a look at what it holds.
-        if links(pid) & {row["inode"] for row in bound() if (row["protocol"], row["port"]) == ("tcp", port)}:
+        if links(pid) & ours:
             return "listening"
         time.sleep(0.01)
     return "timeout"
@@ -184,7 +188,8 @@ def clear_queues() -> None:
     """Delete what delays or changes packets at any interface, on the way out and in (tc(8)). Raises OSError."""
     for _, name in socket.if_nameindex():
         for place in ("root", "ingress"):  # where there is none tc says so, and nobody listens
-            subprocess.run(["tc", "qdisc", "del", "dev", name, place], capture_output=True, timeout=20)
+            delete = ["tc", "qdisc", "del", "dev", name, place]
+            subprocess.run(delete, capture_output=True, timeout=20)
 
 
 def interfaces() -> list[dict[str, Any]]:
@@ -192,16 +197,15 @@ def interfaces() -> list[dict[str, Any]]:
 
     By `ip -json`: importing pyroute2 on User-Mode Linux takes two seconds. Raises CalledProcessError.
     """
-    done = subprocess.run(["ip", "-json", "-details", "address", "show"], capture_output=True, check=True, timeout=20)
+    command = ["ip", "-json", "-details", "address", "show"]
+    done = subprocess.run(command, capture_output=True, check=True, timeout=20)
     # A name may be any bytes, which `ip` writes as they are.
     return [row_of(link) for link in json.loads(done.stdout.decode(errors="replace"), strict=False)]
 
 
 def row_of(link: dict[str, Any]) -> dict[str, Any]:
     """The row of one interface as `ip -json -details address` describes it."""
-    return {
-        "name": link["ifname"],
-        "kind": link.get("linkinfo", {}).get("info_kind", ""),
-        "up": "UP" in link["flags"],
-        "addresses": [f"{one['local']}/{one['prefixlen']}" for one in link["addr_info"] if one["family"] == "inet"],
-    }
+    addresses = [one for one in link["addr_info"] if one["family"] == "inet"]
+    row = {"name": link["ifname"], "kind": link.get("linkinfo", {}).get("info_kind", "")}
+    row |= {"up": "UP" in link["flags"]}
+    return row | {"addresses": [f"{one['local']}/{one['prefixlen']}" for one in addresses]}

@@ -51,8 +51,8 @@ def shell(number: int, rows: int, columns: int, variables: dict[str, str], cwd: 
         modes = termios.tcgetattr(slave)
         modes[0] |= IUTF8
         termios.tcsetattr(slave, termios.TCSANOW, modes)
-        bash = ["setsid", "--ctty", "bash", "--rcfile", str(RC), "-i"]
-        process = subprocess.Popen(bash, stdin=slave, stdout=slave, stderr=slave, cwd=cwd, env=environment(variables))
+        bash, ours = ["setsid", "--ctty", "bash", "--rcfile", str(RC), "-i"], environment(variables)
+        process = subprocess.Popen(bash, stdin=slave, stdout=slave, stderr=slave, cwd=cwd, env=ours)
     except BaseException:
         os.close(master)
         raise
@@ -72,7 +72,8 @@ def environment(variables: dict[str, str]) -> dict[str, str]:
     """Return the lab's environment with these `variables`; a TERM that is not known in the lab becomes xterm-256color."""
     values = os.environ | variables
     term = values.get("TERM", "")
-    if not term or "/" in term or not any(os.path.exists(f"{place}/{term[0]}/{term}") for place in TERMINFO):
+    known = [place for place in TERMINFO if os.path.exists(f"{place}/{term[:1]}/{term}")]
+    if not term or "/" in term or not known:
         values["TERM"] = "xterm-256color"
     return values
 
@@ -148,8 +149,8 @@ def record_end(session: Session, number: int) -> None:
     with contextlib.suppress(OSError, termios.error):
         if not termios.tcgetattr(session.out)[3] & termios.ISIG:
             return  # to the program it is a key like others
-        with open(f"/proc/{os.tcgetpgrp(session.out)}/cmdline", encoding="utf-8", errors="replace") as file:
-            line = file.read().rstrip("\0").replace("\0", " ")
+        command = Path(f"/proc/{os.tcgetpgrp(session.out)}/cmdline")
+        line = command.read_text("utf-8", "replace").rstrip("\0").replace("\0", " ")
         if line and line not in SHELLS and not line.startswith("bash --rcfile"):
             with open(session.record, "a", encoding="utf-8") as record:
                 record.write("\037".join(("end", str(number), "", "0", "", line)) + "\0")

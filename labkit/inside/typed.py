@@ -13,7 +13,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Generator, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .processes import CHUNK, DRAIN_PAUSE, KILL_TIMEOUT, Child
 from .sockets import links, waiting
@@ -117,10 +117,10 @@ class Terminal(Child):
         self._master, self._slave = os.openpty()
         os.set_blocking(self._master, False)
         try:
-            process = subprocess.Popen(
-                [*IN_TERMINAL, os.ttyname(self._slave), *argv], cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT, bufsize=0, start_new_session=True,
-            )  # fmt: skip
+            command = [*IN_TERMINAL, os.ttyname(self._slave), *argv]
+            pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE}
+            pipes |= {"stderr": subprocess.STDOUT, "bufsize": 0, "start_new_session": True}
+            process = subprocess.Popen(command, cwd=cwd, **pipes)
         except BaseException:
             os.close(self._master)
             os.close(self._slave)
@@ -149,7 +149,8 @@ class Terminal(Child):
         if code in (None, 0, STOPPED) or (code == 2 and not self._announces):
             return ""
         assert code is not None
-        return f"it was ended by {signal.Signals(-code).name}." if code < 0 else f"it ended with code {code}."
+        by = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        return f"it {by}."
 
     def hears(self, text: str) -> bool:
         """Heed what was just printed: let a shell end, and end a loop that never ends. Return True when one was."""
@@ -223,7 +224,8 @@ class Terminal(Child):
 
         One that the script has become is left alone, with its terminal.
         """
-        if (shell := every.get(self._shell(every))) and shell.group == group and shell.name not in SHELLS:
+        shell = every.get(self._shell(every))
+        if shell and shell.group == group and shell.name not in SHELLS:
             self._given_up = self._became = True
             return
         send(os.killpg, group, signal.SIGSTOP)
@@ -237,8 +239,12 @@ class Terminal(Child):
         first = self.process.pid
         if first in every and every[first].name != "bwrap":
             return first
-        inner = (pid for pid, process in every.items() if process.session == first and process.name != "bwrap")
-        return next((pid for pid in inner if every[pid].parent in every and every[every[pid].parent].name == "bwrap"), 0)
+        for pid, process in every.items():
+            parent = every.get(process.parent)
+            inner = process.session == first and process.name != "bwrap"
+            if inner and parent and parent.name == "bwrap":
+                return pid
+        return 0
 
     def close(self) -> None:
         """End the shell if it still runs, with what has its terminal; what runs in the background goes on."""
@@ -278,8 +284,8 @@ def processes() -> dict[int, Process]:
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", errors="replace") as file:
             head, _, rest = file.read().rpartition(")")
-            state, parent, group, session = rest.split()[:4]
-            found[int(pid)] = Process(head.partition("(")[2], state, int(parent), int(group), int(session))
+            state, *numbers = rest.split()[:4]
+            found[int(pid)] = Process(head.partition("(")[2], state, *map(int, numbers))
     return found
 
 
