@@ -55,10 +55,12 @@ def per_second(run: Failover) -> pd.DataFrame:
     ended, seconds = outcomes(run.requests), run.requests["start"].astype(int).rename("second")
     ended = ended.mask((ended != FAILED) & (run.requests["ms"] > LATE), "late")
     whose = run.requests["balancer"]
-    parts = {name: pd.crosstab(seconds[whose == name], ended[whose == name]) for name in whose.unique()}
+    parts = {}
+    for name in whose.unique():
+        parts[name] = pd.crosstab(seconds[whose == name], ended[whose == name])
     table = pd.concat(parts, names=["balancer"]).fillna(0).astype(int)
-    names = sorted(set(table.columns) - {"late", FAILED})
-    return table.reindex(columns=[*names, "late", FAILED], fill_value=0).reset_index().rename_axis(columns=None)
+    columns = [*sorted(set(table.columns) - {"late", FAILED}), "late", FAILED]
+    return table.reindex(columns=columns, fill_value=0).reset_index().rename_axis(columns=None)
 
 
 def disruption(run: Failover) -> pd.DataFrame:
@@ -244,7 +246,8 @@ def throughput(lab: Lab, urls: Mapping[str, str], *, rounds: int = 6, seconds: i
 def compared(runs: pd.DataFrame) -> pd.DataFrame:
     """Return rows of `wrk` with a name as the table that `throughput` describes; the first name is the direct way."""
     order = list(dict.fromkeys(runs["name"]))
-    table = runs.groupby("name").agg({"per_second": "max", "p50": "min", "p99": "min", "errors": "sum"}).loc[order]
+    best = {"per_second": "max", "p50": "min", "p99": "min", "errors": "sum"}
+    table = runs.groupby("name").agg(best).loc[order]
     table.insert(0, "ratio", table["per_second"] / table["per_second"].iloc[0])
     return table.drop(columns="per_second").rename_axis(None)
 
@@ -278,25 +281,27 @@ def decide(faults: pd.DataFrame, load: pd.DataFrame, shares: pd.DataFrame) -> pd
     most = seen[["seconds failing", "tries"]].max().loc[order]
     load = load.loc[[name for name in load.index if name in order]]
     failed = 100 * sums["failed"] / sums["requests"]
-    hurt = failed + 100 * sums["late"] / sums["requests"]
+    hurt, least = failed + 100 * sums["late"] / sums["requests"], 100 * shares.min(axis=1)
     rows = [
         row("no failed request when a server breaks", failed, "{:.0f} % failed"),
         row("a short disruption", most["seconds failing"], "failures in {:.0f} s at the most"),
         row("clients that need not try again", most["tries"], lambda n: plural(int(n), "try")),
-        row("few that fail or come late", hurt, "{:.0f} % failed or late", close=CLOSE),
-        row("the most requests a second", load["ratio"], "{:.2f} of direct", more=True, close=CLOSE),
-        row("a short wait under full load", load["p50"], "half within {:.1f} ms", close=CLOSE),
-        row("work for every server", 100 * shares.min(axis=1), "least {:.0f} %", more=True, close=CLOSE),
+        row("few that fail or come late", hurt, "{:.0f} % failed or late", CLOSE),
+        row("the most requests a second", load["ratio"], "{:.2f} of direct", CLOSE, more=True),
+        row("a short wait under full load", load["p50"], "half within {:.1f} ms", CLOSE),
+        row("work for every server", least, "least {:.0f} %", CLOSE, more=True),
     ]
     return pd.DataFrame(rows, columns=CHOICES)
 
 
 def row(
-    need: str, figures: pd.Series, words: str | Callable[[float], str], *, more: bool = False, close: float = 0.0
+    need: str, figures: pd.Series, words: str | Callable[[float], str], close: float = 0.0, *, more: bool = False
 ) -> tuple[str, str, str, str]:
     """Return a row of `decide`: the balancers with the least (or with `more`, the most) and those within `close` of it."""
     written = words.format if isinstance(words, str) else words
-    near = figures >= figures.max() * (1 - close) if more else figures <= figures.min() * (1 + close)
-    ends = [written(end) for end in (figures[near].min(), figures[near].max())]
-    others = [f"{name}: {written(value)}" for name, value in figures[~near].items()]
-    return need, ", ".join(figures.index[near]), " to ".join(dict.fromkeys(ends)), "; ".join(others) or "–"
+    near = figures <= figures.min() * (1 + close)
+    if more:
+        near = figures >= figures.max() * (1 - close)
+    ends = dict.fromkeys(written(end) for end in (figures[near].min(), figures[near].max()))
+    others = "; ".join(f"{name}: {written(value)}" for name, value in figures[~near].items())
+    return need, ", ".join(figures.index[near]), " to ".join(ends), others or "–"

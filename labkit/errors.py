@@ -39,7 +39,10 @@ SHORTAGES = {
 
 def shortage(words: str) -> str:
     """Return what helps when `words` tell of something that the machine has run out of, else ""."""
-    return next((way_out for signs, way_out in SHORTAGES.items() if any(sign in words for sign in signs)), "")
+    for signs, way_out in SHORTAGES.items():
+        if any(sign in words for sign in signs):
+            return way_out
+    return ""
 
 
 def plain(text: str) -> str:
@@ -60,8 +63,9 @@ class LabkitError(Exception):
         self.tried, self.words, self.way_out = tried, tail(words), way_out
         super().__init__(tried)
 
-    def __reduce__(self) -> tuple[Any, ...]:  # a copy is not made anew: each class asks for something else then
-        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy is not made anew: each class asks for something else then.
+        return copyreg.__newobj__, (type(self), *self.args), vars(self)  # type: ignore[attr-defined]
 
     def __str__(self) -> str:
         parts = [self.tried]
@@ -76,12 +80,13 @@ class LabkitError(Exception):
         if self._shown:
             return traceback.format_exception(self)
         self._shown = True
-        cell = [at for at in traceback.walk_tb(self.__traceback__) if at[0].f_globals.get("__name__") == "__main__"]
         where = ""
-        if cell:
-            frame, line = cell[-1]
-            where = f" in line {line}: {linecache.getline(frame.f_code.co_filename, line).strip()}"
-        return [f"{type(self).__name__}{where}", str(self), "(%tb in a cell shows the whole traceback.)"]
+        for frame, line in traceback.walk_tb(self.__traceback__):
+            if frame.f_globals.get("__name__") == "__main__":  # the cell
+                code = linecache.getline(frame.f_code.co_filename, line).strip()
+                where = f" in line {line}: {code}"
+        more = "(%tb in a cell shows the whole traceback.)"
+        return [f"{type(self).__name__}{where}", str(self), more]
 
 
 class LabError(LabkitError):

@@ -104,7 +104,8 @@ class Lab:
         current: bool = True, trusted: bool = True,
     ) -> None:  # fmt: skip
         fine = re.fullmatch(r"[\w.-]{1,40}", name)
-        require(fine, f"{name!r} is no name for a lab.", "letters, digits, - _ and . only, 40 at the most")
+        way_out = "letters, digits, - _ and . only, 40 at the most"
+        require(fine, f"{name!r} is no name for a lab.", way_out)
         self.name, self.trusted, self.task, self._of_magics = name, trusted, task, current
         self._processes, self._machine, self._closing = 0, Future[Opened](), threading.Lock()
         self._end: Future[None] | None = None
@@ -132,7 +133,8 @@ class Lab:
             raise
 
     def _in_thread(self, what: str, function: Callable[..., None], *args: object) -> None:
-        threading.Thread(target=function, args=args, name=f"labkit-{what}-{self.name}", daemon=True).start()
+        name = f"labkit-{what}-{self.name}"
+        threading.Thread(target=function, args=args, name=name, daemon=True).start()
 
     def _open(self, needs: tuple[str, ...], trusted: bool) -> None:
         try:
@@ -158,7 +160,8 @@ class Lab:
             return self._machine.result(TIMEOUT)
         except TimeoutError:
             tried = f"Waited {TIMEOUT:g} s for the lab {self.name} to open."
-            raise WaitTimeout(tried, way_out="`./lab doctor` shows what each candidate does here") from None
+            way_out = "`./lab doctor` shows what each candidate does here"
+            raise WaitTimeout(tried, way_out=way_out) from None
         except Exception:
             self.close()
             raise
@@ -289,7 +292,8 @@ class Lab:
     def close(self) -> None:
         """End everything in the lab and delete its folder; its home stays. Calling it again does nothing. Raises WaitTimeout."""
         to_close_here = False
-        with held_back(), self._closing:  # one of several callers closes it, and all wait for the same end
+        # One of several callers closes it, and all wait for the same end.
+        with held_back(), self._closing:
             end = self._end or Future()
             if self._end is None:
                 self._end = end

@@ -51,9 +51,11 @@ def lab_magic(line: str, cell: str | None = None) -> None:
     current = Lab.current
     command = line if cell is None else cell
     if current is None or current.closed:
-        complain(f"No lab is open in this kernel: the cell above with `lab = Lab(…)` opens one. {RUN_ABOVE}")
+        opens = f"the cell above with `lab = Lab(…)` opens one. {RUN_ABOVE}"
+        complain(f"No lab is open in this kernel: {opens}")
     elif found := FOR_A_TERMINAL.match(command):
-        complain(f"`{found[1]}` needs a terminal, and a cell is none: `labkit shell {current.name}` has one.")
+        has_one = f"`labkit shell {current.name}` has one"
+        complain(f"`{found[1]}` needs a terminal, and a cell is none: {has_one}.")
     elif cell is not None and line.strip():
         complain("Nothing may stand beside %%lab: write all commands below it.")
     else:
@@ -94,13 +96,16 @@ def kept(lab: Lab, cell: str) -> bool:
 
 def run(lab: Lab, command: str) -> None:
     """Run a command to its end; what it puts into the background is waited for until it has begun."""
-    background = BACKGROUND.search(command) is not None
-    before, late = (lab.call(psutil.pids), lab.call(processes.late_words)) if background else ([], "")
+    background, pids, late = BACKGROUND.search(command), list[int](), ""
+    if background:
+        pids, late = lab.call(psutil.pids), lab.call(processes.late_words)
     done = lab.run(command, check=False, on_output=show)
     if background:
-        lab.call(sockets.begun, before, QUIET, BEGIN_TIMEOUT)
-        words = lab.call(processes.late_words)  # a buffer: what is in it for longer stands at its beginning
-        show(words[next(size for size in range(len(words), -1, -1) if late.endswith(words[:size])) :])
+        lab.call(sockets.begun, pids, QUIET, BEGIN_TIMEOUT)
+        words = lab.call(processes.late_words)
+        # It is a buffer: what is in it for longer stands at its beginning.
+        sizes = range(len(words), -1, -1)
+        show(words[next(size for size in sizes if late.endswith(words[:size])) :])
     if done.code:
         complain(f"(ended with code {done.code})")
 
@@ -168,9 +173,7 @@ def cells_run(shell: InteractiveShell) -> list[str]:
     return shell.history_manager.input_hist_raw  # type: ignore[union-attr]
 
 
-def unknown_name(
-    shell: InteractiveShell, kind: type[NameError], error: NameError, trace: Any, tb_offset: int | None = None
-) -> None:
+def unknown_name(shell: InteractiveShell, kind: type[NameError], error: NameError, trace: Any, tb_offset: Any = None) -> None:
     """Show a NameError; where another cell of the notebook makes the name, one sentence instead of a traceback."""
     name = error.name or ""
     cells = other_cells(shell) if kind is NameError else []

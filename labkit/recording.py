@@ -103,7 +103,8 @@ class Script:
         text = HEAD + "".join(f"{command}\n" for command in self._applied)
         file = self._home / self.name
         before = ""
-        if file.is_file() and not file.is_symlink():  # a link may lead out of the home, and is refused below
+        # A link may lead out of the home, and is refused below.
+        if file.is_file() and not file.is_symlink():
             before = file.read_text(encoding="utf-8", errors="replace").rstrip("\n") + "\n"
         if before == text or (before.startswith(text) and not whole):
             return
@@ -121,8 +122,9 @@ class Script:
                 if beside.is_file() and beside.read_bytes() == file.read_bytes():
                     break
         except OSError as error:
+            tried = f"~/{self.name} cannot be kept beside."
             way_out = f"move it away yourself, or free space in {self._home}"
-            raise LabError(f"~/{self.name} cannot be kept beside.", words=str(error), way_out=way_out) from error
+            raise LabError(tried, words=str(error), way_out=way_out) from error
         said = f"now holds what is done in this lab; the script of before is ~/{beside.name}."
         listener.get()(f"# ~/{self.name} {said}")
 

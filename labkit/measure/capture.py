@@ -64,8 +64,8 @@ class Capture:
     Afterwards `exchanges()`, `syns()` and `packets()` read it, also when the lab is closed.
     """
 
-    def __init__(self, lab: Lab, ports: dict[int, str] | None = None, *, interface: str = "lo") -> None:
-        self.lab, self.ports, self.interface = lab, ports or PORTS, interface
+    def __init__(self, lab: Lab, ports: Mapping[int, str] = PORTS, *, interface: str = "lo") -> None:
+        self.lab, self.ports, self.interface = lab, ports, interface
         fine = re.fullmatch(r"[\w.][\w.-]{0,14}", interface)
         require(fine, f"{interface!r} is no name of an interface.", "lo")
         self._folder = tempfile.TemporaryDirectory(prefix="capture-", dir=own_folder())
@@ -87,7 +87,8 @@ class Capture:
         def seen() -> bool:
             nonlocal came
             if not process.alive:
-                tried, way_out = f"`{process.command}` ended.", "is the interface there? `%lab ip link`"
+                tried = f"`{process.command}` ended."
+                way_out = "is the interface there? `%lab ip link`"
                 raise MeasureError(tried, words=process.log, way_out=way_out)
             self.lab.call(files.mark, token)
             if self._recording.exists():
@@ -138,7 +139,8 @@ class Capture:
         return self.file
 
     def _fields(self, display_filter: str, names: tuple[str, ...]) -> list[dict[str, str]]:
-        return fields(self._finished(), self.ports, display_filter, names, apart=not self.lab.trusted)
+        apart = not self.lab.trusted
+        return fields(self._finished(), self.ports, display_filter, names, apart)
 
     def exchanges(self) -> pd.DataFrame:
         """Return the HTTP exchanges.
@@ -178,9 +180,7 @@ def decode_options(ports: Iterable[int]) -> dict[str, str]:
     return {f"tcp.port=={port}": "http" for port in ports}
 
 
-def fields(
-    file: Path, ports: Iterable[int], display_filter: str, names: tuple[str, ...], *, apart: bool = False
-) -> list[dict[str, str]]:
+def fields(file: Path, ports: Iterable[int], display_filter: str, names: Iterable[str], apart: bool) -> list[dict[str, str]]:
     """Return the fields `names` of every packet that passes `display_filter`, as text; several values of one are joined.
 
     With `apart` tshark sees nothing but the file: whoever made the packets may know a fault of one of its dissectors.
@@ -190,7 +190,8 @@ def fields(
     if not shutil.which("tshark", path=PATH):
         raise MissingProgram("There is no tshark to read the capture with.", way_out=way_out)
     command = ["tshark", "-n", "-r", "-" if apart else str(file), "-Y", display_filter]
-    command += ["-T", "fields", "-E", f"separator={SEPARATOR}", "-E", f"aggregator={HEADER_SEPARATOR}"]
+    command += ["-T", "fields", "-E", f"separator={SEPARATOR}"]
+    command += ["-E", f"aggregator={HEADER_SEPARATOR}"]
     for rule, protocol in decode_options(ports).items():
         command += ["-d", f"{rule},{protocol}"]
     for name in names:
@@ -279,7 +280,8 @@ def attempts_to_connect(rows: Iterable[Mapping[str, str]]) -> Iterable[dict[str,
         syn, ack = (row[f"tcp.flags.{flag}"] in ("1", "True") for flag in ("syn", "ack"))
         stream = row["tcp.stream"]
         if syn and not ack:
-            attempts.setdefault(stream, packet(row) | {"answer": "none", "packets": 0})["packets"] += 1
+            new = packet(row) | {"answer": "none", "packets": 0}
+            attempts.setdefault(stream, new)["packets"] += 1
         elif stream in attempts and attempts[stream]["answer"] == "none":
             attempts[stream]["answer"] = "accepted" if syn else "refused"
     return attempts.values()

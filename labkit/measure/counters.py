@@ -31,7 +31,7 @@ def counters(lab: Lab, service: str | None = None) -> pd.DataFrame:
     return pd.DataFrame([row for row in rows if service in (None, row["service"])], columns=COLUMNS)
 
 
-def settled(lab: Lab, conns: int | None = None, *, service: str | None = None, timeout: float = 10.0) -> pd.DataFrame:
+def settled(lab: Lab, conns: int | None = None, *, service: str | None = None, timeout: float = 10) -> pd.DataFrame:
     """Return the counters once they have settled: when `conns` connections are counted in all, or have not changed for 2.5 s.
 
     Zeroing forgets only what has been added up, so let the counters settle before VirtualService.zero() too.
@@ -117,7 +117,7 @@ def parse_attempts(text: str, skip: int = 0) -> pd.DataFrame:
     rows = []
     for number, match in enumerate([match for match in found if match][skip:], 1):
         when, status, addresses, statuses = match.groups()
-        upstreams = tuple(part for part in re.split(r"[ ,]+", addresses) if part not in ("", "-", ":"))
+        upstreams = tuple(re.findall(r"[^ ,:-][^ ,]*", addresses))  # not the - of none
         codes = tuple(map(int, re.findall(r"\d+", statuses)))
         rows.append((number, float(when), upstreams, codes, int(status)))
     table = pd.DataFrame(rows, columns=ATTEMPT_COLUMNS)

@@ -58,9 +58,7 @@ def frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
     return table
 
 
-def tidy(
-    rows: Iterable[Any], columns: list[str], *, time: str = "time", numbers: Iterable[str] = (), words: Iterable[str] = ()
-) -> pd.DataFrame:
+def tidy(rows: Iterable[Any], columns: list[str], time: str = "time", numbers: Any = (), words: Any = ()) -> pd.DataFrame:
     """Return rows as a DataFrame whose `time` (Unix seconds) is counted from the first on, which `attrs["epoch"]` keeps.
 
     A whole number of `numbers` may be missing (NA), and so may a word of `words` (None).
@@ -170,8 +168,9 @@ def dig(lab: Lab, name: str = NAME, *, server: str = "127.0.0.1", options: str =
 
 
 def dns(
-    lab: Lab, name: str = NAME, count: int = 200, *, server: str = "127.0.0.1", kind: str = "A", tcp: bool = False
-) -> pd.DataFrame:
+    lab: Lab, name: str = NAME, count: int = 200, *, server: str = "127.0.0.1", kind: str = "A",
+    tcp: bool = False,
+) -> pd.DataFrame:  # fmt: skip
     """Ask `server` `count` times for the records `kind` of `name` from inside the lab, and return a row for each query.
 
     Columns: n (1 …), start (s since the first), name, answers (tuple of addresses in the order of the answer), first (the

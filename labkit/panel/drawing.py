@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import ipywidgets as widgets
 import pandas as pd
@@ -31,6 +31,7 @@ from ..writing import filled
 
 SPAN = 20.0  # seconds that are drawn
 NOBODY = "no backend"
+Table: TypeAlias = pd.DataFrame | None
 COLUMNS = ["backend", "answered", "failed", "why", "median ms"]
 
 
@@ -44,7 +45,8 @@ class Window:
         self.places = dict(places)
         self.rows: list[tuple[Any, ...]] = []
         self.events: list[tuple[float, str]] = []
-        self.answered, self.failed, self.connected = Counter[str](), Counter[tuple[str, str]](), Counter[str]()
+        self.answered, self.connected = Counter[str](), Counter[str]()
+        self.failed = Counter[tuple[str, str]]()
 
     def add(self, rows: Iterable[Sequence[Any]]) -> None:
         new = [tuple(row) for row in rows]
@@ -124,7 +126,8 @@ def layer_of(lab: Lab, pool: BackendPool, via: Service | None, url: str | None) 
     if isinstance(via, VirtualService):
         label, read = f"IPVS {via.scheduler}\n{via.address}", partial(ipvs_table, lab, via.address)
         return Layer(label, [split_address(via.address)], "IPVS table", read=read)
-    require(isinstance(via, Nginx), f"A panel cannot show {via!r}.", "a Dnsmasq, a VirtualService, an Nginx, or None")
+    way_out = "a Dnsmasq, a VirtualService, an Nginx, or None"
+    require(isinstance(via, Nginx), f"A panel cannot show {via!r}.", way_out)
     host, port, path = split_url(url or "http://127.0.0.1:8888/")
     label = f"nginx\n{host}:{port}"
     return Layer(label, [(host, port)], "nginx attempts", path=path, read=NginxAttempts(lab))
@@ -170,9 +173,7 @@ class NginxAttempts:
         return pd.DataFrame(rows, columns=["upstream", "attempts", "failed"])
 
 
-def topology(
-    pool: BackendPool, counted: pd.DataFrame | None = None, *, balancer: str | None = None, title: str | None = None
-) -> Picture:
+def topology(pool: BackendPool, counted: Table = None, *, balancer: str | None = None, title: str | None = None) -> Picture:
     """Draw client → `balancer` → the pool's servers: who is up now, and how much of `counted` went where.
 
     `counted` is a table of `traffic`, or of IPVS `counters`. `balancer` is a label, None when the client asks directly.
@@ -181,7 +182,7 @@ def topology(
     return draw_topology("client", balancer, backends, title=title)
 
 
-def went_to(backend: Backend, counted: pd.DataFrame | None) -> tuple[int | None, str]:
+def went_to(backend: Backend, counted: Table) -> tuple[int | None, str]:
     """Return how many requests (connections of counters) a backend got, and a note on those that failed there."""
     if counted is None:
         return None, ""
@@ -210,7 +211,9 @@ def draw(pool: BackendPool, layer: Layer, states: Mapping[str, str], window: Win
     """Draw everything as it is at `now` (Unix seconds), the backends being in these `states`."""
     recent = window.recent(now)
     got = recent["who"].value_counts()
-    backends = [member_of(one.backend, states[name], int(got.get(name, 0))) for name, one in pool.servers.items()]
+    backends = []
+    for name, server in pool.servers.items():
+        backends.append(member_of(server.backend, states[name], int(got.get(name, 0))))
     title = f"Who is up, and what went where in the last {SPAN:g} seconds?"
     scene = draw_topology("client", layer.balancer, backends, title=title)
     lanes = draw_recent(recent, list(pool.servers), SPAN, events=window.noted(now))
@@ -223,7 +226,8 @@ def titled(title: str, table: pd.DataFrame | str | None) -> str:
     if table is None:
         return ""
     if isinstance(table, pd.DataFrame):
-        body = Markup(table.to_html(index=False, border=0, na_rep="–", float_format="{:.1f}".format))
+        how = {"index": False, "border": 0, "na_rep": "–", "float_format": "{:.1f}".format}
+        body = Markup(table.to_html(**how))
     else:
         body = Markup("<p>{}</p>").format(table)
     look = "display:inline-block;vertical-align:top;margin-right:2em"
@@ -288,26 +292,30 @@ class Controls:
         first = {"description": "Start", "icon": "play", "button_style": "primary"}
         self.start = widgets.Button(**first, layout=wide)
         self.stop = widgets.Button(description="Stop", icon="stop", layout=wide, disabled=True)
-        self.clear = widgets.Button(description="Clear", tooltip="begin to count anew", layout=small)
+        words = {"description": "Clear", "tooltip": "begin to count anew"}
+        self.clear = widgets.Button(**words, layout=small)
         # No slider: its handle has no name for those who do not see it.
         low, high = RATES
         how = {"min": low, "max": high, "description": "requests/s"}
         self.rate = widgets.BoundedIntText(value=rate, layout={"width": "170px"}, **how)
         self.said, self.commands, self.tables = widgets.HTML(), widgets.HTML(), widgets.HTML()
-        self.images = [widgets.HTML() for _ in range(2)]  # of an Image nobody could say what it shows
-        look = {"options": list(WORDS), "tooltips": list(WORDS.values()), "style": {"button_width": "84px"}}
-        self.switches = {backend.name: widgets.ToggleButtons(**look) for backend in backends}
+        # Of an Image nobody could say what it shows.
+        self.images = [widgets.HTML() for _ in range(2)]
+        look, wide = {"options": list(WORDS), "tooltips": list(WORDS.values())}, {"button_width": "84px"}
+        self.switches = {one.name: widgets.ToggleButtons(**look, style=wide) for one in backends}
         # It counts in the browser, so a page that is closed is noticed here. It counts from when `playing` becomes true on.
         self.beat = widgets.Play(max=10**9, interval=BEAT, layout={"display": "none"})
         rows = [widgets.HBox([self._name(one), self.switches[one.name]]) for one in backends]
         top = widgets.HBox([self.start, self.stop, self.rate, self.clear])
         top.layout.align_items = "center"
         colours = {"grid": GRID, "ink": INK, "alarm": tint(FAILURE, 0.75)}
-        looks = widgets.HTML(filled("panel.html.j2", mark=mark, **colours), layout={"display": "none"})
+        style = filled("panel.html.j2", mark=mark, **colours)
+        looks = widgets.HTML(style, layout={"display": "none"})
         shown = [self.said, *self.images, self.tables, self.commands]
         self.box = Box([looks, self.beat, top, *rows, *shown])
         self.box.add_class("labkit-panel")
-        self.box._view_count = 0  # once it is a number, the browser keeps it (ipywidgets says: experimental)
+        # Once it is a number, the browser keeps it (ipywidgets says: experimental).
+        self.box._view_count = 0
 
     @staticmethod
     def _name(backend: Backend) -> widgets.HTML:

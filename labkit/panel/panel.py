@@ -9,6 +9,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from IPython.core.getipython import get_ipython
@@ -31,12 +32,16 @@ TIMEOUT = 1.0  # seconds, a later request; none of them is the last one
 ENDLESS = 10**9
 EVERY = 1.0  # seconds from one look to the next, and
 SHARE = 0.25  # of a processor, the most that looking and drawing may take
-STILL_EVERY = 10.0  # seconds between two copies of the pictures for the export, while requests are sent
+# Seconds between two copies of the pictures for the export, while requests are sent.
+STILL_EVERY = 10.0
 SILENCE = 30.0  # seconds without a beat of the page, after which it is asked to beat (again)
 # How long after the last sign of the browser the thread goes on, seconds. The panel gives one every 10 s; browsers let a
 # hidden tab's timers run once a minute (Chromium: "intensive throttling").
 PATIENCE = 150.0
-METHODS = {"stopped": "stop", "frozen": "freeze", "unplugged": "unplug", "slow": "slow", "flaky": "flaky", WELL: "heal"}
+METHODS = {
+    "stopped": "stop", "frozen": "freeze", "unplugged": "unplug", "slow": "slow", "flaky": "flaky",
+    WELL: "heal",
+}  # fmt: skip
 
 
 class Panel:
@@ -49,7 +54,8 @@ class Panel:
     current: Panel | None = None
 
     def __init__(self, lab: Lab, pool: BackendPool, via: Service | None, url: str | None, rate: int) -> None:
-        self.lab, self.pool, self.faults, self.layer = lab, pool, Faults(pool), layer_of(lab, pool, via, url)
+        self.lab, self.pool, self.faults = lab, pool, Faults(pool)
+        self.layer = layer_of(lab, pool, via, url)
         self.rate, self.sending, self.closed = float(rate), False, False
         self.still = Still()
         self.controls = Controls([server.backend for server in pool], rate, self.still.mark)
@@ -57,7 +63,8 @@ class Panel:
         self._beginning, self._changing = threading.Lock(), threading.RLock()
         self._wake = threading.Event()
         self._seen: tuple[Any, ...] = ()
-        self._there = self._beaten = 0.0  # when somebody gave a sign, and the page did (monotonic seconds)
+        # When somebody gave a sign, and the page did (monotonic seconds).
+        self._there = self._beaten = 0.0
         with heard_by(lambda _command: None):
             self.faults.heal_all()
         self._begin_to_count()
@@ -84,11 +91,11 @@ class Panel:
         controls.start.on_click(lambda _button: tell(Panel.start))
         controls.stop.on_click(lambda _button: tell(Panel.stop))
         controls.clear.on_click(lambda _button: tell(Panel._clear))
-        controls.rate.observe(lambda change: tell(Panel._rate, change["new"]), "value")
+        controls.rate.observe(partial(tell, Panel._rate), "value")
         controls.beat.observe(lambda _change: tell(Panel.beat), "value")
         controls.box.observe(lambda _change: tell(Panel._clicked), "_view_count")
         for name, switch in controls.switches.items():
-            switch.observe(lambda change, name=name: tell(Panel._switched, name, change["new"]), "value")
+            switch.observe(partial(tell, Panel._switched, name), "value")
         self.interrupts = Interrupts(self.stop)
 
     def start(self) -> None:
@@ -124,7 +131,8 @@ class Panel:
         """Somebody is there: wake up, or stay awake. Is the page heard of regularly?"""
         self._there = time.monotonic()
         if self._there - self._beaten > SILENCE:
-            for playing in (False, True):  # let the page that shows the panel count, also one that was loaded anew
+            # Let the page that shows the panel count, also one that was loaded anew.
+            for playing in (False, True):
                 self.controls.beat.playing = playing
         self._wake.set()
         with self._beginning:
@@ -133,8 +141,8 @@ class Panel:
                 self._thread = threading.Thread(target=self._run, name=name, daemon=True)
                 self._thread.start()
 
-    def _rate(self, rate: float) -> None:
-        self.rate = rate
+    def _rate(self, change: dict[str, Any]) -> None:
+        self.rate = change["new"]
         self._wake.set()
 
     def _clear(self) -> None:
@@ -149,9 +157,9 @@ class Panel:
         self.controls.start.disabled, self.controls.stop.disabled = self.sending, not self.sending
         self.controls.say("Requests are being sent." if self.sending else "Nothing is sent.")
 
-    def _switched(self, name: str, word: str) -> None:
+    def _switched(self, name: str, change: dict[str, Any]) -> None:
         """A switch was clicked: make the fault and show its commands. (It also moves when the panel follows a cell.)"""
-        commands: list[str] = []
+        word, commands = change["new"], list[str]()
         with self._changing:
             if self.faults.state.get(name) == word:
                 return
@@ -189,7 +197,8 @@ class Panel:
                     senders = math.ceil(rate * TIMEOUT) + 2  # so many that one is always free
                     stream = self._requests(30.0, ENDLESS, senders, TIMEOUT, senders / rate)
                 if stream is not None:
-                    self.window.add(next(stream))  # at least one batch a second, an empty one as a sign of life
+                    # At least one batch a second, an empty one as a sign of life.
+                    self.window.add(next(stream))
                 if time.monotonic() >= due:
                     began = time.thread_time()
                     self._look()
@@ -263,14 +272,18 @@ class Interrupts:
         self._function, self._shell = function, get_ipython()
         if self._shell is not None:
             self._shell.events.register("post_run_cell", self._after_cell)
-            # In a thread: whatever the kernel was doing must not meet itself in `function`.
-            self._between_cells(lambda *_: threading.Thread(target=self._function, name="labkit-interrupted").start())
+            self._between_cells(self._in_thread)
 
     def close(self) -> None:
         """Hear no more."""
-        if self._shell is not None and self._after_cell in self._shell.events.callbacks["post_run_cell"]:
-            self._shell.events.unregister("post_run_cell", self._after_cell)
+        events = self._shell and self._shell.events
+        if events and self._after_cell in events.callbacks["post_run_cell"]:
+            events.unregister("post_run_cell", self._after_cell)
             self._between_cells(signal.SIG_IGN)
+
+    def _in_thread(self, *_signal: object) -> None:
+        """Call it apart: whatever the kernel was doing must not meet itself in there."""
+        threading.Thread(target=self._function, name="labkit-interrupted").start()
 
     def _between_cells(self, handler: object) -> None:
         kernel = getattr(self._shell, "kernel", None)
@@ -292,7 +305,8 @@ def panel(lab: Lab, pool: BackendPool, via: Service | None = None, *, url: str |
     Raises BadInput, ServiceError, LabClosed.
     """
     low, high = RATES
-    require(low <= rate <= high, f"A panel cannot send {rate} requests a second.", f"{low} to {high}")
+    tried = f"A panel cannot send {rate} requests a second."
+    require(low <= rate <= high, tried, f"{low} to {high}")
     if Panel.current:
         Panel.current.close()
     Panel.current = Panel(lab, pool, via, url, rate)

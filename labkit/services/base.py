@@ -87,7 +87,7 @@ class Service:
     def say(self, words: str) -> None:
         listener.get()(f"# {words}")
 
-    def in_background(self, command: str, ready: Callable[[Process], object], *, reason: str, way_out: str = "") -> Process:
+    def in_background(self, command: str, ready: Callable[[Process], object], reason: str, way_out: str = "") -> Process:
         """Run `command` in the background, and return its process once it is `ready` or has ended by itself.
 
         Raises ServiceError when neither has come in time; then, and after an interrupt, nothing of it is left.
@@ -116,7 +116,7 @@ class Daemon(Service):
     # What stands in the command line of one that the package's service has started.
     service_sign = ""
 
-    def __init__(self, lab: Lab, config: str | None = None, *, file: str | None = None, pid_file: str | None = None) -> None:
+    def __init__(self, lab: Lab, config: str | None = None, *, file: str = "", pid_file: str = "") -> None:
         """`config` is the text of its configuration, written to `file` (in ~ or /tmp); None takes what is there.
 
         What is there is the one that runs, whoever started it and with whichever configuration, else the file. A second one
@@ -228,8 +228,8 @@ class Daemon(Service):
             return ""
         command, done = self.stop_command, self.lab.run(self.stop_command, check=False)
         try:
-            timeout = 0.0 if done.code else FIRST_TIMEOUT
-            wait_until(lambda: not self._runs(pid), reason=f"the end of {self.program}", timeout=timeout)
+            reason, timeout = f"the end of {self.program}", 0.0 if done.code else FIRST_TIMEOUT
+            wait_until(lambda: not self._runs(pid), reason=reason, timeout=timeout)
         except WaitTimeout:  # also a daemon that has just been started may lose its first signal
             self.lab.call(processes.end, pid, STOP_TIMEOUT)
         return command if not done.code else f"kill {pid}"

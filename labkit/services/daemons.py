@@ -48,7 +48,7 @@ class Nginx(Daemon):
     log_files = (error_log,)
     place = ("tcp", "127.0.0.1", 8888)
     service_sign = "master_process on;"
-    _base: list[Directive] | None = None  # what `vary` begins from
+    _base: Tree | None = None  # what `vary` begins from
 
     @property
     def _options(self) -> str:
@@ -78,8 +78,9 @@ class Nginx(Daemon):
         self.lab.run(command)
 
     def vary(
-        self, *, workers: int | None = None, fail_timeout: str | None = None, zone: bool | None = None, reuseport: bool = False
-    ) -> None:
+        self, *, workers: int | None = None, fail_timeout: str | None = None,
+        zone: bool | None = None, reuseport: bool = False,
+    ) -> None:  # fmt: skip
         """Go on with the configuration that nginx had when this was called first, and these changes, in /tmp/varied.conf.
 
         It logs the attempts (LOG_FORMAT), and has as many `workers`, this `fail_timeout` for every server of an upstream, a
@@ -102,7 +103,7 @@ class Nginx(Daemon):
         self.launch()
         self.lab.record(self.start_command)  # for nobody's task
 
-    def _whole(self) -> list[Directive]:
+    def _whole(self) -> Tree:
         """Return the configuration of the one that runs, as `nginx -T` prints it, what is included in its place."""
         done = self.lab.run(f"nginx -T -q{re.sub(r' -g .*', '', self._options)}", check=False)
         _, *parts = re.split(r"^# configuration file (.+):$", done.stdout, flags=re.M)
@@ -114,10 +115,11 @@ class Nginx(Daemon):
 
 # A directive of a configuration: its words, and what stands in its braces, None without any.
 Directive = tuple[list[str], "list[Directive] | None"]
+Tree = list[Directive]
 TOKEN = re.compile(r"""[ \t\r\n]+|\#[^\n]*|([{};]|(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\$\{[^}]*\}|\\.|[^\s{};"'\\])+)""", re.S)
 
 
-def parsed(text: str, files: Mapping[str, str], folder: str) -> list[Directive]:
+def parsed(text: str, files: Mapping[str, str], folder: str) -> Tree:
     """Return the directives of a configuration (nginx.org, "Configuration File's Structure").
 
     What is included from `files` (path: text), by patterns that begin in `folder`, stands in the place of `include`.
@@ -142,7 +144,7 @@ def parsed(text: str, files: Mapping[str, str], folder: str) -> list[Directive]:
     return list(block(found[1] for found in TOKEN.finditer(text) if found[1]))
 
 
-def written(tree: list[Directive], indent: str = "") -> str:
+def written(tree: Tree, indent: str = "") -> str:
     """Return directives as the text of a configuration."""
     lines = []
     for words, inner in tree:
@@ -152,14 +154,14 @@ def written(tree: list[Directive], indent: str = "") -> str:
 
 
 def varied(
-    tree: list[Directive], workers: int | None, fail_timeout: str | None, zone: bool | None, reuseport: bool
-) -> tuple[list[Directive], list[str]]:
+    tree: Tree, workers: int | None, fail_timeout: str | None, zone: bool | None, reuseport: bool
+) -> tuple[Tree, list[str]]:
     """Return directives with the changes of `Nginx.vary`, and these as lines. Raises ServiceError where there are none."""
     ours = ["access_log", Nginx.access_log, "attempts"]
     log = [(LOG_FORMAT[:-1].split(" ", 2), None), (ours, None)]
     servers, places = [], []
 
-    def change(tree: list[Directive], block: str) -> Iterator[Directive]:
+    def change(tree: Tree, block: str) -> Iterator[Directive]:
         for words, inner in tree:
             name, rest = words[0], words[1:]
             ours = name in ("access_log", "daemon") or words[:2] == ["log_format", "attempts"]
@@ -175,9 +177,11 @@ def varied(
                 words = [*(word for word in words if word != "reuseport"), "reuseport"]
                 places.append(rest[0])
             inside = None if inner is None else list(change(inner, name))
-            if name == "upstream" and zone and inside is not None and all(line[0][0] != "zone" for line in inside):
+            if inside is not None and name == "http":
+                inside = [*log, *inside]
+            elif inside and name == "upstream" and zone and "zone" not in [line[0][0] for line in inside]:
                 inside = [(["zone", rest[0], "64k"], None), *inside]
-            yield words, [*log, *inside] if name == "http" and inside is not None else inside
+            yield words, inside
 
     changed = list(change(tree, ""))
     changes = [f"http {{ {LOG_FORMAT} access_log {Nginx.access_log} attempts; }}"]

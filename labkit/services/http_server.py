@@ -56,7 +56,8 @@ class BackendServer(Service):
         super().__init__(lab)
         self.backend, self.title = backend, backend.name
         self.folder = f"~/{backend.name}"  # what it serves
-        self._found: Running | None = None  # what was found here and was not started by a command of ours
+        # What was found here and was not started by a command of ours.
+        self._found: Running | None = None
         self.fault: Service | None = None  # what it suffers from now: services/faults.py
         self.changing = threading.RLock()  # clicks and cells are threads of their own
 

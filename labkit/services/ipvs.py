@@ -17,6 +17,7 @@ from .base import Service, explain, ran, split_address
 
 # Requirements 3.1 and 3.2 of the assignment: the virtual address; the real servers and their weights.
 VIP = "192.168.100.1:80"
+Weights = Mapping[str, int]
 ASSIGNMENT = {"127.0.0.1:8081": 1, "127.0.0.1:8082": 1}
 # What ipvsadm (libipvs) and netlink say, and what helps.
 NO_SERVICE = "No such service"
@@ -114,7 +115,7 @@ class VirtualService(Service):
 
     task = 3
 
-    def __init__(self, lab: Lab, address: str = VIP, *, scheduler: str = "rr", servers: Mapping[str, int] = ASSIGNMENT) -> None:
+    def __init__(self, lab: Lab, address: str = VIP, *, scheduler: str = "rr", servers: Weights = ASSIGNMENT) -> None:
         """`servers` maps "address:port" to a weight. Raises BadInput for an address that is none or a negative weight."""
         super().__init__(lab)
         split_address(address)
@@ -195,7 +196,7 @@ REAL_SERVER = re.compile(r"^\s*real_server\s", re.M)
 
 
 def health_checked(
-    address: str = VIP, servers: Mapping[str, int] = ASSIGNMENT, *, scheduler: str = "rr", every: int = 1,
+    address: str = VIP, servers: Weights = ASSIGNMENT, *, scheduler: str = "rr", every: int = 1,
     timeout: int = 1, retry: int = 0,
 ) -> str:  # fmt: skip
     """Return the text of a keepalived.conf (keepalived.conf(5)): one virtual service whose real servers are asked for `/`.

@@ -17,6 +17,7 @@ from .words import listing, milliseconds, plural
 
 Point = tuple[float, float]  # inches from the left and from the top, as everything here
 Lines = Sequence[tuple[str, Look]]  # words with their looks
+Count = int | None  # of requests; None where they are not counted
 CLIENT, BALANCER, POOL = (0.05, 1.2), (2.05, 1.65), (5.0, 2.25)  # left edge and width of a column
 LINE, PAD, GAP = 0.175, 0.12, 0.16  # a line of words, the space round it, between boxes
 HEAD, STEP = 0.75, 0.66  # the names on top of a ladder, the space from arrow to arrow
@@ -125,7 +126,7 @@ def _card(axes: Axes, column: Point, top: float, lines: Lines, ha: str, look: Lo
         axes.text(x, y, short, font, ha=ha, va="center", zorder=4)
 
 
-def _arrow(axes: Axes, start: Point, end: Point, ink: str, got: int | None, total: int | None) -> None:
+def _arrow(axes: Axes, start: Point, end: Point, ink: str, got: Count, total: Count) -> None:
     """Draw an arrow as wide as its share of `total`, dotted where nothing went; with its count."""
     wide = 1.4 + 5.1 * ((got or 0) / total if total else 0)
     look: Look = {"ls": (0, (1, 2)), "color": NOBODY} if got == 0 else {"color": ink}

@@ -110,7 +110,8 @@ def median_of(values: np.ndarray) -> float:
 
 def outcome_entries(names: Iterable[str], failed: str, marker: str = "o") -> list[Line2D]:
     """Return a legend's entry for each of `names`; "failed" is an x with the words `failed`."""
-    return [style.cross(failed) if one == FAILED else style.dot(one, colour_of(one), marker) for one in names]
+    entry = {FAILED: style.cross(failed)}
+    return [entry.get(one) or style.dot(one, colour_of(one), marker) for one in names]
 
 
 @style.styled
