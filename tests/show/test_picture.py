@@ -29,7 +29,8 @@ def exported(picture: Picture, theme: str) -> str:
     """The body of the page that nbconvert makes of a cell whose result is the picture."""
     data, metadata = DisplayFormatter().format(picture)
     output = nbformat.v4.new_output("execute_result", data, metadata=metadata, execution_count=1)
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("picture", outputs=[output])])
+    cell = nbformat.v4.new_code_cell("picture", outputs=[output])
+    notebook = nbformat.v4.new_notebook(cells=[cell])
     html, _ = HTMLExporter(theme=theme, preprocessors=[with_alt_texts]).from_notebook_node(notebook)
     return html[html.index("<body") :]
 
@@ -44,7 +45,7 @@ def test_jupyter_gets_a_png_and_the_words(picture: Picture) -> None:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_exported_page_has_the_picture_once_with_its_alt_text(picture: Picture, theme: str) -> None:
+def test_exported_page_has_the_picture_once_with_its_words(picture: Picture, theme: str) -> None:
     """nbconvert writes a single <img>, and its alt attribute says the finding, in both themes; quotes and tags stay text."""
     html = exported(Picture(picture.figure, 'a "quoted" <script>'), theme)
     assert html.count("<img") == 1 and "No description" not in html
@@ -54,7 +55,8 @@ def test_the_exported_page_has_the_picture_once_with_its_alt_text(picture: Pictu
 def test_a_picture_is_soft_and_small_whatever_the_learner_set() -> None:
     """A dark style of the learner's own changes neither the paper nor the size, and is left as it was."""
     plain = plots.shares(traffic("backend1")).png()
-    with matplotlib.rc_context({"figure.facecolor": "black", "text.color": "white", "font.size": 30, "savefig.dpi": 10}):
+    dark = {"figure.facecolor": "black", "text.color": "white", "font.size": 30, "savefig.dpi": 10}
+    with matplotlib.rc_context(dark):
         assert plots.shares(traffic("backend1")).png() == plain
         assert matplotlib.rcParams["font.size"] == 30
     image = Image.open(io.BytesIO(plain)).convert("RGBA")
@@ -85,6 +87,7 @@ def test_pyplot_knows_nothing_of_the_pictures() -> None:
 def test_a_quick_png_is_the_same_picture(picture: Picture, tmp_path) -> None:
     """It has the size and, within the palette's 4 of 255, the colours of the small one, which `save` writes."""
     path = picture.save(tmp_path / "shares.png")
-    quick, small = (Image.open(file).convert("RGB") for file in (io.BytesIO(picture.quick_png()), path))
+    files = io.BytesIO(picture.quick_png()), path
+    quick, small = (Image.open(file).convert("RGB") for file in files)
     assert quick.size == small.size and path.read_bytes() == picture.png()
     assert max(high for _, high in ImageChops.difference(quick, small).getextrema()) <= 4

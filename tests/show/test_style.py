@@ -24,7 +24,8 @@ def test_names_of_one_thing_have_its_colour(colour: str, names: list[object]) ->
     """Backend, balancer, nobody: each kind has its own, and a backend's is nobody else's."""
     assert {style.colour_of(name) for name in names} == {colour}
     for name in ("nginx", "client", "127.0.0.1:8888", "127.0.0.1:53", "backend12"):
-        assert style.number_of(name) is None and style.colour_of(name) not in (*style.PALETTE, style.FAILURE)
+        assert style.number_of(name) is None
+        assert style.colour_of(name) not in (*style.PALETTE, style.FAILURE)
 
 
 def test_other_names_differ_and_stay() -> None:

@@ -15,7 +15,7 @@ from labkit.services.http_server import Backend, BackendPool
 from labkit.services.ipvs import DummyInterface, VirtualService, health_checked
 
 URL = "http://127.0.0.1:8081/"
-TIMES = {"before": 0.05, "broken": 0.05, "after": 0.1, "patience": 0.1}
+TIMES: dict[str, Any] = {"before": 0.05, "broken": 0.05, "after": 0.1, "patience": 0.1}
 
 
 def pool(lab: Any, places: list[tuple[str, int, str]]) -> BackendPool:
@@ -35,7 +35,8 @@ def never() -> None:
 
 def observed(lab: Any, wrong: dict[str, Any]) -> None:
     """A failover, one of whose arguments is `wrong`."""
-    failover(lab, wrong.get("urls", {"IPVS": URL}), never, never, **TIMES | {key: wrong[key] for key in {*wrong} - {"urls"}})
+    options = TIMES | {"urls": {"IPVS": URL}} | wrong
+    failover(lab, fault=never, heal=never, **options)
 
 
 # What it should have been, what is made of each value, what the error says ({!r}: the value), the values.

@@ -22,7 +22,7 @@ from labkit.machine.temporary import Kept
 
 
 @pytest.mark.parametrize("name", ["", "a b", "../x", "x" * 41, "a\n", "$(id)"])
-def test_bad_name_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_name_is_refused(name: str, tmp_path: Path, monkeypatch: Any) -> None:
     """A name that cannot be part of a folder's name is BadInput, and no folder is made."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with pytest.raises(BadInput, match="no name for a lab"):
@@ -75,7 +75,7 @@ class Machine:
 
 
 @pytest.fixture
-def machines(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Machine]]:
+def machines(monkeypatch: Any) -> Iterator[list[Machine]]:
     """Labs get these machines; all are closed after the test."""
     machines: list[Machine] = []
 
@@ -91,7 +91,7 @@ def machines(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Machine]]:
 
 
 @pytest.fixture
-def lab(machines: list[Machine], tmp_path: Path) -> Lab:
+def lab(machines: Any, tmp_path: Path) -> Lab:
     """An open lab on the first of them."""
     lab = Lab("own", home=tmp_path / "home")
     assert lab.linux
@@ -99,7 +99,7 @@ def lab(machines: list[Machine], tmp_path: Path) -> Lab:
 
 
 @pytest.mark.parametrize("closes", [True, False])
-def test_call_that_fails_because_the_lab_closes_says_so(lab: Lab, machines: list[Machine], closes: bool) -> None:
+def test_call_that_fails_because_the_lab_closes(lab: Lab, machines: Any, closes: bool) -> None:
     """A program that is being ended may fail in any way; that is not the caller's error. Other errors reach it."""
     stream = lab.stream(http_client.requests, 60, [], "/", 1, 1, 1.0, 1.0, False)
     assert next(stream) == 1
@@ -109,7 +109,7 @@ def test_call_that_fails_because_the_lab_closes_says_so(lab: Lab, machines: list
         next(stream)
 
 
-def test_two_that_close_at_once_end_it_once(lab: Lab, machines: list[Machine], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_that_close_at_once_end_it_once(lab: Lab, machines: Any, monkeypatch: Any) -> None:
     """`labkit stop` and the notebook may close the same lab: one of them does, and both see its end."""
     other = threading.Thread(target=lab.close)
 
@@ -128,9 +128,7 @@ def test_two_that_close_at_once_end_it_once(lab: Lab, machines: list[Machine], m
     assert machines[0].stopped == 1
 
 
-def test_one_that_cannot_be_closed_does_not_keep_the_others(
-    lab: Lab, machines: list[Machine], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_that_cannot_be_closed_does_not_keep_the_others(lab: Lab, machines: Any, capsys: Any, monkeypatch: Any) -> None:
     """At the end of the process each lab is closed, and what one of them said is printed."""
     labs = [lab, *(Lab(name, home=lab.home) for name in "ab")]
     assert all(lab.linux for lab in labs)
@@ -140,9 +138,7 @@ def test_one_that_cannot_be_closed_does_not_keep_the_others(
     assert capsys.readouterr().err == "division by zero\n" and all(lab.closed for lab in labs)
 
 
-def test_interrupt_while_a_lab_is_made_leaves_none(
-    machines: list[Machine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupt_while_a_lab_is_made_leaves_none(machines: Any, tmp_path: Path, monkeypatch: Any) -> None:
     """The interrupt is raised, and the lab that got no name is closed."""
     made = module.LabFolder.create
 
@@ -156,7 +152,7 @@ def test_interrupt_while_a_lab_is_made_leaves_none(
     assert (Lab._all, [machine.stopped for machine in machines]) == ([], [1])
 
 
-def test_lab_without_a_thread_leaves_no_folder(machines: list[Machine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lab_without_a_thread_leaves_no_folder(machines: Any, tmp_path: Path, monkeypatch: Any) -> None:
     """Where none can be started, the error has the words of Python, and nothing is left."""
 
     def no_thread(*_arguments: object) -> None:
@@ -192,9 +188,7 @@ def interrupted(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("end", [Lab.close, interrupted])
-def test_lab_that_is_closed_does_not_go_on_opening(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: Callable[[Lab], object]
-) -> None:
+def test_lab_that_is_closed_does_not_go_on_opening(tmp_path: Path, monkeypatch: Any, end: Callable[[Lab], object]) -> None:
     """Closing it, or an interrupt of a `with`, ends a Linux that boots and tries no other; who waits for it is told."""
     linuxes = [NeverReady(), NeverReady()]
     monkeypatch.setattr(choose, "candidates", lambda: linuxes)
@@ -204,7 +198,8 @@ def test_lab_that_is_closed_does_not_go_on_opening(
     with ThreadPoolExecutor(1) as threads:
         waiting = threads.submit(lab.run, "true")
         end(lab)
-        assert isinstance(waiting.exception(60), LabClosed) and rescue.is_alive(), "it waited for the boot"
+        assert isinstance(waiting.exception(60), LabClosed)
+        assert rescue.is_alive(), "it waited for the boot"
     rescue.cancel()
     assert [len(linux.machines) for linux in linuxes] == [1, 0]
     assert not psutil.pid_exists(linuxes[0].machines[0].pid) and not lab.folder.path.exists()

@@ -76,7 +76,8 @@ def test_cell_is_a_shell_of_its_own(tmp_path: Path) -> None:
     script = Script(tmp_path, 1)
     for cell in ("x=1\n", "x=1\n", "echo \u2028 \f\n\n", "x=1\n"):
         script.add_cell(cell)
-    assert (tmp_path / "task1.sh").read_text() == HEAD + "(\nx=1\n)\n(\necho \u2028 \f\n)\n(\nx=1\n)\n"
+    one, other = "(\nx=1\n)\n", "(\necho \u2028 \f\n)\n"
+    assert (tmp_path / "task1.sh").read_text() == HEAD + one + other + one
 
 
 def test_script_that_is_a_link(tmp_path: Path) -> None:
@@ -87,9 +88,10 @@ def test_script_that_is_a_link(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["task1.sh"]
 
 
-def entry(kind: str, text: str = "", *, terminal: int = 1, shell: int = 100, level: Any = 0, folder: str = "/root") -> str:
-    """An entry as the shell writes it."""
-    return "\x1f".join((kind, str(terminal), str(shell), str(level), folder, text)) + "\0"
+def entry(kind: str, text: str = "", **more: Any) -> str:
+    """An entry as the shell writes it, in ~ of the first shell of terminal 1 unless `more` says so."""
+    fields = {"terminal": 1, "shell": 100, "level": 0, "folder": "/root"} | more
+    return "\x1f".join((kind, *map(str, fields.values()), text)) + "\0"
 
 
 def lines(*texts: str, first: int = 1, **options: Any) -> list[str]:
@@ -113,7 +115,7 @@ TYPED = {
     "half an entry": ([*lines("ls"), "run\x1f1\x1f100"], ["ls"]),
     "what is no entry": ([*lines("ls"), "x\0", entry("run", "    9  cd", level="x")], ["ls"]),
     "terminals in one folder": ([*lines("ls"), *lines("id", shell=7, terminal=2)], ["ls", "id"]),
-    "another folder": ([*lines("ls"), *lines("id", shell=7, folder="/root/a b")], ["ls", "cd ~/'a b'", "id"]),
+    "another folder": (lines("id", shell=7, folder="/root/a b"), ["cd ~/'a b'", "id"]),
     "a folder that a line has led to": (
         [entry("run", "    1  cd /etc\n"), *lines("id", first=2, folder="/etc")],
         ["cd /etc", "id"],
@@ -127,12 +129,12 @@ TYPED = {
         ["s -p 80", "pkill -INT -xf 's -p 8\\.0'"],
     ),
     "a key in another terminal": ([entry("end", "sleep 1", terminal=2), *lines("id")], ["id"]),
-    "an editor": (lines("sudo nano /etc/x", "vi", "nano a; ls"), ["# sudo nano /etc/x", "# vi", "nano a; ls"]),
+    "an editor": (lines("sudo nano x", "vi", "nano a; ls"), ["# sudo nano x", "# vi", "nano a; ls"]),
     "a file of an editor": (
         [*lines("vi x"), entry("file", "/etc/x\nEND\n\n$x \\\n")],
         ["# vi x", "cat >/etc/x <<'END1'", "END", "", "$x \\", "END1"],
     ),
-    "a file of the home": ([*lines("vi 'a b.conf'"), entry("file", HOME_FILE)], ["# vi 'a b.conf'"]),
+    "a file of the home": ([*lines("vi"), entry("file", HOME_FILE)], ["# vi"]),
     "a file of the home that the script writes": (
         [*lines("echo >'a b.conf'", "vi 'a b.conf'"), entry("file", HOME_FILE)],
         ["echo >'a b.conf'", "# vi 'a b.conf'", "cat >~/'a b.conf' <<'END'", "listen 1;", "END"],
@@ -163,7 +165,7 @@ def take(record: Record, folder: LabFolder, *entries: str) -> None:
 
 @pytest.mark.parametrize("at_once", [True, False], ids=["at once", "one by one"])
 @pytest.mark.parametrize("case", TYPED)
-def test_entries_become_the_script(record: Record, folder: LabFolder, case: str, at_once: bool) -> None:
+def test_entries_become_the_script(record: Record, folder: Any, case: str, at_once: bool) -> None:
     """Whether they are read at once or as they come."""
     entries, wanted = TYPED[case]
     take(record, folder, *(["".join(entries)] if at_once else entries))

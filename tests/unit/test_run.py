@@ -2,6 +2,7 @@
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import run
@@ -20,7 +21,7 @@ def outcome(tmp_path: Path, reason: str) -> run.Outcome:
     return run.read_record("one", tmp_path / "record")
 
 
-def test_skipped_test_is_named_with_the_place_where_it_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_skipped_test_is_named_with_its_place(tmp_path: Path, capsys: Any) -> None:
     """Each reason stands once, with the command that runs its tests and their names; the skip is no failure. One that may be
     skipped on every machine is."""
     for reason in (f"{begin}…" for begin in run.ELSEWHERE):
@@ -45,5 +46,5 @@ def test_slow_tests_are_there() -> None:
 )
 def test_a_step_on_another_kernel_ends_with_its_own_code(command: str, code: int) -> None:
     """What a guest prints after a step of `--kernels` is the step's code, and of nothing that runs behind it."""
-    done = subprocess.run(["sh", "-c", step_line("env ", 3, command)], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == f"{MARK} 3 {code}"
+    said = subprocess.check_output(["sh", "-c", step_line("env ", 3, command)], text=True)
+    assert said.splitlines()[-1] == f"{MARK} 3 {code}"

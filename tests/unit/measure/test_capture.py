@@ -35,7 +35,7 @@ def no_program(*_args: object, **_options: object) -> None:
     raise FileNotFoundError("tshark")
 
 
-def test_what_cannot_be_read_says_why(capture: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_read_says_why(capture: Capture, monkeypatch: Any) -> None:
     """A file that is no capture has tshark's words; without tshark, or before recording, the way out is told."""
     capture.file.write_text("no capture")
     with pytest.raises(MeasureError, match=r"could not read capture\.pcapng") as caught:
@@ -53,7 +53,7 @@ def test_what_cannot_be_read_says_why(capture: Capture, monkeypatch: pytest.Monk
         assert "with Capture(lab)" in caught.value.way_out
 
 
-def test_capture_of_strangers_is_read_apart(capture: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_capture_of_strangers_is_read_apart(capture: Capture, monkeypatch: Any) -> None:
     """Whatever is read of a lab that is not trusted, tshark sees nothing but the file, and pyshark is not begun."""
     seen: list[list[str]] = []
     monkeypatch.setattr(module, "reading_command", lambda command: seen.append(command) or ["true"])
@@ -85,7 +85,7 @@ def test_recording_is_searched_once(capture: Capture, folder: LabFolder) -> None
     assert next(marks) == 5 and read_so_far() - before < 2 * 8_000_000
 
 
-def found(time: float, stream: int, status: Any = None, port: int = 8081, **headers: str) -> dict[str, Any]:
+def found(time: float, stream: int, status: Any = None, port: int = 8081, **headers: str) -> Any:
     """A message as `message` gives it: a request, or with a status its response."""
     ends = ["127.0.0.1:40000", f"127.0.0.1:{port}"][:: 1 if status is None else -1]
     line = {"method": "", "uri": ""} if status else {"method": "GET", "uri": "/"}
@@ -121,7 +121,7 @@ PAIRS: dict[str, tuple[list[Any], list[Any]]] = {
 
 
 @pytest.mark.parametrize(("seen", "rows"), PAIRS.values(), ids=PAIRS)
-def test_response_belongs_to_the_first_open_request_of_its_stream(seen: list[Any], rows: list[Any]) -> None:
+def test_response_is_the_first_open_requests_of_its_stream(seen: list[Any], rows: list[Any]) -> None:
     """A request without a response stays alone; a response without a request is left out; headers and ends are its own."""
     table = module.pair(seen)
     module.name_hops(table, PORTS)
@@ -137,7 +137,7 @@ def printed(*rows: list[str]) -> Any:
     return lambda *_args, **_options: SimpleNamespace(returncode=0, stdout=words)
 
 
-def test_headers_are_split_at_the_first_colon(capture: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_headers_are_split_at_the_first_colon(capture: Capture, monkeypatch: Any) -> None:
     """Names and values are without spaces around; two values of a name are both seen; a line without a colon is none."""
     for lines, headers in (
         (["Host: a", "X-high-load-test:123", "Empty:"], {"Host": "a", "X-high-load-test": "123", "Empty": ""}),
@@ -154,7 +154,7 @@ def test_headers_are_split_at_the_first_colon(capture: Capture, monkeypatch: pyt
 
 
 @pytest.mark.parametrize(("yes", "no"), [("1", "0"), ("True", "False")])
-def test_syns_are_accepted_refused_or_unanswered(capture: Capture, monkeypatch: pytest.MonkeyPatch, yes: str, no: str) -> None:
+def test_syns_are_accepted_refused_or_unanswered(capture: Capture, monkeypatch: Any, yes: str, no: str) -> None:
     """A SYN is accepted by SYN+ACK, refused by RST, else unanswered; a reset after it was accepted changes nothing.
 
     What flags are called is another thing in newer versions of tshark.

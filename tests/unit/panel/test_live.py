@@ -9,7 +9,7 @@ import pytest
 from labkit.errors import BadInput, MeasureError
 from labkit.panel.drawing import NOBODY, SPAN, WORDS, Layer, Window, draw, layer_of, still, went_to
 from labkit.panel.panel import METHODS
-from labkit.services.daemons import Nginx
+from labkit.services.daemons import Dnsmasq, Nginx
 from labkit.services.http_server import Backend, BackendPool
 from labkit.services.ipvs import DummyInterface, VirtualService
 
@@ -17,7 +17,7 @@ FIRST, SECOND, PROXY = "127.0.0.1:8081", "127.0.0.1:8082", "127.0.0.1:8888"
 PLACES = {FIRST: "backend1", SECOND: "backend2"}
 
 
-def row(address: str, *, ago: float = 1.0, error: str | None = None, page: str = "") -> tuple[Any, ...]:
+def row(address: str, *, ago: float = 1, error: Any = None, page: str = "") -> tuple[Any, ...]:
     """A request of `ago` seconds before now, as inside.http_client tells it."""
     return (time.time() - ago, address, None if error else 200, 2.0, error, page)
 
@@ -25,7 +25,8 @@ def row(address: str, *, ago: float = 1.0, error: str | None = None, page: str =
 def test_failure_belongs_to_the_backend_that_was_asked() -> None:
     """Asked directly, what fails is counted at its backend; through a proxy nobody can be blamed."""
     window = Window(PLACES)
-    window.add([row(SECOND, error="refused"), row(PROXY, error="timeout"), row(PROXY, page="Backend Server 1")])
+    window.add([row(SECOND, error="refused"), row(PROXY, error="timeout")])
+    window.add([row(PROXY, page="Backend Server 1")])
     table = window.table(window.recent(time.time())).set_index("backend")
     assert table["answered"].to_dict() == {"backend1": 1, "backend2": 0, NOBODY: 0}
     assert table["why"].to_dict() == {"backend1": "–", "backend2": "1 refused", NOBODY: "1 timeout"}
@@ -46,9 +47,13 @@ def test_what_is_old_leaves_the_picture_and_stays_in_the_count() -> None:
 def test_layer_asks_what_stands_before_the_pool(fake_lab: Any) -> None:
     """Without a balancer each backend is asked; with one, its address; a service that balances nothing is BadInput."""
     pool = BackendPool(fake_lab)
-    assert layer_of(fake_lab, pool, None, None).targets == [("127.0.0.1", 8081), ("127.0.0.1", 8082)]
-    assert layer_of(fake_lab, pool, VirtualService(fake_lab), None).targets == [("192.168.100.1", 80)]
-    assert layer_of(fake_lab, pool, Nginx(fake_lab), "http://127.0.0.1:81/x").targets == [("127.0.0.1", 81)]
+    for via, url, targets in (
+        (None, None, [("127.0.0.1", 8081), ("127.0.0.1", 8082)]),
+        (VirtualService(fake_lab), None, [("192.168.100.1", 80)]),
+        (Nginx(fake_lab), "http://127.0.0.1:81/x", [("127.0.0.1", 81)]),
+        (Dnsmasq(fake_lab), None, [("my-awesome-highload-app.local", 8081)]),
+    ):
+        assert layer_of(fake_lab, pool, via, url).targets == targets
     with pytest.raises(BadInput, match="cannot show"):
         layer_of(fake_lab, pool, DummyInterface(fake_lab), None)
 
@@ -74,10 +79,8 @@ def test_copy_for_the_export_needs_nothing_else(fake_lab: Any) -> None:
 
 
 BOTH = pd.DataFrame({"server": ["127.0.0.1:80", "127.0.0.2:80"], "conns": [3, 4]})
-SENT = pd.DataFrame(
-    [("127.0.0.1:80", "backend1", None), ("127.0.0.2:80", None, "refused"), ("127.0.0.2:80", None, "timeout")],
-    columns=["address", "backend", "error"],
-)
+ROWS = [("127.0.0.1:80", "backend1", None), *(("127.0.0.2:80", None, why) for why in ("refused", "timeout"))]
+SENT = pd.DataFrame(ROWS, columns=["address", "backend", "error"])
 
 
 @pytest.mark.parametrize(
