@@ -10,7 +10,7 @@ import pytest
 from labkit.errors import CallFailed, ConfigRejected, MissingProgram, NotRunning, ServiceError
 from labkit.inside.stand_in import is_error
 from labkit.services.base import Service, explain, quoted, split_address
-from labkit.services.daemons import Dnsmasq, Nginx
+from labkit.services.daemons import Dnsmasq, Nginx, parsed, varied, written
 from labkit.services.faults import netem_commands, nft_commands
 from labkit.services.http_server import Backend, BackendPool, BackendServer
 from labkit.services.ipvs import DummyInterface, Keepalived, VirtualService, health_checked
@@ -177,6 +177,38 @@ def test_pid_file_without_its_daemons_pid_means_it_does_not_run(lab: Any, text: 
     if text is not None:
         lab.files["/run/dnsmasq.pid"] = text
     assert Dnsmasq(lab).pid is None and not Dnsmasq(lab).alive
+
+
+SITE = "upstream a { server 127.0.0.1:81 max_fails=3 fail_timeout=1s; zone old 32k; }"
+VARIED = """\
+worker_processes 1;
+http {
+    log_format attempts '$msec|$status|$upstream_addr|$upstream_status';
+    access_log /var/log/nginx/access.log attempts;
+    upstream a {
+        server 127.0.0.1:81 max_fails=3 fail_timeout=9s;
+    }
+    server {
+        listen 8888 reuseport;
+        return 200 "a;{b}";
+    }
+}
+"""
+
+
+def test_configuration_of_nginx_is_varied_by_meaning() -> None:
+    """What is included stands in its place, comments and what is replaced are gone, quoted words stay one, no zone is made twice.
+    Without an upstream's server there is nothing whose time could be changed."""
+    text = 'worker_processes auto; # {\nhttp { include s/*; access_log off; server { listen 8888; return 200 "a;{b}"; } }'
+    tree = parsed(text, {"/etc/nginx/s/a": SITE, "/etc/nginx/other": "x;"}, "/etc/nginx")
+    changed, changes = varied(tree, 1, "9s", False, True)
+    assert written(changed) == VARIED
+    assert [line.split()[0] for line in changes] == ["http", "worker_processes", "upstream", "upstream", "listen"]
+    for zone, made in ((None, ["old 32k"]), (True, ["old 32k"])):
+        assert re.findall("zone (.*);", written(varied(tree, None, None, zone, False)[0])) == made
+    assert "zone a 64k;" in written(varied(changed, None, None, True, False)[0])
+    with pytest.raises(ServiceError, match="no upstream with servers"):
+        varied(parsed("events {}", {}, ""), None, "9s", None, False)
 
 
 # What a program's start said that no error of its own is for; a taken port, a refused file and a missing program, lab/ shows.
