@@ -41,4 +41,4 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "services.ipvs": ["DummyInterface", "Keepalived", "VirtualService", "health_checked"],
         "show": ["plots"],
     },
-)
+)  # fmt: skip

@@ -295,8 +295,8 @@ def decide(faults: pd.DataFrame, load: pd.DataFrame, shares: pd.DataFrame) -> pd
 
 
 def row(
-    need: str, figures: pd.Series, words: str | Callable[[float], str], close: float = 0.0, *, more: bool = False
-) -> tuple[str, str, str, str]:
+    need: str, figures: pd.Series, words: str | Callable[[float], str], close: float = 0, *, more: bool = False
+) -> tuple[str, str, str, str]:  # fmt: skip
     """Return a row of `decide`: the balancers with the least (or with `more`, the most) and those within `close` of it."""
     written = words.format if isinstance(words, str) else words
     near = figures <= figures.min() * (1 + close)

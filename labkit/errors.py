@@ -160,7 +160,9 @@ class CourseError(LabkitError):
 T = TypeVar("T")
 
 
-def wait_until(check: Callable[[], T], *, reason: str, timeout: float = 10.0, interval: float = 0.02, way_out: str = "") -> T:
+def wait_until(
+    check: Callable[[], T], *, reason: str, timeout: float = 10, interval: float = 0.02, way_out: str = ""
+) -> T:  # fmt: skip
     """Call `check` until it returns something true, and return that.
 
     `timeout` and `interval` are seconds. Raises WaitTimeout, which names `reason`, when the time is over.

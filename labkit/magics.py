@@ -173,7 +173,9 @@ def cells_run(shell: InteractiveShell) -> list[str]:
     return shell.history_manager.input_hist_raw  # type: ignore[union-attr]
 
 
-def unknown_name(shell: InteractiveShell, kind: type[NameError], error: NameError, trace: Any, tb_offset: Any = None) -> None:
+def unknown_name(
+    shell: InteractiveShell, kind: type[NameError], error: NameError, trace: Any, tb_offset: Any = None
+) -> None:  # fmt: skip
     """Show a NameError; where another cell of the notebook makes the name, one sentence instead of a traceback."""
     name = error.name or ""
     cells = other_cells(shell) if kind is NameError else []

@@ -173,7 +173,9 @@ class NginxAttempts:
         return pd.DataFrame(rows, columns=["upstream", "attempts", "failed"])
 
 
-def topology(pool: BackendPool, counted: Table = None, *, balancer: str | None = None, title: str | None = None) -> Picture:
+def topology(
+    pool: BackendPool, counted: Table = None, *, balancer: str | None = None, title: str | None = None
+) -> Picture:  # fmt: skip
     """Draw client → `balancer` → the pool's servers: who is up now, and how much of `counted` went where.
 
     `counted` is a table of `traffic`, or of IPVS `counters`. `balancer` is a label, None when the client asks directly.
@@ -301,7 +303,7 @@ class Controls:
         self.said, self.commands, self.tables = widgets.HTML(), widgets.HTML(), widgets.HTML()
         # Of an Image nobody could say what it shows.
         self.images = [widgets.HTML() for _ in range(2)]
-        look, wide = {"options": list(WORDS), "tooltips": list(WORDS.values())}, {"button_width": "84px"}
+        look, wide = {"options": [*WORDS], "tooltips": [*WORDS.values()]}, {"button_width": "84px"}
         self.switches = {one.name: widgets.ToggleButtons(**look, style=wide) for one in backends}
         # It counts in the browser, so a page that is closed is noticed here. It counts from when `playing` becomes true on.
         self.beat = widgets.Play(max=10**9, interval=BEAT, layout={"display": "none"})

@@ -295,7 +295,9 @@ class Interrupts:
             self._function()
 
 
-def panel(lab: Lab, pool: BackendPool, via: Service | None = None, *, url: str | None = None, rate: int = 10) -> Panel:
+def panel(
+    lab: Lab, pool: BackendPool, via: Service | None = None, *, url: str | None = None, rate: int = 10
+) -> Panel:  # fmt: skip
     """Return a live panel on `pool`: faults to click, requests to send, who answers, what fails, and the counters of the layer.
 
     `via` is what stands before the pool: a Dnsmasq, a VirtualService, an Nginx, or None where each backend is asked in turn.

@@ -179,7 +179,7 @@ def varied(
             inside = None if inner is None else list(change(inner, name))
             if inside is not None and name == "http":
                 inside = [*log, *inside]
-            elif inside and name == "upstream" and zone and "zone" not in [line[0][0] for line in inside]:
+            elif name == "upstream" and zone and inside and all(one[0][0] != "zone" for one in inside):
                 inside = [(["zone", rest[0], "64k"], None), *inside]
             yield words, inside
 

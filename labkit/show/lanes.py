@@ -61,8 +61,8 @@ def lanes(
         y = row * EVENT
         axes.plot([when] * 2, [y + 0.03, bottom], color=INK, lw=1.2, zorder=1.5, gid="event")
         ha, away = ("left", (4, 0)) if right else ("right", (-4, 0))
-        look = {"textcoords": "offset points", "va": "center", "size": SMALL, "in_layout": False, "bbox": ON_PAPER}
-        axes.annotate(words, (when, y + 0.1), away, ha=ha, **look)
+        where: Look = {"textcoords": "offset points", "va": "center", "ha": ha, "size": SMALL}
+        axes.annotate(words, (when, y + 0.1), away, in_layout=False, bbox=ON_PAPER, **where)
     return figure, axes, strips
 
 
