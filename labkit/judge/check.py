@@ -220,12 +220,12 @@ def check_work(
             while left:
                 done, left = wait(left, timeout=TICK, return_when=FIRST_COMPLETED)
                 for one in done:
-                    one.result()
+                    one.result(0)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             stop.now()
             raise
-    found = {task: waiting[task].result() for task in sorted(waiting)}
+    found = {task: waiting[task].result(0) for task in sorted(waiting)}
     linux = next((part.linux for part in found.values() if part.linux != "none"), "none")
     evidence = {f"task{task}": part.evidence for task, part in found.items()}
     return Verdicts([row for part in found.values() for row in part], linux, evidence)

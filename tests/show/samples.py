@@ -35,7 +35,7 @@ def counters(first: int, second: int, **more: object) -> pd.DataFrame:
 
 def attempts(*tries: tuple[Sequence[str], Sequence[int]]) -> pd.DataFrame:
     """A request for each of `tries`: its upstreams and their statuses; the client gets the last."""
-    rows = [(n, tuple(who), tuple(codes), codes[-1]) for n, (who, codes) in enumerate(tries, start=1)]
+    rows = [(n, tuple(who), tuple(codes), codes[-1]) for n, (who, codes) in enumerate(tries, 1)]
     return pd.DataFrame(rows, columns=["n", "upstreams", "statuses", "status"])
 
 
@@ -60,7 +60,8 @@ def exchanges(later: float = 0.0, **more: object) -> pd.DataFrame:
 def seconds(**balancers: Sequence[tuple[int, int, int, int]]) -> pd.DataFrame:
     """For each balancer and second how many of backend1 and backend2, how many late and failed."""
     rows = [(name, n, *counts) for name, bars in balancers.items() for n, counts in enumerate(bars)]
-    return pd.DataFrame(rows, columns=["balancer", "second", "backend1", "backend2", "late", "failed"])
+    columns = ["balancer", "second", "backend1", "backend2", "late", "failed"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def load(**ratios: float) -> pd.DataFrame:

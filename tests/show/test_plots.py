@@ -14,7 +14,8 @@ from labkit.errors import BadInput
 from labkit.show import Member, Picture, plots, topology
 from labkit.show.lanes import recent
 
-from .samples import FIRST, SECOND, attempts, counters, dns, exchanges, load, seconds, syns, texts, traffic
+from . import samples
+from .samples import FIRST, SECOND, attempts, counters, exchanges, seconds, texts, traffic
 
 ONE, TWO = "127.0.0.1", "127.0.0.2"
 OVER, STAY, BACK = ([FIRST, SECOND], [502, 200]), ([SECOND], [200]), ([FIRST], [200])
@@ -38,11 +39,11 @@ UNPLUGGED = [(-1 - 0.01 * n, f"backend1 unplugged {n}") for n in range(9)]
 
 # Every plot, as it is used and at its edges: the frame, and more arguments behind it; said.json holds the alt text of each.
 CASES: dict[str, Any] = {
-    "answer order": dns((ONE, TWO), (TWO, ONE), (ONE, TWO), (ONE, TWO)),
-    "answer order, one": dns((ONE, TWO)),
-    "answer order, failed": dns((ONE, TWO), (), (ONE,)),
-    "answer order, bare": dns((ONE,), ()).assign(error=None),
-    "answer order, none": dns(()),
+    "answer order": samples.dns((ONE, TWO), (TWO, ONE), (ONE, TWO), (ONE, TWO)),
+    "answer order, one": samples.dns((ONE, TWO)),
+    "answer order, failed": samples.dns((ONE, TWO), (), (ONE,)),
+    "answer order, bare": samples.dns((ONE,), ()).assign(error=None),
+    "answer order, none": samples.dns(()),
     "attempts": attempts(BACK),
     "attempts, seven": attempts(*[OVER] * 7, *[STAY] * 13),
     "attempts, a probe later": attempts(*[OVER] * 7, STAY, OVER, STAY),
@@ -77,11 +78,11 @@ CASES: dict[str, Any] = {
     "shares, by address": (traffic("backend1", "backend2", "refused"), {"by": "address"}),
     "shares, expected": (traffic("backend1", "refused"), {"expected": HALVES}),
     "shares, of connections": (counters(75, 25), {"by": "server", "title": "Is it three to one?"}),
-    "shares, a page without a name": traffic("backend1", "backend1").assign(backend=["backend1", None]),
-    "syns": syns(*TRIED),
-    "syns, one": syns((0.0, FIRST, "refused")),
-    "throughput": load(direct=1.0, IPVS=0.8, nginx=0.25).assign(errors=[0, 0, 3]),
-    "throughput, one": load(direct=1.0),
+    "shares, a page without a name": traffic(*["backend1"] * 2).assign(backend=["backend1", None]),
+    "syns": samples.syns(*TRIED),
+    "syns, one": samples.syns((0.0, FIRST, "refused")),
+    "throughput": samples.load(direct=1.0, IPVS=0.8, nginx=0.25).assign(errors=[0, 0, 3]),
+    "throughput, one": samples.load(direct=1.0),
     "topology": ("client", {"balancer": "nginx\n127.0.0.1:8888", "backends": [UP, DEAD]}),
     "topology, a fault": ("client", {"balancer": None, "backends": [UP, FROZEN]}),
     "topology, not counted": ("client", {"balancer": "nginx", "backends": [ALONE]}),
@@ -98,7 +99,7 @@ CROWDED: dict[str, Any] = {
     "recent": (MIXED.assign(start=np.linspace(-20, 0, 150)), POOL | {"events": UNPLUGGED}),
     "schedulers": {LONG: counters(1, 99), "rr": counters(50, 50)},
     "shares": MIXED.assign(backend=MIXED["backend"].map(lambda name: f"{LONG}, {name}")),
-    "throughput": load(direct=1.0, nginx=4.0, **{LONG: 0.001}).assign(errors=12345),
+    "throughput": samples.load(direct=1.0, nginx=4.0, **{LONG: 0.001}).assign(errors=12345),
     "topology": (LONG, {"balancer": LONG, "backends": [BUSY, DEAD]}),
 }
 ALL = CASES | {f"{name}, crowded": case for name, case in CROWDED.items()}

@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -128,7 +128,7 @@ def test_two_that_close_at_once_end_it_once(lab: Lab, machines: Any, monkeypatch
     assert machines[0].stopped == 1
 
 
-def test_one_that_cannot_be_closed_does_not_keep_the_others(lab: Lab, machines: Any, capsys: Any, monkeypatch: Any) -> None:
+def test_one_that_cannot_be_closed(lab: Lab, machines: Any, capsys: Any, monkeypatch: Any) -> None:
     """At the end of the process each lab is closed, and what one of them said is printed."""
     labs = [lab, *(Lab(name, home=lab.home) for name in "ab")]
     assert all(lab.linux for lab in labs)
@@ -138,7 +138,7 @@ def test_one_that_cannot_be_closed_does_not_keep_the_others(lab: Lab, machines: 
     assert capsys.readouterr().err == "division by zero\n" and all(lab.closed for lab in labs)
 
 
-def test_interrupt_while_a_lab_is_made_leaves_none(machines: Any, tmp_path: Path, monkeypatch: Any) -> None:
+def test_interrupt_while_a_lab_is_made(machines: Any, tmp_path: Path, monkeypatch: Any) -> None:
     """The interrupt is raised, and the lab that got no name is closed."""
     made = module.LabFolder.create
 
@@ -152,7 +152,7 @@ def test_interrupt_while_a_lab_is_made_leaves_none(machines: Any, tmp_path: Path
     assert (Lab._all, [machine.stopped for machine in machines]) == ([], [1])
 
 
-def test_lab_without_a_thread_leaves_no_folder(machines: Any, tmp_path: Path, monkeypatch: Any) -> None:
+def test_lab_without_a_thread(machines: Any, tmp_path: Path, monkeypatch: Any) -> None:
     """Where none can be started, the error has the words of Python, and nothing is left."""
 
     def no_thread(*_arguments: object) -> None:
@@ -188,7 +188,7 @@ def interrupted(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("end", [Lab.close, interrupted])
-def test_lab_that_is_closed_does_not_go_on_opening(tmp_path: Path, monkeypatch: Any, end: Callable[[Lab], object]) -> None:
+def test_lab_that_is_closed_does_not_go_on_opening(tmp_path: Path, monkeypatch: Any, end: Any) -> None:
     """Closing it, or an interrupt of a `with`, ends a Linux that boots and tries no other; who waits for it is told."""
     linuxes = [NeverReady(), NeverReady()]
     monkeypatch.setattr(choose, "candidates", lambda: linuxes)

@@ -121,7 +121,7 @@ PAIRS: dict[str, tuple[list[Any], list[Any]]] = {
 
 
 @pytest.mark.parametrize(("seen", "rows"), PAIRS.values(), ids=PAIRS)
-def test_response_is_the_first_open_requests_of_its_stream(seen: list[Any], rows: list[Any]) -> None:
+def test_response_is_the_first_open_requests(seen: list[Any], rows: list[Any]) -> None:
     """A request without a response stays alone; a response without a request is left out; headers and ends are its own."""
     table = module.pair(seen)
     module.name_hops(table, PORTS)
@@ -140,8 +140,8 @@ def printed(*rows: list[str]) -> Any:
 def test_headers_are_split_at_the_first_colon(capture: Capture, monkeypatch: Any) -> None:
     """Names and values are without spaces around; two values of a name are both seen; a line without a colon is none."""
     for lines, headers in (
-        (["Host: a", "X-high-load-test:123", "Empty:"], {"Host": "a", "X-high-load-test": "123", "Empty": ""}),
-        (["X-high-load-test: 123", "A: b", "x-HIGH-load-test: 123"], {"X-high-load-test": "123, 123", "A": "b"}),
+        (["Host: a", "X-a:123", "Empty:"], {"Host": "a", "X-a": "123", "Empty": ""}),
+        (["X-a: 123", "A: b", "x-A: 123"], {"X-a": "123, 123", "A": "b"}),
         (["Location: http://x:80/", "no colon"], {"Location": "http://x:80/"}),
     ):
         joined = HEADER_SEPARATOR.join(rf"{line}\r\n" for line in lines)
@@ -154,7 +154,7 @@ def test_headers_are_split_at_the_first_colon(capture: Capture, monkeypatch: Any
 
 
 @pytest.mark.parametrize(("yes", "no"), [("1", "0"), ("True", "False")])
-def test_syns_are_accepted_refused_or_unanswered(capture: Capture, monkeypatch: Any, yes: str, no: str) -> None:
+def test_syns_have_their_answers(capture: Capture, monkeypatch: Any, yes: str, no: str) -> None:
     """A SYN is accepted by SYN+ACK, refused by RST, else unanswered; a reset after it was accepted changes nothing.
 
     What flags are called is another thing in newer versions of tshark.
