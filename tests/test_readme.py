@@ -23,10 +23,10 @@ Then you break it on purpose | lab/faults::client_sees lab/works::work_is_judged
 | `1_backends` | readme::notebooks_are lab/backends::both_answer lab/traffic::curl_agrees
 | `2_dns` | readme::notebooks_are lab/traffic::two_hundred lab/traffic::digs_own_output
 | `3_ipvs` | readme::notebooks_are lab/ipvs::hundred_requests lab/ipvs::helper_and_typed
-| `4_nginx` | readme::notebooks_are lab/captures::exactly_seven lab/captures::every_exchange
+| `4_nginx` | readme::notebooks_are lab/traffic::exactly_seven lab/traffic::every_exchange
 | `5_compare` | readme::notebooks_are lab/ipvs::failover_shows lab/ipvs::wrk_counts show/marks::seconds_are_bars
 On Debian 12 or later | fresh/fresh::the_two_commands lab_script::installs_what
-# sets itself up, runs the notebooks | fresh/fresh::the_two_commands lab/report::all_notebooks
+# sets itself up, runs the notebooks | fresh/fresh::the_two_commands lab/release::all_notebooks
 # runs the tests | fresh/fresh::the_two_commands lab_script::installs_what
 The first call installs what is missing | lab_script::installs_what lab_script::a_user_without_root fresh/fresh::the_two_commands lab_script::the_environment_of_before packaging::lock_is_complete
 later calls start at once | lab_script::installs_what
@@ -39,7 +39,7 @@ the first call also installs a profile | lab_script::ubuntu_gets lab_script::a_u
 writes the learner's edition with a README | lab/release::tools_for_teachers lab/release::open_in_the_edition lab/release::edition_says_how
 and what would help: `./lab doctor` | unit/machine/doctor::what_would_help lab/refused::what_the_doctor_advises
 | `./lab open | readme::each_command unit/author/notebooks::open_becomes lab/release::open_never_serves
-| `./lab report | readme::each_command lab/report::all_notebooks lab/report::failing_notebook
+| `./lab report | readme::each_command lab/release::all_notebooks lab/release::failing_notebook
 | `./lab check | readme::each_command lab/works::work_is_judged unit/writing::check_as_graded
 | `./lab hand-in | readme::each_command unit/writing::what_is_judged
 | `./lab grade | readme::each_command unit/grading/grade::claims_name lab/hostile::right_report
@@ -54,7 +54,7 @@ and what would help: `./lab doctor` | unit/machine/doctor::what_would_help lab/r
 | `./lab bench | readme::each_command readme::bench_gives
 A *work* is a folder of native files | lab/works::work_is_judged lab/works::work_as_it_is_typed
 It is `~` in the lab | lab/machine::home_is_the_labs_home
-The notebooks write it as you go | lab/report::all_notebooks lab/magics::notebook_that_is_run_again unit/recording::script_of_before lab/magics::script_does_what unit/recording::cell_is_a_shell lab/works::work_is_judged
+The notebooks write it as you go | lab/release::all_notebooks lab/magics::notebook_that_is_run_again unit/recording::script_of_before lab/magics::script_does_what unit/recording::cell_is_a_shell lab/works::work_is_judged
 A lab is the machine that you know | lab/known_machine::what_is_typed lab/works::work_as_it_is_typed lab/machine::what_is_typed_with_sudo
 as the packages lay them (a fresh copy | unit/machine/folder::etc_is_as lab/machine::what_is_typed
 What works when it is typed | lab/known_machine::what_is_typed lab/works::work_as_it_is_typed
@@ -162,7 +162,7 @@ Then come works that must pass | lab/works::table_is
 A new one is about ten lines | lab/works::example_of_the_readme
 a Unix socket for each | lab/door::door_is_this_users
 the tests and their last results in | readme::files_that
-To refresh the notebooks' outputs | lab/report::all_notebooks lab/report::committed
+To refresh the notebooks' outputs | lab/release::all_notebooks lab/release::committed
 """
 # Times of one machine, limits, advice, and what was not tried.
 UNTESTED = """What grading does not hold; One that counts failures in it; In task 1 a Python program that answers; Whoever reaches the scheduler; Unpack its download with; A Moodle 4.5 has taken; It takes two to four minutes; Twenty works take; What that proves; What it does not prove; somebody who edits it with labkit's own code
