@@ -14,21 +14,7 @@ TOP = Path(__file__).resolve().parents[1]
 # In the box these are empty; what of the checkout and of Python lies below them is there again.
 HIDDEN = [Path(place) for place in ("/tmp", "/var/tmp", "/dev/shm", "/run/lock") if Path(place).is_dir()]
 # Arguments: places to hide, "--", places to keep, "--", the command. The shell collects processes without a parent.
-SCRIPT = """
-set -e
-mount -t tmpfs box /mnt
-hidden=
-while [ "$1" != -- ]; do hidden="$hidden $1"; shift; done; shift
-n=0; for kept in "$@"; do [ "$kept" != -- ] || break; n=$((n + 1)); mkdir /mnt/$n; mount --rbind "$kept" /mnt/$n; done
-for place in $hidden; do mount -t tmpfs -o mode=1777 box $place; done
-n=0; while [ "$1" != -- ]; do n=$((n + 1)); mkdir -p "$1"; mount --rbind /mnt/$n "$1"; shift; done; shift
-umount -R /mnt
-cd "$PWD"
-mkdir -m 777 /tmp/home
-ip link set lo up
-"$@" &
-wait $!
-"""
+SCRIPT = Path(__file__).with_suffix(".sh").read_text()
 NAMESPACES = ["--pid", "--mount", "--ipc", "--net", "--fork", "--kill-child", "--mount-proc", "--propagation", "private"]
 
 

@@ -120,13 +120,13 @@ The pages in the answers must be | lab/hostile_points::work_is_not
 Nothing of it is imported or rendered | lab/hostile::hostile_work unit/grading/feedback::markup unit/grading/feedback::markup_of
 tshark reads its capture without | lab/landlock::reader_of unit/measure/capture::capture_of_strangers
 Linux that can do what the notebook needs | unit/machine/choose::first_that unit/machine/choose::probe_says unit/machine/choose::candidates_come
-| bubblewrap + the running kernel | lab/candidates::candidate_opens kernels/kernels::course_on
+| bubblewrap + the running kernel | lab/machine::candidate_opens kernels/kernels::course_on
 Seen on Debian's kernels | kernels/kernels::course_on
-Seen with Debian 12's | fresh/fresh::the_two_commands lab/candidates::candidate_opens
-Seen on Debian 12 and 13 | fresh/fresh::the_two_commands lab/candidates::candidate_opens
-Seen on 6.18, in Docker's | image/image::doctor lab/candidates::candidate_opens
-| bubblewrap + User-Mode Linux (`uml`) | lab/candidates::candidate_opens lab/candidates::user_mode_linux_has lab/refused::running_kernel_has
-| Landlock + User-Mode Linux | lab/candidates::candidate_opens lab/refused::user_namespaces_forbidden lab/refused::seccomp_filter
+Seen with Debian 12's | fresh/fresh::the_two_commands lab/machine::candidate_opens
+Seen on Debian 12 and 13 | fresh/fresh::the_two_commands lab/machine::candidate_opens
+Seen on 6.18, in Docker's | image/image::doctor lab/machine::candidate_opens
+| bubblewrap + User-Mode Linux (`uml`) | lab/machine::candidate_opens lab/machine::user_mode_linux_has lab/refused::running_kernel_has
+| Landlock + User-Mode Linux | lab/machine::candidate_opens lab/refused::user_namespaces_forbidden lab/refused::seccomp_filter
 From Linux 5.13 on | unit/machine/choose::candidates_come
 | User-Mode Linux alone | lab/refused::namespaces_and
 Landlock asks for no privilege | lab/refused::seccomp_filter lab/landlock::guest_of_strangers lab/landlock::guest_that_has
@@ -137,9 +137,9 @@ Of the two ways to speak to IPVS | lab/ipvs::generic_netlink unit/machine/seccom
 What only netlink can do is refused | lab/ipvs::ipv6_is_for
 A kernel without one of the schedulers | unit/machine/choose::kernel_without
 forces one | unit/machine/choose::candidates_come
-In the lab you are root | lab/candidates::candidate_opens lab/machine::home_is lab/lifecycle::ports_taken lab/machine::hosts_home
+In the lab you are root | lab/machine::candidate_opens lab/machine::home_is lab/lifecycle::ports_taken lab/machine::hosts_home
 When the notebook's kernel ends | lab/lifecycle::ended_process lab/lifecycle::lab_of_the_same lab/learner_browser::notebook_that_is_run_twice
-User-Mode Linux is kept on one processor | lab/candidates::user_mode_linux_has
+User-Mode Linux is kept on one processor | lab/machine::user_mode_linux_has
 need their line in `/etc/subuid` | lab/refused::ordinary_user_with_sub lab/refused::ordinary_user_without lab/refused::what_the_doctor
 `pip install .` brings | wheel::wheel_has_all
 In an empty folder `labkit open` | wheel::installed_labkit

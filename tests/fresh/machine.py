@@ -16,24 +16,7 @@ from box import check_out
 
 USER, USER_ID = "learner", 1000
 # pivot_root(8) and not chroot: a process in a chroot may not make user namespaces (user_namespaces(7)).
-START = """
-set -e
-machine=$1; shift
-mount --bind "$machine" "$machine"
-cd "$machine"
-mount -t proc proc proc
-mount --rbind /sys sys
-mount --rbind /dev dev
-mount -t tmpfs -o mode=1777 shm dev/shm
-mount -t tmpfs -o mode=755 run run
-mount -t tmpfs -o mode=1777 tmp tmp
-while [ "$1" != -- ]; do mkdir -p ".$1"; mount --rbind -o ro "$1" ".$1"; shift; done; shift
-mkdir -p old
-pivot_root . old
-umount -l /old
-cd /
-exec "$@"
-"""
+START = Path(__file__).with_name("start.sh").read_text()
 NAMESPACES = ["--mount", "--pid", "--ipc", "--uts", "--cgroup", "--fork", "--kill-child", "--propagation", "private"]
 HOUR = 3600.0
 

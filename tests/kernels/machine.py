@@ -39,38 +39,9 @@ QEMU_LINE = "console=ttyS0 panic=-1 quiet mitigations=off nokaslr no_timer_check
 # As in labkit.machine.uml; all that the guest's disk holds fits into its memory.
 UML_LINE = f"mem=3G root=/dev/ubda rw rootfstype=ext4 con=null con0=null,fd:3 ssl=null quiet {QUICK}".split()
 # The first process in the initial file system.
-INIT = """#!/bin/sh
-busybox() { /bin/busybox "$@"; }
-busybox mount -t proc proc /proc
-busybox mount -t devtmpfs dev /dev
-for module in /modules/*; do busybox insmod "$module" 2>/dev/null; done
-tries=0
-until busybox mount -t ext4 /dev/vda /root 2>/dev/null; do
-    tries=$((tries + 1))
-    [ $tries -lt 50 ] || { echo "no root file system"; busybox poweroff -f; }
-    busybox sleep 0.1
-done
-busybox mount --move /dev /root/dev
-busybox umount /proc
-exec /bin/busybox switch_root /root /bin/sh -c 'mkdir -p /job && tar -x -f /dev/vdb -C /job && exec sh /job/guest -o ro /dev/vdc'
-"""
+INIT = Path(__file__).with_name("init.sh").read_text()
 # What it becomes: a system without an init of its own, in which the job's run.sh is run. Its arguments: how to mount the modules.
-GUEST = """#!/bin/sh
-export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8
-mount -t proc proc /proc
-mount -t sysfs sys /sys
-mkdir -p /dev/pts /dev/shm /usr/lib/modules
-mount -t devpts devpts /dev/pts
-for place in /dev/shm /run /tmp; do mount -t tmpfs -o mode=1777 tmp $place; done
-ln -s /proc/self/fd /dev/fd
-mount "$@" /usr/lib/modules
-ip link set lo up
-hostname guest
-sh /job/run.sh
-sync
-echo o >/proc/sysrq-trigger
-sleep 60
-"""
+GUEST = Path(__file__).with_name("guest.sh").read_text()
 
 
 def cache() -> Path:

@@ -110,6 +110,13 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
+def pool(lab: Lab) -> Iterator[BackendPool]:
+    """The two backends."""
+    with BackendPool(lab) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="module")
 def ipvs_pool(ipvs_lab: Lab) -> Iterator[BackendPool]:
     """The two backends."""
     with BackendPool(ipvs_lab) as pool:

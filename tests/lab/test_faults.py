@@ -33,13 +33,6 @@ def lab(linux: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         yield lab
 
 
-@pytest.fixture(scope="module")
-def pool(lab: Lab) -> Iterator[BackendPool]:
-    """The two backends."""
-    with BackendPool(lab) as pool:
-        yield pool
-
-
 @pytest.fixture
 def faults(pool: BackendPool) -> Iterator[Faults]:
     """The faults of the pool, which is well before and after the test."""

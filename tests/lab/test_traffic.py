@@ -39,13 +39,6 @@ def test_without_a_server_queries_are_errors(lab: Lab) -> None:
 
 
 @pytest.fixture(scope="module")
-def pool(lab: Lab) -> Iterator[BackendPool]:
-    """The two backends."""
-    with BackendPool(lab) as pool:
-        yield pool
-
-
-@pytest.fixture(scope="module")
 def served(lab: Lab) -> Iterator[Lab]:
     """The lab with dnsmasq, and a backend on one port of each of its addresses."""
     with Dnsmasq(lab, CONFIG), BackendPool.at(lab, *(f"127.0.0.{n}:8090" for n in (1, 2, 4, 5))):
