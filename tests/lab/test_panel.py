@@ -98,7 +98,7 @@ def test_stopped_backend_fails_in_the_table_and_is_dead_in_the_picture(make: Cal
     assert counted(panel)["backend1"][1] == 0
     panel.controls.rate.value = 25
     before = sum(counted(panel)["backend1"])
-    eventually(lambda: sum(counted(panel)["backend1"]) > before + 20, "more requests")
+    eventually(lambda: panel.rate == 25 and sum(counted(panel)["backend1"]) > before + 20, "more requests")
 
 
 def test_picture_follows_what_cells_do(make: Callable[..., Panel], pool: BackendPool, capsys: Any) -> None:
