@@ -12,9 +12,8 @@ import pytest
 from labkit.errors import LabClosed, LabkitError, MeasureError
 from labkit.inside import processes
 from labkit.lab import Lab
-from labkit.measure.capture import Capture
+from labkit.measure.capture import EXCHANGES, SYNS, Capture
 from labkit.measure.counters import attempts
-from labkit.measure.exchanges import EXCHANGES, SYNS
 from labkit.measure.traffic import ANSWER_COLUMNS, COLUMNS, NAME, curl, dig, dns, traffic
 from labkit.services.daemons import Dnsmasq, Nginx
 from labkit.services.http_server import BackendPool
