@@ -126,19 +126,15 @@ class Machine:
             "etc": "/etc", "course": "/course", "repository": "/repository", "sbin": "/usr/sbin", "kernel": "/proc/sys/kernel",
             "var/dpkg": "/var/lib/dpkg", "var/apt": "/var/lib/apt", "var/cache": "/var/cache", "var/log": "/var/log",
         }  # fmt: skip
-        view = f"bwrap --unshare-all --uid {user} --gid {user} --die-with-parent --ro-bind /usr /usr".split()
-        if user == 0:
-            view += ["--cap-add", "ALL"]
-        for name in ("bin", "sbin", "lib", "lib64"):
-            view += ["--symlink", f"usr/{name}", f"/{name}"]
-        view += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/run", "--ro-bind", "/usr/sbin", "/.sbin"]
-        for place, target in own.items():
-            view += ["--bind", str(self.folder / place), target]
-        for place in ("/etc/alternatives", "/etc/ld.so.cache"):
-            view += ["--ro-bind", place, place]
-        view += ["--clearenv", "--setenv", "PATH", "/usr/sbin:/usr/bin:/sbin:/bin", "--setenv", "HOME", "/tmp"]
-        view += ["--chdir", "/course", *command]
-        done = subprocess.run(view, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=300)
+        view = f"bwrap --unshare-all --uid {user} --gid {user} --die-with-parent --chdir /course --ro-bind /usr /usr"
+        view += " --cap-add ALL" if user == 0 else ""
+        view += "".join(f" --symlink usr/{name} /{name}" for name in ("bin", "sbin", "lib", "lib64"))
+        view += " --proc /proc --dev /dev --tmpfs /tmp --tmpfs /run --ro-bind /usr/sbin /.sbin"
+        view += "".join(f" --bind {self.folder / place} {target}" for place, target in own.items())
+        view += "".join(f" --ro-bind {place} {place}" for place in ("/etc/alternatives", "/etc/ld.so.cache"))
+        view += " --clearenv --setenv PATH /usr/sbin:/usr/bin:/sbin:/bin --setenv HOME /tmp"
+        full = [*view.split(), *command]
+        done = subprocess.run(full, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=300)
         print(done.stdout + done.stderr)
         return done
 

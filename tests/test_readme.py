@@ -141,8 +141,8 @@ In the lab you are root | lab/machine::candidate_opens lab/machine::home_is lab/
 When the notebook's kernel ends | lab/lifecycle::ended_process lab/lifecycle::lab_of_the_same lab/learner_browser::notebook_that_is_run_twice
 User-Mode Linux is kept on one processor | lab/machine::user_mode_linux_has
 need their line in `/etc/subuid` | lab/refused::ordinary_user_with_sub lab/refused::ordinary_user_without lab/refused::what_the_doctor
-`pip install .` brings | wheel::wheel_has_all
-In an empty folder `labkit open` | wheel::installed_labkit
+`pip install .` brings | packaging::wheel_has_all
+In an empty folder `labkit open` | packaging::installed_labkit
 **conda** | packaging::environment_yml
 **Docker** | readme::files_that packaging::only_apt_txt
 The image holds the learner's edition | packaging::image_of_learners image/image::image_is_small

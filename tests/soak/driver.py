@@ -14,10 +14,10 @@ from typing import Any
 from tqdm import tqdm
 
 from labkit.errors import LabkitError
-from tests.soak import interrupts, kills, shortages, work
+from tests.soak import ends, shortages, work
 from tests.soak.census import census, left_after
 
-SCENARIOS = {**work.SCENARIOS, **kills.SCENARIOS, **shortages.SCENARIOS, **interrupts.SCENARIOS}
+SCENARIOS = {**work.SCENARIOS, **ends.SCENARIOS, **shortages.SCENARIOS}
 # No round may take longer, seconds: a hang shows where it is.
 HANG = 400.0
 
