@@ -138,8 +138,6 @@ def steps(chosen: str) -> dict[str, Callable[[], Outcome]]:
         "ruff check": lambda: command("ruff check", "ruff", "check", "."),
         "ruff format": lambda: command("ruff format", "ruff", "format", "--check", "."),
         "mypy": lambda: command("mypy", "mypy", "labkit"),
-        # Imports that run upward between the floors of labkit, or into what is not in a lab (pyproject.toml).
-        "imports": lambda: command("imports", "lint-imports", "--no-cache", "--no-logo"),
         "pytest": lambda: pytest(
             "pytest", "-n", WORKERS, "--dist", "loadfile", "--no-loadscope-reorder", *quick, *left_out, "tests"
         ),

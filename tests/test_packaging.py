@@ -212,3 +212,8 @@ def test_installed_labkit_opens_and_reports(wheel: Path, tmp_path: Path) -> None
     labkit("report", "1", "--out", "reports")
     assert "10 of 10 points" in (home / "reports" / "1_backends.html").read_text()
     assert "10 of 10 points" in labkit("check", "--work", "reports/work", "--task", "1")
+
+
+def test_layers_import_one_way() -> None:
+    """No import of labkit's runs upward between its floors, or out of what is in a lab: the contracts of pyproject.toml hold."""
+    run([Path(sys.executable).with_name("lint-imports"), "--no-cache", "--no-logo"], cwd=TOP)

@@ -152,11 +152,11 @@ A lab's memory is a file | lab/refused::seccomp_filter lab/refused::no_folder la
 **A hub** for a class | image/hub::three_learners image/kubernetes::pod_is
 **Binder** takes the same | packaging::image_of_learners
 Its `repo2docker` builds | image/binder::repo2docker_starts
-`labkit/` is layered one way | unit/public_names::layers_import
-The contracts of import-linter | unit/public_names::layers_import
-The learner's: `lab.py` | unit/public_names::layers_import
-The course's: `judge/` | unit/public_names::layers_import
-The teacher's: `grading/` | unit/public_names::layers_import
+`labkit/` is layered one way | packaging::layers_import
+The contracts of import-linter | packaging::layers_import
+The learner's: `lab.py` | packaging::layers_import
+The course's: `judge/` | packaging::layers_import
+The teacher's: `grading/` | packaging::layers_import
 A requirement, its points and its check | unit/judge/verdict::points_of
 Then come works that must pass | lab/works::table_is
 A new one is about ten lines | lab/works::example_of_the_readme
