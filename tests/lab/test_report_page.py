@@ -116,6 +116,14 @@ def opened(request: pytest.FixtureRequest, browser: Browser, file: Path) -> Iter
     context.close()
 
 
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A window without a network."""
+    context = browser.new_context(offline=True, accept_downloads=True)
+    yield context.new_page()
+    context.close()
+
+
 def is_dark(page: Page) -> bool:
     """Whether the page's background, rgb(…), is."""
     return sum(map(int, re.findall(r"\d+", page.evaluate("getComputedStyle(document.body).backgroundColor"))[:3])) < 3 * 90
@@ -138,18 +146,16 @@ def test_nothing_runs_off_the_page(opened: Opened) -> None:
 
 @pytest.mark.parametrize("kind", ["submission", "report", "feedback", "index", "answers", "summary", "likeness"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(browser: Browser, pages: dict[str, Path], kind: str, scheme: Literal["light", "dark"]) -> None:
+def test_axe_finds_nothing(page: Page, pages: dict[str, Path], kind: str, scheme: Literal["light", "dark"]) -> None:
     """Every page, in a light and a dark browser, wide and on a phone, has no violation of any level; each text stands out from
     what is behind it, and on a phone no cell of a table has so little room that its text stands a letter or two a line."""
-    context = browser.new_context(color_scheme=scheme, offline=True)
-    page = context.new_page()
+    page.emulate_media(color_scheme=scheme)
     for width in (1200, 390):
         page.set_viewport_size({"width": width, "height": 900})
         page.goto(pages[kind].as_uri())
         assert violations(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate(NARROW) == []
-    context.close()
 
 
 def test_page_tells_the_story(opened: Opened) -> None:
@@ -175,10 +181,8 @@ def test_page_tells_the_story(opened: Opened) -> None:
     )
 
 
-def test_list_of_grades_sorts_and_filters_without_a_network(browser: Browser, pages: dict[str, Path]) -> None:
+def test_list_of_grades_sorts_and_filters_without_a_network(page: Page, pages: dict[str, Path]) -> None:
     """Two works that are the same stand first; a click sorts by points, a word or a requirement filters; nothing is asked."""
-    context = browser.new_context(offline=True)
-    page = context.new_page()
     said: list[str] = []
     page.on("console", lambda one: said.append(one.text))
     page.goto(pages["index"].as_uri())
@@ -199,16 +203,13 @@ def test_list_of_grades_sorts_and_filters_without_a_network(browser: Browser, pa
         points = [float(text.split()[0].replace("–", "0")) for text in shown.locator("td:nth-child(3)").all_inner_texts()]
         assert points == wanted(points), click
     assert said == []
-    context.close()
 
 
-def test_points_of_answers_are_kept_and_saved_as_a_table(browser: Browser, tmp_path: Path) -> None:
+def test_points_of_answers_are_kept_and_saved_as_a_table(page: Page, tmp_path: Path) -> None:
     """Points and comments given on the page of answers are there when it is opened again, and are saved as a by_hand.csv.
 
     The next batch reads that, and the lines for other requirements are still in it.
     """
-    context = browser.new_context(offline=True, accept_downloads=True)
-    page = context.new_page()
     works = school_class(300)
     names = [work.file for work in works]
     own = tmp_path / "by_hand.csv"
@@ -236,16 +237,13 @@ def test_points_of_answers_are_kept_and_saved_as_a_table(browser: Browser, tmp_p
         (names[6], "2.3"): Given(2, "seen"),
         (names[5], "4.2"): Given(10, "late, and right"),
     }
-    context.close()
 
 
-def test_points_of_a_group_go_to_those_without(browser: Browser, tmp_path: Path) -> None:
+def test_points_of_a_group_go_to_those_without(page: Page, tmp_path: Path) -> None:
     """Answers that are alike stand together; points for all of them leave alone what has been given, and are kept."""
     works = school_class(5)[:5]
     for work, answer in zip(works, ["Both stay.", "Nothing at all.", "both stay", "Both stay!", "Ничего."], strict=True):
         work.answer = answer
-    context = browser.new_context(offline=True)
-    page = context.new_page()
     write_pages(works, tmp_path)
     page.goto((tmp_path / ANSWERS).as_uri())
     assert page.locator(".group").count() == 3 and "3 answers that are alike" in page.locator(".group").first.inner_text()
@@ -260,20 +258,17 @@ def test_points_of_a_group_go_to_those_without(browser: Browser, tmp_path: Path)
     assert [points.nth(number).input_value() for number in range(3)] == ["4.5", "2", "4.5"]
     page.get_by_label("only those without points").check()
     assert page.locator(".group:visible").count() == 2
-    context.close()
 
 
-def test_page_prints_on_a4(browser: Browser, file: Path) -> None:
+def test_page_prints_on_a4(page: Page, file: Path) -> None:
     """On paper nothing is wider than the page, no figure is higher than one, and there is more than one page of white A4."""
-    context = browser.new_context(color_scheme="dark", offline=True, viewport={"width": 680, "height": 1000})  # 180 mm
-    page = context.new_page()
+    page.set_viewport_size({"width": 680, "height": 1000})  # 180 mm
     page.goto(file.as_uri())
-    page.emulate_media(media="print")
+    page.emulate_media(media="print", color_scheme="dark")
     assert page.evaluate(CUT) == []
     assert page.evaluate("Math.max(...[...document.images].map(one => one.getBoundingClientRect().height))") < 950
     assert not is_dark(page)
     paper = page.pdf(format="A4", print_background=True)
-    context.close()
     sizes = re.findall(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", paper)
     assert 4 < len(sizes) <= MAX_PAGES
     assert all(abs(float(width) - 595) < 2 and abs(float(height) - 842) < 2 for width, height in sizes)
