@@ -82,15 +82,7 @@ class Machine:
             fields |= {conflicting: "Conflicts: precious", "precious": "Section: admin"}
         make_repository(folder / "repository", (course | FOR_TESTS) - SYSTEMS[system] | set(fields), fields=fields)
         etc = ("apt", "alternatives", "init.d", "apparmor.d", *(f"rc{level}.d" for level in "0123456S"))
-        var = [
-            "dpkg/info",
-            "dpkg/updates",
-            "dpkg/triggers",
-            "dpkg/parts",
-            "apt/lists/partial",
-            "log",
-            "cache/apt/archives/partial",
-        ]
+        var = ("dpkg/info", "dpkg/updates", "dpkg/triggers", "dpkg/parts", "apt/lists/partial", "log")
         here = ("var/cache/apt/archives/partial", "kernel", "sbin", "course/binder", "course/tests", "course/.venv/bin")
         for place in (*(f"etc/{name}" for name in etc), *(f"var/{name}" for name in var), *here):
             (folder / place).mkdir(parents=True)
