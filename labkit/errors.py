@@ -10,39 +10,36 @@ from __future__ import annotations
 
 import copyreg
 import linecache
+import re
 import time
 import traceback
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-TAIL_LINES = 15
 
-
-def tail(text: str, lines: int = TAIL_LINES) -> str:
+def tail(text: str, lines: int = 15) -> str:
     """Return the last `lines` lines of `text`, without blank ends."""
     return "\n".join(text.strip().splitlines()[-lines:])
 
 
 # The words of programs and of Python (errno(3), threading) for what a machine can run out of, and what helps.
 SHORTAGES = {
-    ("Resource temporarily unavailable", "new thread", "Cannot fork", "Cannot allocate memory", "MemoryError"): (
+    "Resource temporarily unavailable|new thread|Cannot fork|Cannot allocate memory|MemoryError": (
         "no more processes can be started (or memory is short): end some (`ps`, in the lab `%lab ps`), "
         "or raise the limit (`ulimit -u`, or the container's)"
     ),
-    ("create inotify", "inotify_init", "inotify instances", "Too many open files"): (
+    "create inotify|inotify_init|inotify instances|Too many open files": (
         "no more files can be opened: end programs that hold many, or raise the limit (`ulimit -n`; for inotify, as the "
         "machine's administrator, `sysctl fs.inotify.max_user_instances=1024`)"
     ),
-    ("No space left on device", "Disk quota exceeded"): "free space where it was to be written (`df`)",
+    "No space left on device|Disk quota exceeded": "free space where it was to be written (`df`)",
 }
 
 
 def shortage(words: str) -> str:
     """Return what helps when `words` tell of something that the machine has run out of, else ""."""
-    for signs, way_out in SHORTAGES.items():
-        if any(sign in words for sign in signs):
-            return way_out
-    return ""
+    found = (way_out for signs, way_out in SHORTAGES.items() if re.search(signs, words))
+    return next(found, "")
 
 
 def plain(text: str) -> str:

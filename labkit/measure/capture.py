@@ -287,13 +287,14 @@ def attempts_to_connect(rows: Iterable[Mapping[str, str]]) -> Iterable[dict[str,
     return attempts.values()
 
 
-def patient_capture() -> Any:
-    """Return pyshark's FileCapture, but one that lets tshark end by itself.
+def read_packets(file: Path, ports: Iterable[int], stream: int) -> list[Any]:
+    """Return the packets of a TCP stream that complete an HTTP message. Raises MeasureError.
 
-    pyshark kills tshark as soon as its output is read; when tshark has just ended, that takes its exit code away from
-    asyncio, which then reports 255, and pyshark believes in a crash.
+    pyshark works in a thread with an event loop of its own, because a notebook's already runs. It kills tshark as soon as its
+    output is read; when tshark has just ended, that takes its exit code away from asyncio, which then reports 255, and pyshark
+    believes in a crash. So tshark is let end by itself.
     """
-    import asyncio
+    import asyncio  # not for everybody: with both come 0.05 s and more of the import of labkit
 
     import pyshark
 
@@ -303,16 +304,6 @@ def patient_capture() -> Any:
                 await asyncio.wait_for(process.wait(), END_TIMEOUT)
             await super()._cleanup_subprocess(process)
 
-    return PatientCapture
-
-
-def read_packets(file: Path, ports: Iterable[int], stream: int) -> list[Any]:
-    """Return the packets of a TCP stream that complete an HTTP message. Raises MeasureError.
-
-    pyshark works in a thread with an event loop of its own, because a notebook's already runs.
-    """
-    import asyncio  # not for everybody: with it come 0.05 s of the import of labkit
-
     done: Future[list[Any]] = Future()
     shown = f"http and tcp.stream == {int(stream)}"
 
@@ -321,7 +312,7 @@ def read_packets(file: Path, ports: Iterable[int], stream: int) -> list[Any]:
             loop = asyncio.new_event_loop()
             asyncio.set_event_loop(loop)
             how = {"display_filter": shown, "decode_as": decode_options(ports), "eventloop": loop}
-            capture = patient_capture()(str(file), **how)
+            capture = PatientCapture(str(file), **how)
             with contextlib.closing(loop), contextlib.closing(capture):
                 done.set_result(list(capture))
         except BaseException as error:

@@ -89,12 +89,10 @@ def history(lab: Lab, work: Callable[[], object], *, conns: int | None = None, e
     return pd.concat(readings, ignore_index=True)
 
 
-SOCKET_COLUMNS = ["protocol", "address", "port", "program", "pid", "command"]
-
-
 def sockets(lab: Lab) -> pd.DataFrame:
     """Return every listening TCP socket and bound UDP socket in the lab: protocol, address, port, program, pid, command."""
-    return pd.DataFrame(lab.call(listeners), columns=SOCKET_COLUMNS)
+    columns = ["protocol", "address", "port", "program", "pid", "command"]
+    return pd.DataFrame(lab.call(listeners), columns=columns)
 
 
 ATTEMPT_COLUMNS = ["n", "time", "upstreams", "statuses", "status"]

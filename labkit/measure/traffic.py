@@ -23,12 +23,6 @@ MAX_REQUESTS, MAX_AT_A_TIME = 1_000_000, 256
 CURL_ERRORS = {6: "no such name", 7: "refused", 28: "timeout", 52: "closed", 56: "reset"}
 
 
-def backend_of(page: str) -> str | None:
-    """Return the backend that a page names ("backend1"), None when it names none."""
-    found = BACKEND.search(page)
-    return f"backend{found[1]}" if found else None
-
-
 def split_url(url: str) -> tuple[str, int, str]:
     """Return host, port and path of an http URL. Raises BadInput for anything else."""
     way_out = "write it like http://127.0.0.1:8081/"
@@ -50,7 +44,9 @@ def frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
     found = []
     for n, row in enumerate(sorted(rows, key=lambda row: row[0]), 1):
         time, address, status, ms, error, page = row
-        found.append((n, time, address, backend_of(page), status, ms, error))
+        named = BACKEND.search(page)
+        backend = f"backend{named[1]}" if named else None
+        found.append((n, time, address, backend, status, ms, error))
     words = ["address", "backend", "error"]
     table = tidy(found, COLUMNS, time="start", numbers=["status"], words=words)
     failed = table["error"].isna() & (table["status"] >= 400).fillna(False)

@@ -39,7 +39,8 @@ def test_backend_is_read_from_the_page() -> None:
         "<h1>Response from Backend Server 1</h1>": "backend1", "<h2>*** Response from Backend Server 2 ***</h2>": "backend2",
         "Backend Server 17": "backend17", "Backend Server": None, "<html>502 Bad Gateway</html>": None, "": None,
     }  # fmt: skip
-    assert {page: traffic.backend_of(page) for page in pages} == pages
+    rows = [(0.0, "x:1", 200, 1.0, None, page) for page in pages]
+    assert frame(rows)["backend"].tolist() == list(pages.values())
 
 
 def test_url_is_split() -> None:
