@@ -35,22 +35,22 @@ def test_cells_hold_the_number_of_who_answered() -> None:
     assert Cell(FIRST, failed=True).colour == style.tint(full) != full
 
 
-@pytest.mark.parametrize(
-    ("tries", "limit", "words"),
-    [
-        ([OVER] * 7 + [STAY] * 9, 7, "7 failed attempts at {}, then none"),
-        ([OVER] * 7 + [STAY, OVER], 7, "7 failed attempts at {}, then others"),
-        ([OVER] * 7 + [([FIRST], [200])], 7, "7 failed attempts at {}, then others"),
-        ([STAY] * 20 + [OVER] * 7, 7, "7 failed attempts at {}, then none"),
-        ([OVER] * 3 + [STAY], 3, "3 failed attempts at {}, then none"),
-        ([OVER] * 3 + [STAY], 4, ""),
-    ],
-)
-def test_a_line_stands_where_the_limit_was_reached(tries: list, limit: int, words: str) -> None:
+LIMITS: list[tuple[list, int, str]] = [
+    ([OVER] * 7 + [STAY] * 9, 7, "7 failed attempts at {}, then none"),
+    ([OVER] * 7 + [STAY, OVER], 7, "7 failed attempts at {}, then others"),
+    ([OVER] * 7 + [([FIRST], [200])], 7, "7 failed attempts at {}, then others"),
+    ([STAY] * 20 + [OVER] * 7, 7, "7 failed attempts at {}, then none"),
+    ([OVER] * 3 + [STAY], 3, "3 failed attempts at {}, then none"),
+    ([OVER] * 3 + [STAY], 4, ""),
+]
+
+
+def test_a_line_stands_where_the_limit_was_reached() -> None:
     """It says whether more attempts at that upstream followed."""
-    found = texts(plots.attempts(attempts(*tries), limit=limit))
-    lines = [text for text in found if re.fullmatch(r"\d failed.*, then \w+", text)]
-    assert lines == ([words.format(FIRST)] if words else [])
+    for tries, limit, words in LIMITS:
+        found = texts(plots.attempts(attempts(*tries), limit=limit))
+        lines = [text for text in found if re.fullmatch(r"\d failed.*, then \w+", text)]
+        assert lines == ([words.format(FIRST)] if words else [])
 
 
 def bars(picture: Picture) -> dict[str, float]:

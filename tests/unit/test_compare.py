@@ -180,14 +180,13 @@ def test_best_round_of_each_counts_against_the_best_of_the_first() -> None:
     assert list(table.itertuples(name=None)) == [("direct", 1.0, 1.0, 0), ("nginx", 0.4, 5.0, 2)]
 
 
-@pytest.mark.parametrize(
-    ("speeds", "rounds", "ratio"),
-    [
-        ([1000, 200, 1010, 205], 2, 205 / 1010),
-        ([500, 200, 1000, 200, 990, 100], 3, 0.2),
-        ([100, 100, 200, 200, 400, 400], 3, 1.0),
-    ],
-)
+ROUNDS = [
+    ([1000, 200, 1010, 205], 2, 205 / 1010), ([500, 200, 1000, 200, 990, 100], 3, 0.2),
+    ([100, 100, 200, 200, 400, 400], 3, 1.0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("speeds", "rounds", "ratio"), ROUNDS)
 def test_rounds_end_when_no_way_gets_better(fake_lab: Any, speeds: Any, rounds: int, ratio: float) -> None:
     """A round without a better figure is the last, and three are the most that were allowed."""
     left, run = iter(speeds), fake_lab.run

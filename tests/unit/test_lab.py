@@ -30,16 +30,18 @@ def test_bad_name_is_refused(name: str, tmp_path: Path, monkeypatch: Any) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("code", "end"), [(0, ""), (7, "\n(ended with code 7)")])
-def test_command_and_result_read_as_at_a_terminal(code: int, end: str) -> None:
+def test_command_and_result_read_as_at_a_terminal() -> None:
     """A str goes to the shell as it is, a list is run as it is, and shown as one would type it; a result's text is its output,
     stderr last; in a notebook the command stands above, and a code that is not 0 below."""
     typed, words = "echo 'a b' | cat", ["echo", "a b", "$HOME", ""]
     assert argv_and_text(typed) == (["/bin/bash", "-c", typed], typed)
     assert argv_and_text(words) == (words, "echo 'a b' '$HOME' ''")
-    result, said = Result("curl x", code, "page\n", "err\n", 0.1), list[str]()
-    result._repr_pretty_(SimpleNamespace(text=said.append), False)
-    assert (str(result), said) == ("page\nerr\n", [f"$ curl x\npage\nerr{end}"])
+    said = list[str]()
+    for code in (0, 7):
+        result = Result("curl x", code, "page\n", "err\n", 0.1)
+        result._repr_pretty_(SimpleNamespace(text=said.append), False)
+    assert str(result) == "page\nerr\n"
+    assert said == ["$ curl x\npage\nerr", "$ curl x\npage\nerr\n(ended with code 7)"]
 
 
 def test_finish_closes_the_stream_when_an_item_is_refused() -> None:

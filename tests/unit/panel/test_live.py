@@ -83,18 +83,13 @@ ROWS = [("127.0.0.1:80", "backend1", None), *(("127.0.0.2:80", None, why) for wh
 SENT = pd.DataFrame(ROWS, columns=["address", "backend", "error"])
 
 
-@pytest.mark.parametrize(
-    ("counted", "number", "went"),
-    [
+def test_topology_counts_requests_and_failures_where_they_happened() -> None:
+    """What a table of traffic or of counters says of one backend."""
+    for counted, number, went in (
         (None, 1, (None, "")),  # nothing was counted
         (SENT, 1, (1, "")),  # by the page that answered
         (SENT, 2, (0, "2 failed here")),  # at its own address, and only there
         (BOTH, 1, (3, "")),  # by the kernel's counters, which know no failures
         (BOTH, 2, (4, "")),
-    ],
-)
-def test_topology_counts_requests_and_failures_where_they_happened(
-    counted: pd.DataFrame | None, number: int, went: tuple[int | None, str]
-) -> None:
-    """What a table of traffic or of counters says of one backend."""
-    assert went_to(Backend(f"backend{number}", 80, "", f"127.0.0.{number}"), counted) == went
+    ):
+        assert went_to(Backend(f"backend{number}", 80, "", f"127.0.0.{number}"), counted) == went
