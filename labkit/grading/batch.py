@@ -46,18 +46,10 @@ def reports_in(names: Iterable[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for name in names:
-        matching = [] if exists(name) else map(Path, sorted(glob.glob(str(name))))
+        matching = [] if os.path.lexists(name) else map(Path, sorted(glob.glob(str(name))))
         for each in list(matching) or [name]:
-            found += (pages_below(each) if exists(each) and each.is_dir() else []) or [each]
+            found += (pages_below(each) if os.path.isdir(each) else []) or [each]
     return list(dict.fromkeys(found))
-
-
-def exists(name: Path) -> bool:
-    """Return True when there is something of that name; a name that is none on this machine is not there."""
-    try:
-        return os.path.lexists(name)
-    except (OSError, ValueError):
-        return False
 
 
 def pages_below(top: Path, *, say: bool = True) -> list[Path]:
@@ -99,7 +91,7 @@ def arrivals(folder: Path, *, every: float = EVERY, quiet: float = QUIET) -> Ite
     of no change. Raises BadInput where there is no folder.
     """
     if not folder.is_dir():
-        raise BadInput(f"{folder} is no folder.", way_out="name the folder into which they come")
+        raise BadInput(f"{folder} is no folder.", way_out="name the folder into which the reports come")
     since: dict[tuple[Path, int, int], float] = {}
     told: set[tuple[Path, int, int]] = set()
     while True:

@@ -19,9 +19,9 @@ from markupsafe import Markup
 from ..judge.check import REQUIREMENTS
 from ..judge.verdict import BY_HAND, COULD_NOT_RUN, FAILED, MARKS, PASSED
 from ..writing import TEMPLATES, filled, write_file
-from .grade import MEASURED, NOT_MEASURED, Grade
+from .grade import MEASURED, NOT_MEASURED, Given, Grade
 from .likeness import alike, changes, likenesses, marked
-from .table import COLUMNS, NAME, Line, as_csv
+from .table import COLUMNS, NAME, as_csv
 
 INDEX, ANSWERS, SUMMARY, LIKENESS, LEARNERS = "index.html", "answers.html", "summary.html", "likeness.html", "feedback"
 # So many works of a list, and so many pairs with their texts, are shown on one page.
@@ -85,7 +85,7 @@ def index(grades: Sequence[Grade], names: Sequence[str]) -> str:
     return page_of("index.html.j2", "index.js", works=works, grades=grades, requirements=requirements)
 
 
-def answers(grades: Sequence[Grade], names: Sequence[str], hand: Sequence[Line] = ()) -> str:
+def answers(grades: Sequence[Grade], names: Sequence[str], hand: Sequence[Given] = ()) -> str:
     """All answers to 2.3 on one page, those that are alike together; `names` are the files of the works' own pages.
 
     The page saves a by_hand.csv, in which the lines of `hand` that it does not show stand as they are.
@@ -161,19 +161,16 @@ def likeness(grades: Sequence[Grade], names: Sequence[str]) -> str:
     return page_of("likeness.html.j2", pairs=pairs, count=len(found))
 
 
-def page_names(grades: Sequence[Grade]) -> list[str]:
-    """Return a file's name for each page: a number, and the letters of every alphabet that the row's name has."""
-    stems = [unicodedata.normalize("NFC", str(Path(grade.file).with_suffix(""))) for grade in grades]
-    stems = [re.sub(r"[^\w-]+", "_", stem)[:60].encode()[:200].decode(errors="ignore") for stem in stems]
-    return [f"{number:03}-{stem}.html" for number, stem in enumerate(stems, 1)]
-
-
-def write_pages(grades: Sequence[Grade], folder: Path, hand: Sequence[Line] = ()) -> list[Path]:
+def write_pages(grades: Sequence[Grade], folder: Path, hand: Sequence[Given] = ()) -> list[Path]:
     """Write a page for each grade into `folder` and one for its learner into `feedback` there, and those for the teacher.
 
-    Raises BadInput.
+    A page is called by a number and the letters of every alphabet that the row's name has. Raises BadInput.
     """
-    names = page_names(grades)
+    names = []
+    for number, grade in enumerate(grades, 1):
+        stem = unicodedata.normalize("NFC", str(Path(grade.file).with_suffix("")))
+        stem = re.sub(r"[^\w-]+", "_", stem)[:60].encode()[:200].decode(errors="ignore")
+        names.append(f"{number:03}-{stem}.html")
     texts = dict(zip(names, map(page, grades), strict=True))
     for name, grade in zip(names, grades, strict=True):
         texts[f"{LEARNERS}/{name}"] = page(grade, learner=True)

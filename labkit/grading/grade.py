@@ -33,10 +33,16 @@ AGAIN = "mend it and run the same command again: this work is measured again the
 
 @dataclass(frozen=True)
 class Given:
-    """What a person has given for a requirement (by_hand.csv): points, None for a comment alone."""
+    """What a person has given, a line of by_hand.csv: points (None: a comment alone), for which requirement ("": the whole work).
+
+    `row` is the row's name, "" where a batch has none of it, and `file` the work as it stands there.
+    """
 
     points: float | None
     comment: str = ""
+    requirement: str = ""
+    row: str = ""
+    file: str = ""
 
 
 @dataclass

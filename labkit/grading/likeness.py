@@ -45,6 +45,9 @@ NEARLY = 80
 # So much of an answer is compared, characters, and so many words are looked at for differences.
 COMPARED, WORDS = 500, 400
 
+# A word with the white space behind it: joined they are the text.
+PIECE = re.compile(r"[^ \n]*[ \n]|[^ \n]+")
+
 Passage = tuple[str, ...]
 # Where a passage stands: its file, and from where to where in that.
 Place = tuple[str, int, int]
@@ -179,7 +182,7 @@ def changes(first: str, text: str) -> list[tuple[str, str]]:
 
     The pieces that are not missing make up `text`. A long one is a single piece, "same".
     """
-    ours, theirs = pieces(first), pieces(text)
+    ours, theirs = PIECE.findall(first), PIECE.findall(text)
     if max(len(ours), len(theirs)) > WORDS:
         return [("same", text)]
     found = []
@@ -192,14 +195,4 @@ def changes(first: str, text: str) -> list[tuple[str, str]]:
             found.append(("only here", words))
         else:
             found.append(("missing", "".join(ours[code.src_start : code.src_end])))
-    return found
-
-
-def pieces(text: str) -> list[str]:
-    """Return the words of a text, each with the white space behind it; joined they are the text."""
-    found: list[str] = []
-    for piece in text.split(" "):
-        found += [f"{line}\n" for line in piece.split("\n")]
-        found[-1] = f"{found[-1][:-1]} "
-    found[-1] = found[-1][:-1]
     return found

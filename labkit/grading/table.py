@@ -113,32 +113,26 @@ def read_csv(path: Path, way_out: str) -> Sheet:
     return sheet
 
 
-@dataclass(frozen=True)
-class Line:
-    """A line that was taken: the row's name ("" where this batch has none of it), and the cells as they were read."""
-
-    row: str
-    file: str
-    requirement: str
-    given: Given
-
-    def cells(self) -> list[str]:
-        """Return the line as it is written."""
-        points = "" if self.given.points is None else f"{self.given.points:g}"
-        number = f"answer {self.requirement}" if self.requirement == QUESTION else self.requirement
-        texts = (self.row or self.file, number, points, self.given.comment)
-        return [f"'{text}" if SIGN.match(text) else text for text in texts]
-
-
-def read_by_hand(path: Path, names: Sequence[str], *, missing_ok: bool = False) -> list[Line]:
+def read_by_hand(path: Path, names: Sequence[str], *, missing_ok: bool = False) -> list[Given]:
     """Return the lines of a by_hand.csv for a batch whose rows have these `names`; none of a file that may be missing.
 
     Raises BadInput, which names each bad line; a line for a row that is not in this batch is said and kept.
     """
+    if missing_ok and not path.exists():
+        return []
+    sheet = read_csv(path, WAY_OUT)
+    at = {name: where for name in COLUMNS if (where := sheet.find(name)) is not None}
+    if missing := [name for name in COLUMNS if name not in at]:
+        words = f"its first line has no column {', '.join(missing)}"
+        way_out = f"its first line is {', '.join(COLUMNS)}; the page with the answers saves such a file"
+        raise BadInput(f"{path} cannot be read.", words=words, way_out=way_out)
     rows = {str(harmless(name)): name for name in names} | {name: name for name in names}
-    lines: list[Line] = []
+    lines: list[Given] = []
     wrong: list[str] = []
-    for number, cells in table_of(path, missing_ok):
+    for number, row in zip(sheet.lines, sheet.rows, strict=True):
+        cells = {name: row[where].strip() for name, where in at.items()}
+        if not cells["points"] and not cells["comment"]:  # it says nothing
+            continue
         try:
             lines.append(taken(cells, rows, lines))
         except ValueError as error:
@@ -154,25 +148,7 @@ def read_by_hand(path: Path, names: Sequence[str], *, missing_ok: bool = False) 
     return lines
 
 
-def table_of(path: Path, missing_ok: bool) -> list[tuple[int, dict[str, str]]]:
-    """Return the lines of the table with their numbers, without those that say nothing. Raises BadInput."""
-    if missing_ok and not path.exists():
-        return []
-    sheet = read_csv(path, WAY_OUT)
-    at = {name: sheet.find(name) for name in COLUMNS}
-    if missing := [name for name, where in at.items() if where is None]:
-        words = f"its first line has no column {', '.join(missing)}"
-        way_out = f"its first line is {', '.join(COLUMNS)}; the page with the answers saves such a file"
-        raise BadInput(f"{path} cannot be read.", words=words, way_out=way_out)
-    lines = []
-    for number, row in zip(sheet.lines, sheet.rows, strict=True):
-        cells = {name: row[where].strip() for name, where in at.items() if where is not None}
-        if cells["points"] or cells["comment"]:
-            lines.append((number, cells))
-    return lines
-
-
-def taken(cells: dict[str, str], rows: dict[str, str], before: Iterable[Line]) -> Line:
+def taken(cells: dict[str, str], rows: dict[str, str], before: Iterable[Given]) -> Given:
     """Return what a line says. Raises ValueError with the reason for one that cannot be taken."""
     file, comment = (QUOTED.sub("", cells[name]) for name in ("file", "comment"))
     row = next((rows[name] for name in (cells["file"], file) if name in rows), "")
@@ -196,20 +172,23 @@ def taken(cells: dict[str, str], rows: dict[str, str], before: Iterable[Line]) -
         if number != QUESTION and not comment:
             why = "the reason has to stand in the column comment"
             raise ValueError(f"points for {number} take the place of measured ones: {why}")
-    line = Line(row, file, number, Given(points, plain(comment)))
     if any((other.row or other.file, other.requirement) == (row or file, number) for other in before):
         raise ValueError(f"an earlier line speaks of {number or 'the whole work'} already")
-    return line
+    return Given(points, plain(comment), number, row, file)
 
 
-def give(grades: Iterable[Grade], lines: Iterable[Line]) -> None:
+def give(grades: Iterable[Grade], lines: Iterable[Given]) -> None:
     """Add to each grade what a person has given it."""
     for grade in grades:
-        grade.hand = {line.requirement: line.given for line in lines if line.row == grade.file}
+        grade.hand = {line.requirement: line for line in lines if line.row == grade.file}
 
 
-def as_csv(lines: Iterable[Line]) -> str:
+def as_csv(lines: Iterable[Given]) -> str:
     """Return lines as they stand in by_hand.csv, below its first one."""
     text = io.StringIO()
-    csv.writer(text).writerows(line.cells() for line in lines)
+    for one in lines:
+        points = "" if one.points is None else f"{one.points:g}"
+        number = f"answer {QUESTION}" if one.requirement == QUESTION else one.requirement
+        cells = (one.row or one.file, number, points, one.comment)
+        csv.writer(text).writerow(f"'{cell}" if SIGN.match(cell) else cell for cell in cells)
     return text.getvalue()

@@ -13,24 +13,12 @@ from IPython.core.getipython import get_ipython
 from ..errors import BadInput, LabkitError, plain
 from ..judge.verdict import Verdicts
 from ..lab import Lab
-from ..writing import filled
+from ..writing import TEMPLATES, filled
 from .document import TITLES
 from .hand_in import NAME, hand_in, missing, stories_in
 from .submission import read
 
-# Only the page knows which notebooks have changes that are not saved: it writes their names into a field of the form.
-LOOK = """\
-setInterval(() => {
-  const field = element.closest(".labkit-report")?.querySelector(".labkit-unsaved input");
-  const tabs = document.querySelectorAll(".lm-DockPanel-tabBar .lm-TabBar-tab.jp-mod-dirty .lm-TabBar-tabLabel");
-  const names = [...tabs].map(one => one.textContent).join("/");
-  if (field && field.value !== names) {
-    field.value = names;
-    field.dispatchEvent(new Event("input", {bubbles: true}));
-    field.dispatchEvent(new Event("change", {bubbles: true}));
-  }
-}, 500);
-"""
+LOOK = (TEMPLATES / "pages" / "unsaved.js").read_text(encoding="utf-8")
 JUDGING = "Judging your work in fresh labs, as the teacher's machine will, about 20 seconds"
 
 

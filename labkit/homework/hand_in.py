@@ -26,14 +26,6 @@ NOT_AS_GRADED = (
 )
 
 
-def identity(name: str, group: str) -> dict[str, str]:
-    """Who hands in, and when (UTC). Raises BadInput for a name or group that is too long."""
-    if max(len(name), len(group)) > MAX_NAME:
-        raise BadInput(f"A name or group has {MAX_NAME} characters at the most.")
-    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return {"name": name.strip(), "group": group.strip(), "date": now}
-
-
 def stories_in(folder: Path) -> dict[int, Any]:
     """The notebooks of a folder by their task: 1_….ipynb is task 1's. Raises BadInput for a folder or notebook that is none."""
     if not folder.is_dir():
@@ -82,8 +74,12 @@ def hand_in(
     """
     if not work.is_dir():
         raise BadInput(f"{work} is no folder.", way_out="name the folder that holds task1.sh … task4.sh")
+    if max(len(name), len(group)) > MAX_NAME:
+        raise BadInput(f"A name or group has {MAX_NAME} characters at the most.")
     what, way_out = "The file to hand in", "name another file with --out"
-    packed, who, tools = pack_work(work), identity(name, group), versions()
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    who = {"name": name.strip(), "group": group.strip(), "date": now}
+    packed, tools = pack_work(work), versions()
     prepare_file(what, to, way_out)
     with at_the_teachers(packed) as copy:
         verdicts = check_work(copy, trusted=False)

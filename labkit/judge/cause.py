@@ -83,11 +83,6 @@ class Fault:
     line: Line
     words: str
 
-    def is_about(self, subjects: Sequence[str]) -> bool:
-        """Return True when the command or the words name one of `subjects`."""
-        text = f"{self.line.command}\n{self.words}"
-        return any(re.search(rf"(?<!\w){re.escape(one)}(?!\w)", text) for one in subjects)
-
     def __str__(self) -> str:
         first, _, more = self.line.command.strip().partition("\n")
         command = first[:COMMAND] + (" …" if more or len(first) > COMMAND else "")
@@ -118,24 +113,22 @@ def errors_in(line: Line) -> Iterator[Fault]:
         yield Fault(line, words[:ERROR])
 
 
-def mended(fault: Fault, lines: Sequence[Line]) -> bool:
-    """Return True when the same command was typed again later and went well."""
-    after = lines[lines.index(fault.line) + 1 :] if fault.line.number else ()
-    return any(line.command.strip() == fault.line.command.strip() and line.code == 0 for line in after)
-
-
 def cause(lines: Sequence[Line], *about: str) -> str:
     """Return the first error that explains a failure, with its line, "" when nothing that was printed does.
 
     An error that concerns one of `about` (a program, a port) explains most; the first error of all is named before it.
     """
     faults = [fault for line in lines for fault in errors_in(line)]
-    standing = [fault for fault in faults if not mended(fault, lines)] or faults
+    # The last line on which each command went well: what it met before was mended.
+    well = {line.command.strip(): at for at, line in enumerate(lines) if line.number and line.code == 0}
+    standing = [one for one in faults if well.get(one.line.command.strip(), -1) <= lines.index(one.line)] or faults
     strong = [fault for fault in standing if not MILD.search(fault.words)] or standing
     if not strong:
         return ""
     first = strong[0]
-    chosen = next((fault for fault in strong if fault.is_about(about)), first)
+    subject = re.compile(rf"(?<!\w)({'|'.join(map(re.escape, about))})(?!\w)")
+    named = [fault for fault in strong if about and subject.search(f"{fault.line.command}\n{fault.words}")]
+    chosen = [*named, first][0]
     said = str(chosen)
     if OF_A_SERVICE.search(chosen.words):  # the program's own words stand in the journal, or beside systemd's
         own = next((fault.words for fault in faults if OF_A_PROGRAM.search(fault.words)), "")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
@@ -75,7 +74,6 @@ class Stop:
     """Ends a judgement from another thread: its open labs are closed, and none is opened any more."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._labs: set[Lab] = set()
         self._stopped = False
 
@@ -87,20 +85,17 @@ class Stop:
     @contextmanager
     def watching(self, lab: Lab) -> Iterator[None]:
         """Close `lab` when this is stopped meanwhile. Raises CancelledError when it has been."""
-        with self._lock:
-            self.look()
-            self._labs.add(lab)
+        self._labs.add(lab)
         try:
+            self.look()  # whoever stops from now on sees the lab
             yield
         finally:
-            with self._lock:
-                self._labs.discard(lab)
+            self._labs.discard(lab)
 
     def now(self) -> None:
         """Stop: what is judged fails at once, and what is not yet begun never begins."""
-        with self._lock:
-            self._stopped, labs = True, list(self._labs)
-        for lab in labs:
+        self._stopped = True
+        for lab in list(self._labs):
             with suppress(LabkitError):
                 lab.close()
 

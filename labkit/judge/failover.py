@@ -149,16 +149,6 @@ class Measured:
         return rows
 
     @property
-    def remembering(self) -> bool:
-        """True when an nginx that remembers earlier failures would behave like this."""
-        return bool(self.received[8082]) or self.attempts < LIMIT
-
-    @property
-    def too_early(self) -> bool:
-        """True when nginx no longer sent requests to a server that had failed less often than asked and was back."""
-        return self.back is not None and self.back["body"] != self._bench.pages[8081]
-
-    @property
     def never_stopped(self) -> bool:
         """True when every request tried the dead server."""
         return all(self.refused)
@@ -241,7 +231,8 @@ def measured(bench: Bench) -> Measured:
     found = Measured(bench)
     listening(bench)  # before it reads its configuration again
     for again in range(1, TIMES):
-        if time.monotonic() > until or (not found.unclear and not (again == 1 and found.remembering)):
+        remembering = found.received[8082] or found.attempts < LIMIT
+        if time.monotonic() > until or not (found.unclear or (again == 1 and remembering)):
             break
         # Workers that are replaced remember nothing, and run the configuration that was read, whatever stands in its file by
         # now; a count that they share goes on until it is read again.

@@ -56,7 +56,7 @@ def test_line_says_what_is_given(tmp_path: Path, case: str) -> None:
     """Row, requirement, points and comment; written again it says the same."""
     text, wanted = GOOD[case]
     (line,) = read_by_hand(written(tmp_path, text), NAMES)
-    assert (line.row, line.requirement, line.given) == wanted
+    assert (line.row, line.requirement, Given(line.points, line.comment)) == wanted
     assert read_by_hand(written(tmp_path, as_csv([line])), NAMES) == [line]
 
 
@@ -65,7 +65,7 @@ def test_spreadsheets_have_other_separators(tmp_path: Path, separator: str) -> N
     """The first line tells which; columns may stand in another order, beside others, and lines that say nothing are left out."""
     head = separator.join(("comment", "points", "mine", "requirement", "file"))
     path = written(tmp_path, separator.join(("x", "4,5", "?", "2.3", "ann.html")) + f"\n{4 * separator}", head)
-    assert [(line.row, line.given) for line in read_by_hand(path, NAMES)] == [("ann.html", Given(4.5, "x"))]
+    assert [(line.row, line.points, line.comment) for line in read_by_hand(path, NAMES)] == [("ann.html", 4.5, "x")]
 
 
 @pytest.mark.parametrize("lines", BAD)
