@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page
 from works import right
 
 from labkit.grading.feedback import ANSWERS, INDEX, LIKENESS, SUMMARY, write_pages
-from labkit.grading.grade import MEASURED, Given, Grade, pairs
+from labkit.grading.grade import MEASURED, Grade, pairs
 from labkit.grading.table import give, read_by_hand
 from labkit.homework.document import to_html
 from labkit.homework.hand_in import hand_in, stories_in
@@ -231,11 +231,11 @@ def test_points_of_answers_are_kept_and_saved_as_a_table(page: Page, tmp_path: P
         page.get_by_role("link", name="Save by_hand.csv").click()
     assert download.value.suggested_filename == "by_hand.csv"
     download.value.save_as(own)
-    saved = {(line.row, line.requirement): line.given for line in read_by_hand(own, names)}
+    saved = {(line.row, line.requirement): (line.points, line.comment) for line in read_by_hand(own, names)}
     assert saved == {
-        (first, "2.3"): Given(4.5, '=well "seen",\nyes'),
-        (names[6], "2.3"): Given(2, "seen"),
-        (names[5], "4.2"): Given(10, "late, and right"),
+        (first, "2.3"): (4.5, '=well "seen",\nyes'),
+        (names[6], "2.3"): (2, "seen"),
+        (names[5], "4.2"): (10, "late, and right"),
     }
 
 
