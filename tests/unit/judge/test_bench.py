@@ -45,25 +45,22 @@ def test_copy_has_links_as_links_and_no_pipes_and_is_readable_by_all(work: Path,
     assert modes == {"copy": 0o755, "backend1": 0o755, "index.html": 0o644}
 
 
-@pytest.mark.parametrize(("limit", "value"), [("MAX_FILES", 0), ("MAX_BYTES", 3)])
-def test_work_that_is_too_large(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, value: int) -> None:
-    """Too many files or bytes are BadInput before anything is copied."""
-    monkeypatch.setattr(bench, limit, value)
-    with pytest.raises(BadInput, match="1 files with 4 bytes"):
-        copy_work(work, tmp_path / "copy")
-    assert not (tmp_path / "copy").exists()
+def test_work_that_cannot_be_judged(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file, or nothing, is BadInput; so is a task that there is not, and none; so is an unreadable file, with its words.
 
-
-def test_work_that_is_no_folder_or_cannot_be_copied(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file, or nothing, is BadInput; so is a task that there is not, and none; so is an unreadable file, with its words."""
+    Too many files or bytes are said before anything is copied.
+    """
     for path in (work / "backend1" / "index.html", tmp_path / "nothing"):
-        with pytest.raises(BadInput, match="no folder"):
-            copy_work(path, tmp_path / "copy")
         with pytest.raises(BadInput, match="no folder"):
             check_work(path)
     for tasks in ([5], [1, 0], []):
         with pytest.raises(BadInput, match="no task"):
             check_work(work, tasks)
+    for limit, value in (("MAX_FILES", 0), ("MAX_BYTES", 3)):
+        with monkeypatch.context() as patch, pytest.raises(BadInput, match="1 files with 4 bytes"):
+            patch.setattr(bench, limit, value)
+            copy_work(work, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
 
     def refuse(*_args: Any, **_options: Any) -> None:
         raise PermissionError(13, "Permission denied", "task1.sh")

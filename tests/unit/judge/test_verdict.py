@@ -41,24 +41,23 @@ def test_points_of_a_task(task: int, points: int) -> None:
     assert [one.number for one in found] == [f"{task}.{number}" for number in range(1, len(found) + 1)]
 
 
+# Two verdicts, and the exit code.
+CODES = [
+    (PASSED, PASSED, 0), (PASSED, BY_HAND, 0), (PASSED, FAILED, 1), (PASSED, COULD_NOT_RUN, 2), (FAILED, COULD_NOT_RUN, 1),
+    (COULD_NOT_RUN, BY_HAND, 2),
+]  # fmt: skip
+
+
 def test_only_what_passed_earns_points() -> None:
-    """Failed, could not run and by hand have none; what waits for a hand is not among those that could be earned."""
+    """Failed, could not run and by hand have none; what waits for a hand is not among those that could be earned.
+
+    The exit code is 0 when all passed, 1 when something failed, 2 when something could not run.
+    """
+    assert [verdicts(r1_1=first, r1_2=second).exit_code for first, second, _ in CODES] == [code for *_, code in CODES]
     found = verdicts(r1_1=PASSED, r1_2=FAILED, r2_1=COULD_NOT_RUN, r2_3=BY_HAND)
     assert (found.points, found.of, found.by_hand) == (2, 2 + 2 + 8, 6)
     assert found.total() == "2 of 12 points, 6 more by hand"
     assert verdicts(r1_1=PASSED).total() == "2 of 2 points"
-
-
-@pytest.mark.parametrize(
-    ("kinds", "code"),
-    [
-        ([PASSED, PASSED], 0), ([PASSED, BY_HAND], 0), ([PASSED, FAILED], 1), ([PASSED, COULD_NOT_RUN], 2),
-        ([FAILED, COULD_NOT_RUN], 1), ([COULD_NOT_RUN, BY_HAND], 2),
-    ],
-)  # fmt: skip
-def test_exit_code(kinds: list[str], code: int) -> None:
-    """0 all passed, 1 something failed, 2 something could not run; what waits for a hand changes nothing."""
-    assert verdicts(r1_1=kinds[0], r1_2=kinds[1]).exit_code == code
 
 
 def test_json_has_the_issues_shape() -> None:
