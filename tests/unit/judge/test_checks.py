@@ -22,6 +22,7 @@ ANSWERS = [
     (f"## 2.3\n```\n# dig\n```\n{ANSWER}\n", f"```\n# dig\n```\n{ANSWER}"),
     (f"#### 2.3:\n{ANSWER}\n", ANSWER),
     ("## 2.3\n<!-- write\n\nhere -->\n", ""),
+    (f"## 2.3\n<!-- never closed <!-- closed -->{ANSWER} <!-- nor this", f"<!-- never closed {ANSWER} <!-- nor this"),
     (f"## 2.3\n## 4.5\n{ANSWER}\n", ""),
     (f"## 12.3\n{ANSWER}\n## 2.34\nx\n## 4.5\n", ""),
     ("", ""),
