@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Where the notebooks write a work, seen from where one may stand: beside them, in the checkout, and where reports are.
 PLACES = ("work", "notebooks/work", "reports/work", ".")
 # Every command: its name, its function, the options of its parser, and its arguments.
-Command = Callable[[Namespace], int]
+Command = Callable[[Namespace], int | None]
 COMMANDS: list[tuple[str, Command, dict[str, Any], tuple[Any, ...]]] = []
 
 
@@ -40,7 +40,7 @@ def flag(name: str, help: str) -> tuple[tuple[str, ...], dict[str, Any]]:
 
 
 def command(name: str, help: str, *arguments: Any, **more: str) -> Callable[[Command], Command]:
-    """Make a function a command; `help` is what it does, the function returns its exit code."""
+    """Make a function a command; `help` is what it does, the function returns its exit code, None for 0."""
 
     def register(function: Command) -> Command:
         COMMANDS.append((name, function, {"help": help, **more}, arguments))
@@ -90,7 +90,7 @@ def open_notebooks(options: Namespace) -> int:
     place("--out", "DIR", "where to (default: reports)", default=Path("reports")),
     *WHO, flag("--save", "also write the executed notebooks there"),
 )  # fmt: skip
-def report(options: Namespace) -> int:
+def report(options: Namespace) -> None:
     from .author.notebooks import report as run
 
     runs = run(options.numbers, options.out, save=options.save)
@@ -102,7 +102,6 @@ def report(options: Namespace) -> int:
         stories, to = {int(done.name[0]): done.notebook for done in runs}, options.out / NAME
         who = {"name": options.name, "group": options.group}
         print(hand_in(options.out / "work", to, stories=stories, **who))
-    return 0
 
 
 def work_of(options: Namespace) -> Path:
@@ -143,7 +142,7 @@ def check(options: Namespace) -> int:
     place("--notebooks", "DIR", "executed notebooks that tell the story (default: those beside the work)"),
     place("--out", "FILE", "default: submission.html", default=Path("submission.html")), *WHO,
 )  # fmt: skip
-def hand_in(options: Namespace) -> int:
+def hand_in(options: Namespace) -> None:
     from .homework.hand_in import hand_in as run
     from .homework.hand_in import stories_in, summary
 
@@ -155,7 +154,6 @@ def hand_in(options: Namespace) -> int:
     print(file)
     if file.is_file():
         print(plain(summary(file)))
-    return 0
 
 
 @command(
@@ -163,7 +161,7 @@ def hand_in(options: Namespace) -> int:
     place("--to", "DIR", "an empty folder", required=True),
     place("--evidence", "DIR", "also write counters, requests and the capture to this empty folder"),
 )  # fmt: skip
-def unpack(options: Namespace) -> int:
+def unpack(options: Namespace) -> None:
     from .homework.submission import altered, read, write_evidence
     from .homework.submission import unpack as run
 
@@ -175,7 +173,6 @@ def unpack(options: Namespace) -> int:
             print(path)
     for part in altered(data):
         print(plain(f"edited after it was made: {part}"), file=sys.stderr)
-    return 0
 
 
 @command(
@@ -199,7 +196,7 @@ def unpack(options: Namespace) -> int:
         help="judge only this task of every work again, and keep the rest (may be given several times)",
     ),
 )  # fmt: skip
-def grade(options: Namespace) -> int:
+def grade(options: Namespace) -> None:
     from .grading.batch import grade_files, reports_in
     from .grading.feedback import ANSWERS, INDEX, page, write_pages
     from .grading.grade import row_names
@@ -266,7 +263,6 @@ def grade(options: Namespace) -> int:
     if html and (waiting := sum(bool(grade.waiting) for grade in grades)):
         where = f"{html / ANSWERS} lists them; save its table as {by_hand}"
         print(f"{waiting} answers to 2.3 wait for points: {where}")
-    return 0
 
 
 @command(
@@ -276,7 +272,7 @@ def grade(options: Namespace) -> int:
     place("--csv", "FILE", "the table, kept current"), place("--html", "DIR", "the feedback, kept current"),
     place("--by-hand", "FILE", "points that you give, as for grade"),
 )  # fmt: skip
-def watch(options: Namespace) -> int:
+def watch(options: Namespace) -> None:
     from .grading.batch import arrivals
 
     if not options.csv and not options.html:
@@ -292,7 +288,6 @@ def watch(options: Namespace) -> int:
                 print(plain(str(error)), file=sys.stderr)
     except KeyboardInterrupt:
         print("no longer watched; the same command goes on from here", file=sys.stderr)
-    return 0
 
 
 def rescued(grades: Sequence[Grade], error: LabkitError) -> LabkitError:
@@ -309,7 +304,7 @@ def rescued(grades: Sequence[Grade], error: LabkitError) -> LabkitError:
 
 
 @command("release", "write the learner's edition of the notebooks", place("--to", "DIR", "an empty folder", required=True))
-def release(options: Namespace) -> int:
+def release(options: Namespace) -> None:
     from .author.release import release as run
 
     for path in run(options.to):
@@ -317,7 +312,6 @@ def release(options: Namespace) -> int:
     starter = options.to / "lab"
     begin = f"{starter} open" if starter.is_file() else f"labkit open {options.to}"
     print(f"{options.to / 'README.md'} says how it is used; {begin} begins")
-    return 0
 
 
 @command(
@@ -370,22 +364,20 @@ def shell(options: Namespace) -> int:
     "ps", "list the open labs: name, Linux, age, memory",
     flag("--json", "as JSON: age in seconds, memory (proportional set size) in bytes"),
 )  # fmt: skip
-def ps(options: Namespace) -> int:
+def ps(options: Namespace) -> None:
     from .door.callers import as_text, open_labs, rows
 
     found = rows(open_labs())
     print(json.dumps(found, indent=2) if options.json else as_text(found))
-    return 0
 
 
 @command("stop", "close an open lab from outside", arg("lab", metavar="NAME", help=NAME))
-def stop(options: Namespace) -> int:
+def stop(options: Namespace) -> None:
     from .door import callers
 
     lab = callers.pick(callers.open_labs(), options.lab)
     callers.stop(lab)
     print(f"The lab {lab.name} is closed.")
-    return 0
 
 
 @command("doctor", "say what works on this machine, and what would help", flag("--json", "as JSON"))
@@ -414,8 +406,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code: the command's own, 3 for an error, 130 when interrupted."""
     options = parser().parse_args(arguments)
     try:
-        code: int = options.run(options)
-        return code
+        return options.run(options) or 0
     except LabkitError as error:
         print(plain(str(error)), file=sys.stderr)
         return 3

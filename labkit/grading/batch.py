@@ -154,12 +154,9 @@ class Notes:
 
 def file_digest(page: Path) -> str:
     """What names a file's content: its SHA-256, or its path when it cannot be a report."""
-    try:
+    with contextlib.suppress(OSError, ValueError):
         if page.is_file() and page.stat().st_size <= MAX_PAGE:
-            with page.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
-    except (OSError, ValueError):
-        pass
+            return hashlib.sha256(page.read_bytes()).hexdigest()
     return f"unreadable {page}"
 
 
