@@ -250,11 +250,11 @@ def test_scheduler_that_goes_away_is_said(tmp_path: Path, judges: Callable[[Judg
     with cluster(tmp_path / "cluster", 1) as made:
         batch = in_thread(lambda: grade_files(files, on=made.address, notes=tmp_path / "notes"))
         pid(tmp_path, files[3].name)
+        wait_until(lambda: len(Notes(tmp_path / "notes").known()) == 3, reason="three notes", timeout=PATIENCE)
         made.scheduler.kill()
         with pytest.raises(LabError, match="The Dask scheduler is gone") as raised:
             batch()
     assert "goes on from its notes" in raised.value.way_out
-    assert len(Notes(tmp_path / "notes").known()) == 3
 
 
 ADDRESSES = {
