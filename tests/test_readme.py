@@ -148,7 +148,7 @@ In an empty folder `labkit open` | packaging::installed_labkit
 The image holds the learner's edition | packaging::image_of_learners image/image::image_is_small
 It runs as an ordinary user, or as any | image/image::doctor image/image::all_five
 Landlock carries the labs in it | image/image::doctor image/image::works_of_others
-A lab's memory is a file | lab/refused::seccomp_filter lab/refused::no_folder lab/refused::shared_memory
+A lab's memory is a file | lab/refused::seccomp_filter lab/refused::no_folder
 **A hub** for a class | image/hub::three_learners image/kubernetes::pod_is
 **Binder** takes the same | packaging::image_of_learners
 Its `repo2docker` builds | image/binder::repo2docker_starts
