@@ -235,6 +235,8 @@ def test_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     prepare_file("It", target, "")
     prepare_file("It", tmp_path / "folder" / "file", "")
     prepare_folder("It", tmp_path / "folder", "")
+    with pytest.raises(BadInput):
+        write_file("It", tmp_path / "folder", "what cannot take its place", "")
     assert target.read_text() == "new" and list((tmp_path / "folder").iterdir()) == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "link", "out.txt"]
 
