@@ -9,13 +9,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
-from . import style
+from . import style, words
 from .cells import answer_order, attempts, sequence
 from .diagrams import ladder
 from .lanes import clients, failover, median_of, outcome_entries, points, scale, syns
 from .picture import Picture, pictured, plot, sheet
 from .style import DASHED, FAILURE, INK, MUTED, NOBODY, Look, colour_of, whole_numbers
-from .words import FAILED, errors_of, failures, in_order, listing, milliseconds, need, outcomes, percent, plain, plural, went
+from .words import FAILED, in_order, listing, milliseconds, outcomes, percent, plural
 
 __all__ = [
     "answer_order", "attempts", "clients", "counters", "failover", "ladder", "latency",
@@ -49,10 +49,10 @@ def bars(title: str, finding: str, rows: Sequence[Bar], unit: str, high: float =
     outlined = any(row.expected is not None for row in rows)
     entries = [Line2D([], [], color=INK, label="expected", **DASHED)] if outlined else []
     figure, axes = sheet(title, finding, body=high * len(rows) + 0.55, entries=entries)
-    values, words = [row.value for row in rows], [row.words for row in rows]
+    values, behind = [row.value for row in rows], [row.words for row in rows]
     names = [style.shorten(row.name, 2.4, weight="normal") for row in rows]
     drawn = axes.barh(range(len(rows)), values, 0.66, color=[row.colour for row in rows])
-    axes.bar_label(drawn, words, padding=6)
+    axes.bar_label(drawn, behind, padding=6)
     for y, (_, value, _, _, bad, share) in enumerate(rows):
         if bad:
             axes.barh(y, bad, 0.66, left=value - bad, gid="failed", **style.hatched(FAILURE))
@@ -61,7 +61,7 @@ def bars(title: str, finding: str, rows: Sequence[Bar], unit: str, high: float =
     axes.set(xlim=(0, max(*values, 1)), ylim=(len(rows) - 0.5, -0.5), xlabel=unit)
     axes.set_yticks(range(len(rows)), names)
     axes.xaxis.set_major_locator(whole_numbers())
-    axes.xaxis.set_major_formatter(FuncFormatter(plain))
+    axes.xaxis.set_major_formatter(FuncFormatter(words.plain))
     axes.grid(axis="x")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_color(INK)
@@ -87,7 +87,7 @@ def shares(frame: pd.DataFrame, *, by: str = "backend", expected: Shares = None,
     conns). `expected` ({name: share, 0..1}) is drawn as dashed outlines.
     """
     counted, expected = "conns" in frame.columns, expected or {}
-    need(frame, by, *([] if counted else ["error"]))
+    words.need(frame, by, *([] if counted else ["error"]))
     noun, got, bad = "connection", {}, {}
     if counted:
         got = connections(frame, by)
@@ -100,14 +100,14 @@ def shares(frame: pd.DataFrame, *, by: str = "backend", expected: Shares = None,
         count, lost = int(got.get(name, 0)), int(bad.get(name, 0))
         said, label = f"{lost:,} failed" if lost else "", name
         if name == FAILED:
-            said, label = errors_of(frame), f"× {name}"
+            said, label = words.errors_of(frame), f"× {name}"
         elif count or by != "backend":
             told.append((name, count, f" ({said})" if said else ""))
-        words = f"{count:,} ({percent(count / max(1, total))})"
-        words += f", {said}" if said and "," not in said else ""
+        behind = f"{count:,} ({percent(count / max(1, total))})"
+        behind += f", {said}" if said and "," not in said else ""
         share = expected[name] * total if name in expected else None
-        rows.append(Bar(label, count, words, colour_of(name), lost, share))
-    finding = went(told, noun) + ("" if counted else f"; {failures(frame)}")
+        rows.append(Bar(label, count, behind, colour_of(name), lost, share))
+    finding = words.went(told, noun) + ("" if counted else f"; {words.failures(frame)}")
     title = title or TITLES.get(by, f"Which {by} got {{}}?").format(plural(total, noun))
     figure = bars(title, finding, rows, f"{noun}s")
     wanted = listing(f"{percent(share)} to {name}" for name, share in expected.items())
@@ -128,8 +128,8 @@ def schedulers(frames: Mapping[str, pd.DataFrame]) -> Picture:
         rows.append(Bar(scheduler, 0, "" if got else "nothing was measured", NOBODY))
         for server, count in got.items():
             share = count / max(1, sum(got.values()))
-            words = f"{count:,} ({percent(share)})"
-            rows.append(Bar(server, 100 * share, words, colour_of(server)))
+            behind = f"{count:,} ({percent(share)})"
+            rows.append(Bar(server, 100 * share, behind, colour_of(server)))
         every += sum(got.values())
     finding = f"{plural(len(frames), 'scheduler')}, {plural(every, 'connection')}"
     figure = bars(SCHEDULERS, finding, rows, "share of the scheduler's connections, %", 0.27)
@@ -148,9 +148,9 @@ def throughput(load: pd.DataFrame) -> Picture:
     rows: list[Bar] = []
     for way in load.itertuples():
         half, most = milliseconds(way.p50), milliseconds(way.p99)
-        words = f"{way.ratio:.2f}; half within {half}, 99 % within {most}"
-        words += f"; {plural(int(way.errors), 'error')}" if way.errors else ""
-        rows.append(Bar(str(way.Index), way.ratio, words, MUTED if rows else NOBODY))
+        behind = f"{way.ratio:.2f}; half within {half}, 99 % within {most}"
+        behind += f"; {plural(int(way.errors), 'error')}" if way.errors else ""
+        rows.append(Bar(str(way.Index), way.ratio, behind, MUTED if rows else NOBODY))
     direct, *ways = rows
     carried = listing(f"{way.value:.2f} through {way.name}" for way in ways)
     finding = f"{direct.name} is 1; {carried}" if ways else f"only {direct.name} was measured"
@@ -168,9 +168,9 @@ def latency(traffic: pd.DataFrame) -> Picture:
     title = f"How long did {plural(len(traffic), 'request')} take?"
     medians = {name: median_of(ms[names == name]) for name in in_order(names)}
     times = ", ".join(f"{name} {milliseconds(value)}" for name, value in medians.items())
-    finding = f"Median: {times}; {failures(traffic)}"
+    finding = f"Median: {times}; {words.failures(traffic)}"
     median = Line2D([], [], color=INK, label="median", **DASHED)
-    entries = [*outcome_entries(medians, f"failed: {errors_of(traffic)}"), median]
+    entries = [*outcome_entries(medians, f"failed: {words.errors_of(traffic)}"), median]
     figure, axes = sheet(title, finding, body=3.0, entries=entries)
     for name in medians:
         points(axes, n[names == name], ms[names == name], name)
@@ -192,9 +192,9 @@ def counters(history: pd.DataFrame, *, value: str = "conns") -> Picture:
 
     Columns used: time (seconds), server, the column `value`, and service where there are several.
     """
-    need(history, value)
-    words = VALUES.get(value, value)
-    title = f"How did the {words} of each server grow?"
+    words.need(history, value)
+    unit = VALUES.get(value, value)
+    title = f"How did the {unit} of each server grow?"
     title = "How did the weights change?" if value == "weight" else title
     rows = history.sort_values("time", kind="stable").reset_index()
     names = rows["server"].map(str)
@@ -203,10 +203,10 @@ def counters(history: pd.DataFrame, *, value: str = "conns") -> Picture:
     lines = {name: rows[names == name] for name in in_order(names)}
     last = {name: float(line[value].iloc[-1]) for name, line in lines.items()}
     told = [f"{end:,.0f} at {name}" for name, end in last.items()]
-    told[0] = told[0].replace(" at ", f" {words} at ", 1)
+    told[0] = told[0].replace(" at ", f" {unit} at ", 1)
     finding = f"After {np.ptp(rows['time']):.1f} s: {listing(told)}"
     figure, axes = sheet(title, finding, body=3.0)
-    axes.set(xlabel="seconds", ylabel=words, ylim=(0, max(1.0, rows[value].max()) * 1.1))
+    axes.set(xlabel="seconds", ylabel=unit, ylim=(0, max(1.0, rows[value].max()) * 1.1))
     axes.margins(x=0.02)
     for n, (name, line) in enumerate(lines.items()):  # equal counters lie upon each other
         ls, marker = ("-", (0, (6, 3)), (0, (2, 2)), "-.")[n % 4], "osD^"[n % 4]
@@ -221,7 +221,7 @@ def counters(history: pd.DataFrame, *, value: str = "conns") -> Picture:
         at, label = (lines[name]["time"].iloc[-1], last[name]), f"{name}\u2002{last[name]:,.0f}"
         right = axes.get_yaxis_transform()
         axes.annotate(label, at, (1.03, low), textcoords=right, va="center", arrowprops=look)
-    axes.yaxis.set_major_formatter(FuncFormatter(plain))
+    axes.yaxis.set_major_formatter(FuncFormatter(words.plain))
     axes.yaxis.set_major_locator(whole_numbers())
     axes.grid()
     return pictured(figure, title, finding)
