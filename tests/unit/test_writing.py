@@ -299,7 +299,7 @@ def test_batch_goes_on_and_points_by_hand_are_kept(
     assert main([*command, "--fresh"]) == 3
     assert "line 4 (ann.html): '7' is no number of points from 0 to 6" in capsys.readouterr().err
     grade = [*command[:2], "--task", "4"]
-    for more in (["--html", str(tmp_path / "new")], ["--html", str(pages), "--fresh"], []):
+    for more in (["--html", str(tmp_path / "new")], ["--csv", str(table), "--fresh"], []):
         assert main([*grade, *more]) == 3 and "there is nothing to keep" in capsys.readouterr().err
     assert len(judged) == 2
 
