@@ -294,13 +294,13 @@ def test_batch_goes_on_and_points_by_hand_are_kept(
         assert (row["points"], row["points measured"], row["given by hand"]) == ("5.5", "2", "2.3 4.5: well seen; 1.1 1: late")
         assert "<b>5.5</b>" in (pages / "index.html").read_text() and "well seen" in (pages / "001-ann.html").read_text()
         assert (pages / "by_hand.csv").read_text() == text
+    grade = [*command[:2], "--task", "4"]
+    for more in (["--html", str(tmp_path / "new")], ["--csv", str(table), "--fresh"], []):
+        assert main([*grade, *more]) == 3 and "there is nothing to keep" in capsys.readouterr().err
     (pages / "by_hand.csv").write_text(text + "ann.html,2.3,7,\n")
     capsys.readouterr()
     assert main([*command, "--fresh"]) == 3
     assert "line 4 (ann.html): '7' is no number of points from 0 to 6" in capsys.readouterr().err
-    grade = [*command[:2], "--task", "4"]
-    for more in (["--html", str(tmp_path / "new")], ["--csv", str(table), "--fresh"], []):
-        assert main([*grade, *more]) == 3 and "there is nothing to keep" in capsys.readouterr().err
     assert len(judged) == 2
 
 
