@@ -66,7 +66,7 @@ class Requirement:
         return int(self.number[0])
 
 
-# All of them, once the modules of the tasks have been imported (check.py does).
+# All of them, in their order, once the modules of the tasks have been imported (check.py does).
 REQUIREMENTS: dict[str, Requirement] = {}
 
 
@@ -77,6 +77,8 @@ def check(
 
     def register(function: Check) -> Check:
         REQUIREMENTS[number] = Requirement(number, sentence, points, tuple(map(str, exactly)), tuple(after), function)
+        for each in sorted(REQUIREMENTS):  # in their order, whichever module was imported first
+            REQUIREMENTS[each] = REQUIREMENTS.pop(each)
         return function
 
     return register
@@ -84,7 +86,7 @@ def check(
 
 def of_task(task: int) -> list[Requirement]:
     """Return the requirements of a task, in their order."""
-    return [REQUIREMENTS[number] for number in sorted(REQUIREMENTS) if REQUIREMENTS[number].task == task]
+    return [one for one in REQUIREMENTS.values() if one.task == task]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 import html
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -124,3 +126,10 @@ def test_failure_behind_another_could_not_run() -> None:
     assert found["4.2"].machine and verdict("4.2", found["4.2"]).machine
     # A task is judged by itself, so nothing depends on another's requirement.
     assert all(needed in REQUIREMENTS and needed[0] == number[0] for number, one in REQUIREMENTS.items() for needed in one.after)
+
+
+def test_requirements_stand_in_their_order_whichever_task_is_imported_first() -> None:
+    """What is listed by their numbers is listed alike in every process."""
+    code = "import labkit.judge.task4, labkit.judge.task2; from labkit.judge.check import REQUIREMENTS; print(*REQUIREMENTS)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert said == sorted(said) and len(said) == 16
