@@ -26,7 +26,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submodules=["errors"],
     submod_attrs={
         "compare": ["decide", "disruption", "failover", "per_second", "spread", "throughput", "wrk"],
-        "homework.hand_in": ["report_form", "terminal_button"],
+        "homework.form": ["report_form", "terminal_button"],
         "judge.check": ["asked", "check"],
         "lab": ["Lab"],
         "magics": ["load_ipython_extension"],

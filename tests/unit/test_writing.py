@@ -21,6 +21,7 @@ from labkit.cli import main
 from labkit.errors import BadInput
 from labkit.grading import grade as grading
 from labkit.grading.batch import edition
+from labkit.homework import form as form_of_notebooks
 from labkit.homework import hand_in
 from labkit.homework.submission import as_block, build, read
 from labkit.judge import check
@@ -143,7 +144,7 @@ def test_form_says_what_it_needs_and_what_went_wrong(
         return words_in(form)
 
     nbformat.write(new_notebook(cells=[new_code_cell("1")]), tmp_path / "2_dns.ipynb")
-    form = hand_in.report_form(words["@WORK@"], to="out <1>.html")
+    form = form_of_notebooks.report_form(words["@WORK@"], to="out <1>.html")
     assert "Your name is missing" in pressed(form)
     form.children[0].children[0].value = "Ann"
     assert "Notebook 2 was saved without what its cells show" in pressed(form) and not Path("out <1>.html").exists()
@@ -155,10 +156,10 @@ def test_form_says_what_it_needs_and_what_went_wrong(
     assert "2_dns.ipynb cannot be read" in pressed(form)
     (tmp_path / "2_dns.ipynb").unlink()
     for bad in BAD.values():
-        other = hand_in.report_form(words["@WORK@"], to=bad(tmp_path))
+        other = form_of_notebooks.report_form(words["@WORK@"], to=bad(tmp_path))
         other.children[0].children[0].value = "Ann"
         assert "cannot be written" in pressed(other)
-    monkeypatch.setattr(hand_in, "hand_in", lambda *_args, **_options: 1 / 0)
+    monkeypatch.setattr(form_of_notebooks, "hand_in", lambda *_args, **_options: 1 / 0)
     assert "ZeroDivisionError" in pressed(form)
 
 
@@ -167,11 +168,11 @@ def test_notebook_that_ran_on_after_it_was_saved_is_named(monkeypatch: pytest.Mo
     monkeypatch.setenv("JPY_SESSION_NAME", "/x/1_backends.ipynb")
     saved = {1: new_notebook(cells=[new_code_cell("1", execution_count=4)])}
     for counted, words in ((5, []), (6, ["1_backends.ipynb was not saved since its last cells were run."])):
-        monkeypatch.setattr(hand_in, "get_ipython", lambda counted=counted: SimpleNamespace(execution_count=counted))
-        assert hand_in.unsaved(saved) == words
+        monkeypatch.setattr(form_of_notebooks, "get_ipython", lambda counted=counted: SimpleNamespace(execution_count=counted))
+        assert form_of_notebooks.unsaved(saved) == words
     saved[2] = new_notebook(cells=[new_code_cell("1", execution_count=4)])
     words += ["2_dns.ipynb has changes that are not saved."]
-    assert hand_in.unsaved(saved, ["1_backends.ipynb", "2_dns.ipynb", "README.md"]) == words
+    assert form_of_notebooks.unsaved(saved, ["1_backends.ipynb", "2_dns.ipynb", "README.md"]) == words
 
 
 def test_what_is_judged_is_what_is_handed_in(
